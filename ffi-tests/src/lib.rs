@@ -1,0 +1,1 @@
+//! Development harness of genesys-ws-auth: the simulator and the tools around it.
