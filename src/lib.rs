@@ -1,1 +1,19 @@
-//! genesys-ws-auth
+//! genesys-ws-auth: an authenticated WebSocket to Genesys Cloud that stays alive for months.
+
+pub mod audit;
+pub mod client;
+pub mod config;
+pub mod error;
+pub mod event;
+pub mod hooks;
+pub mod metrics;
+pub mod proto;
+pub mod secret;
+mod shell;
+#[allow(unsafe_code)]
+mod sys;
+
+pub use client::Client;
+pub use config::Config;
+pub use error::{Blame, Category, Code, Error, Stage};
+pub use secret::Secret;

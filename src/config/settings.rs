@@ -1,0 +1,228 @@
+//! The settings of one client, checked: what the machines and threads read.
+
+use std::time::Duration;
+
+use crate::secret::Secret;
+
+/// Which OAuth 2.0 grant the token request uses (RFC 6749 4).
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Grant {
+    /// `refresh_token` when one is known, else `client_credentials`.
+    #[default]
+    Auto,
+    /// Always `refresh_token`.
+    RefreshToken,
+    /// Always `client_credentials`.
+    ClientCredentials,
+    /// `authorization_code` first; a refresh token that came with it from then on.
+    AuthorizationCode,
+}
+
+/// How client id and secret enter the Basic header.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum BasicEncoding {
+    /// Form-url-encoded first, as RFC 6749 2.3.1 says.
+    #[default]
+    Rfc6749,
+    /// As they are (the tutorial, Genesys's SDKs).
+    Raw,
+}
+
+/// What to do with a token whose scopes cannot be known.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum UnknownScopes {
+    /// Deny (default of the `auth-message` profile).
+    #[default]
+    Deny,
+    /// Allow: the server checks them itself.
+    Allow,
+}
+
+/// Who runs the application's callbacks.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Delivery {
+    /// The dispatcher thread runs all of them.
+    #[default]
+    Callbacks,
+    /// `on_message` on the socket thread, all others on the dispatcher thread.
+    Inline,
+    /// Nobody: the application takes events from one queue.
+    Poll,
+}
+
+/// What happens to audit records when their queue is full.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum AuditPolicy {
+    /// The oldest record goes; a loss marker says which.
+    #[default]
+    DropOldest,
+    /// The new record goes; a loss marker says which.
+    DropNewest,
+    /// The producing thread waits up to 1 s, then drops the new record and marks it.
+    Block,
+}
+
+/// Where trusted certificate authorities come from.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub enum Trust {
+    /// The bundle or directory of this machine.
+    #[default]
+    System,
+    /// A PEM file.
+    File(String),
+    /// PEM text.
+    Memory(Vec<u8>),
+}
+
+/// The checked settings of one client. Times are in milliseconds, sizes in bytes.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Settings {
+    /// A domain such as `mypurecloud.com`.
+    pub region: String,
+    /// OAuth client id.
+    pub client_id: String,
+    /// OAuth client secret.
+    pub client_secret: Secret,
+    /// Refresh token to begin with.
+    pub refresh_token: Option<Secret>,
+    /// Grant of the token request.
+    pub grant: Grant,
+    /// Encoding of the Basic header.
+    pub basic: BasicEncoding,
+    /// `redirect_uri` of the authorization-code grant.
+    pub redirect_uri: String,
+    /// Token endpoint; `https://api.{region}/oauth/token` unless set.
+    pub token_url: String,
+    /// Socket; `wss://api.{region}/ws` unless set.
+    pub ws_url: String,
+    /// Scopes the application needs, in its order.
+    pub required_scopes: Vec<String>,
+    /// What to do when the scopes cannot be known.
+    pub unknown_scopes: UnknownScopes,
+
+    /// Attempts in a round (1–100).
+    pub attempts_per_round: u32,
+    /// Fixed renewal lead, clamped to \[L/10 + 1 s, L/2\].
+    pub lead_ms: Option<u64>,
+    /// Longest wait for the application to persist a rotated refresh token.
+    pub persist_timeout_ms: u64,
+    /// Longest wait for an authorization code.
+    pub authorize_timeout_ms: u64,
+    /// Upper bound of a token request.
+    pub token_timeout_ms: u64,
+
+    /// DNS and TCP connect together.
+    pub connect_timeout_ms: u64,
+    /// TLS handshake.
+    pub tls_timeout_ms: u64,
+    /// WebSocket upgrade.
+    pub upgrade_timeout_ms: u64,
+    /// Reply to the authentication message.
+    pub auth_timeout_ms: u64,
+    /// Close handshake.
+    pub close_timeout_ms: u64,
+    /// `gwa_client_free`.
+    pub free_timeout_ms: u64,
+    /// Silence before a ping.
+    pub ping_after_ms: u64,
+    /// Silence after a ping before the peer counts as dead.
+    pub dead_after_ms: u64,
+    /// Longest time an old token's socket is kept after `t_usable`.
+    pub expired_grace_ms: u64,
+    /// Text patterns (lower case) in an auth refusal that mean a throttle.
+    pub throttle_patterns: Vec<String>,
+
+    /// Largest message, both ways.
+    pub max_message_bytes: usize,
+    /// Largest token response.
+    pub max_response_bytes: usize,
+    /// Largest token.
+    pub max_token_bytes: usize,
+    /// Largest auth reply.
+    pub max_auth_reply_bytes: usize,
+    /// Bound of the send queue.
+    pub send_queue_messages: usize,
+    /// Bound of the send queue.
+    pub send_queue_bytes: usize,
+    /// Bound of the event queue.
+    pub event_queue_events: usize,
+    /// Bound of the event queue.
+    pub event_queue_bytes: usize,
+    /// Bound of the audit queue.
+    pub audit_queue_records: usize,
+    /// What happens when the audit queue is full.
+    pub audit_policy: AuditPolicy,
+    /// `source` of a SIEM event.
+    pub siem_source: String,
+    /// Who runs callbacks.
+    pub delivery: Delivery,
+    /// Callbacks slower than this are reported.
+    pub slow_callback: Duration,
+
+    /// Where trusted authorities come from.
+    pub trust: Trust,
+    /// Whether plain `http`/`ws` to a loopback address is allowed.
+    pub allow_plain_loopback: bool,
+    /// `User-Agent` of all requests.
+    pub user_agent: String,
+    /// `Origin` of the upgrade, or empty.
+    pub origin: String,
+    /// `Sec-WebSocket-Protocol` of the upgrade, or empty.
+    pub subprotocol: String,
+    /// Further headers of the upgrade.
+    pub headers: Vec<(String, String)>,
+}
+
+impl Default for Settings {
+    /// The numbers of the README's table; no region's URLs, no credentials.
+    fn default() -> Self {
+        Self {
+            region: "mypurecloud.com".into(),
+            client_id: String::new(),
+            client_secret: Secret::new(String::new()),
+            refresh_token: None,
+            grant: Grant::Auto,
+            basic: BasicEncoding::Rfc6749,
+            redirect_uri: String::new(),
+            token_url: "https://api.mypurecloud.com/oauth/token".into(),
+            ws_url: "wss://api.mypurecloud.com/ws".into(),
+            required_scopes: Vec::new(),
+            unknown_scopes: UnknownScopes::Deny,
+            attempts_per_round: 3,
+            lead_ms: None,
+            persist_timeout_ms: 5_000,
+            authorize_timeout_ms: 600_000,
+            token_timeout_ms: 15_000,
+            connect_timeout_ms: 10_000,
+            tls_timeout_ms: 10_000,
+            upgrade_timeout_ms: 10_000,
+            auth_timeout_ms: 10_000,
+            close_timeout_ms: 2_000,
+            free_timeout_ms: 5_000,
+            ping_after_ms: 25_000,
+            dead_after_ms: 10_000,
+            expired_grace_ms: 25_000,
+            throttle_patterns: vec!["rate limit".into(), "too many".into()],
+            max_message_bytes: 4 << 20,
+            max_response_bytes: 64 << 10,
+            max_token_bytes: 16 << 10,
+            max_auth_reply_bytes: 64 << 10,
+            send_queue_messages: 1_024,
+            send_queue_bytes: 4 << 20,
+            event_queue_events: 4_096,
+            event_queue_bytes: 8 << 20,
+            audit_queue_records: 4_096,
+            audit_policy: AuditPolicy::DropOldest,
+            siem_source: "genesys_websocket_authenticator".into(),
+            delivery: Delivery::Callbacks,
+            slow_callback: Duration::from_secs(1),
+            trust: Trust::System,
+            allow_plain_loopback: false,
+            user_agent: concat!("genesys-ws-auth/", env!("CARGO_PKG_VERSION")).into(),
+            origin: String::new(),
+            subprotocol: String::new(),
+            headers: Vec::new(),
+        }
+    }
+}

@@ -1,0 +1,163 @@
+//! What the application is told: messages, states, gaps, tokens, questions, outcomes of sends.
+
+use std::sync::Arc;
+
+use crate::error::Error;
+use crate::proto::token::Token;
+
+/// What a client is doing, as the application sees it (`GWA_STATE_…` in C).
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[non_exhaustive]
+#[repr(i32)]
+pub enum State {
+    /// Not started, or stopped after a failed connect.
+    #[default]
+    Idle = 0,
+    /// A token request is under way and no socket is live.
+    AcquiringToken = 1,
+    /// A token's scopes are being checked.
+    VerifyingToken = 2,
+    /// DNS, TCP, TLS or upgrade.
+    Connecting = 3,
+    /// The auth message is sent, its reply awaited.
+    Authenticating = 4,
+    /// Authenticated: messages flow.
+    Ready = 5,
+    /// Ready, and a new token is being presented.
+    Renewing = 6,
+    /// Ready, but something is wrong: the reason says what.
+    Degraded = 7,
+    /// Waiting before the next attempt.
+    Reconnecting = 8,
+    /// The server limits the rate; waiting as long as it asked.
+    Throttled = 9,
+    /// The server asked to go; waiting before the first attempt.
+    Draining = 10,
+    /// Another client took the channel (profile `notifications`).
+    Displaced = 11,
+    /// New credentials are needed.
+    ReauthRequired = 12,
+    /// Closed by the application. Final.
+    Closed = 13,
+    /// Given up. Final.
+    Failed = 14,
+}
+
+impl State {
+    /// The name as written in logs and JSON, e.g. `Ready`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Idle => "Idle",
+            Self::AcquiringToken => "AcquiringToken",
+            Self::VerifyingToken => "VerifyingToken",
+            Self::Connecting => "Connecting",
+            Self::Authenticating => "Authenticating",
+            Self::Ready => "Ready",
+            Self::Renewing => "Renewing",
+            Self::Degraded => "Degraded",
+            Self::Reconnecting => "Reconnecting",
+            Self::Throttled => "Throttled",
+            Self::Draining => "Draining",
+            Self::Displaced => "Displaced",
+            Self::ReauthRequired => "ReauthRequired",
+            Self::Closed => "Closed",
+            Self::Failed => "Failed",
+        }
+    }
+
+    /// Whether messages flow.
+    pub fn is_live(self) -> bool {
+        matches!(self, Self::Ready | Self::Renewing | Self::Degraded)
+    }
+}
+
+/// The kind of a message (RFC 6455 5.6).
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[repr(i32)]
+pub enum MessageKind {
+    /// UTF-8 text.
+    Text = 1,
+    /// Bytes.
+    Binary = 2,
+}
+
+/// A change of state.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct StateChange {
+    /// State before.
+    pub from: State,
+    /// State now.
+    pub to: State,
+    /// Why, in a few stable words, e.g. `auth accepted`.
+    pub reason: &'static str,
+    /// The error behind it, if there is one.
+    pub error: Option<Error>,
+}
+
+/// A stretch of time during which messages may have been missed.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Gap {
+    /// Counts gaps of this client from 1; begin and end carry the same number.
+    pub number: u64,
+    /// When the lost socket was last heard, milliseconds since 1970.
+    pub from_wall_ms: u64,
+    /// When messages flowed again, milliseconds since 1970; 0 in `GapBegin`.
+    pub to_wall_ms: u64,
+    /// How long, in milliseconds of the boot clock; 0 in `GapBegin`.
+    pub duration_ms: u64,
+    /// What ended the socket.
+    pub cause: Option<Error>,
+}
+
+/// A second socket took over from the first; nothing was missed.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Handover {
+    /// Number of the socket that was left.
+    pub from_connection: u64,
+    /// Number of the socket in use from here on.
+    pub to_connection: u64,
+}
+
+/// How a sent message ended.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Sent {
+    /// The id `send` gave.
+    pub id: u64,
+    /// `Ok`: its last byte was handed to the kernel. `Err`: it was returned unsent.
+    pub outcome: Result<(), Error>,
+}
+
+/// What the library needs from the application.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum Question {
+    /// Store this rotated refresh token durably, then answer.
+    PersistRefreshToken(crate::secret::Secret),
+    /// Get an authorization code; the credentials no longer work.
+    AuthorizationCode,
+}
+
+/// Everything but messages that goes through the event queue.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Notice {
+    /// The state changed.
+    State(StateChange),
+    /// Messages may be missed from here on.
+    GapBegin(Gap),
+    /// Messages flow again.
+    GapEnd(Gap),
+    /// A second socket took over.
+    Handover(Handover),
+    /// A new token is in use.
+    Token(Arc<Token>),
+    /// A message was sent or returned.
+    Sent(Sent),
+    /// The library asks something; answered through the request's number.
+    Ask {
+        /// Number of the request.
+        id: u64,
+        /// What is asked.
+        question: Question,
+    },
+}

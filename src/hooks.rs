@@ -1,0 +1,112 @@
+//! What the application registers: functions that are told, and functions that are asked.
+
+use std::fmt;
+use std::sync::Arc;
+
+use crate::error::Error;
+use crate::event::{MessageKind, Notice, Question, Sent};
+use crate::proto::token::Token;
+use crate::secret::Secret;
+
+/// A message, borrowed for the call.
+#[derive(Clone, Copy, Debug)]
+pub struct Message<'a> {
+    /// Text or binary.
+    pub kind: MessageKind,
+    /// The payload followed by one NUL byte that is not part of it.
+    pub data_with_nul: &'a [u8],
+    /// Number of the socket it came by, from 1.
+    pub connection: u64,
+}
+
+impl<'a> Message<'a> {
+    /// The payload.
+    pub fn data(&self) -> &'a [u8] {
+        self.data_with_nul.split_last().map_or(&[], |(_, data)| data)
+    }
+}
+
+/// An audit record or SIEM event, borrowed for the call.
+#[derive(Clone, Copy, Debug)]
+pub struct AuditView<'a> {
+    /// One JSON object, without line breaks, followed by one NUL byte that is not part of it.
+    pub json_with_nul: &'a str,
+    /// Position in the order of this client's records, from 1, without holes.
+    pub seq: u64,
+    /// `event_type` or `action` of the record.
+    pub kind: &'static str,
+}
+
+/// A question of the library. Answer it once, from any thread, now or later; unanswered it times out.
+#[derive(Clone)]
+pub struct Request {
+    /// Number of the request within its client.
+    pub id: u64,
+    /// What is asked.
+    pub question: Question,
+    /// Takes the answer to the thread that waits for it.
+    pub reply: Reply,
+}
+
+/// Where an answer goes: the request's number and what the application said.
+pub type Reply = Arc<dyn Fn(u64, Result<Answer, Error>) + Send + Sync>;
+
+impl Request {
+    /// Answers. A second answer, or one that comes too late, is ignored.
+    pub fn complete(&self, answer: Answer) {
+        (self.reply)(self.id, Ok(answer));
+    }
+
+    /// Says that there will be no answer.
+    pub fn fail(&self, why: Error) {
+        (self.reply)(self.id, Err(why));
+    }
+}
+
+impl fmt::Debug for Request {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Request").field("id", &self.id).field("question", &self.question).finish()
+    }
+}
+
+/// What the application answers.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum Answer {
+    /// Done: the refresh token is stored.
+    Done,
+    /// The authorization code asked for.
+    Code(Secret),
+}
+
+/// A hook of an audit sink failed; it is counted and logged, and harms nothing.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct HookFailed;
+
+/// The application's functions. All but `on_message` in `Delivery::Inline` are called by one thread, one at a time.
+#[derive(Clone, Default)]
+#[non_exhaustive]
+pub struct Hooks {
+    /// A message arrived.
+    pub on_message: Option<Arc<dyn Fn(Message<'_>) + Send + Sync>>,
+    /// State changes, gaps and hand-overs.
+    pub on_state: Option<Arc<dyn Fn(&Notice) + Send + Sync>>,
+    /// A new token is in use.
+    pub on_token: Option<Arc<dyn Fn(&Token) + Send + Sync>>,
+    /// The library asks something.
+    pub on_ask: Option<Arc<dyn Fn(Request) + Send + Sync>>,
+    /// A message was sent or returned.
+    pub on_sent: Option<Arc<dyn Fn(&Sent) + Send + Sync>>,
+    /// An audit record.
+    pub on_audit: Option<Arc<dyn Fn(AuditView<'_>) -> Result<(), HookFailed> + Send + Sync>>,
+    /// A SIEM event.
+    pub on_siem: Option<Arc<dyn Fn(AuditView<'_>) -> Result<(), HookFailed> + Send + Sync>>,
+    /// A line of log: level (1 error – 5 trace), target, text.
+    pub on_log: Option<Arc<dyn Fn(i32, &str, &str) + Send + Sync>>,
+}
+
+impl fmt::Debug for Hooks {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Hooks")
+    }
+}

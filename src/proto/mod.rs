@@ -1,0 +1,14 @@
+//! The rules, as values: no clock, no I/O, no threads, no randomness, no unsafe in this directory.
+//!
+//! Two machines hold every rule of the library. Each takes `(now, random, input)` and queues outputs;
+//! a thread in `shell` does what they say and feeds back what happened.
+//!
+//! * [`refresher`] decides when a token is fetched, kept, published or given up;
+//! * [`session`] decides when a socket is dialled, authenticated, renewed, replaced or left.
+//!
+//! In scope: times, retries, what a reply means, what a frame means, states, audit facts.
+//! Out of scope: bytes (ureq and tungstenite own them), files, the C ABI.
+
+pub mod http;
+pub mod time;
+pub mod token;

@@ -1,0 +1,1 @@
+//! System calls that std lacks. Unsafe lives here and in `ffi`, one operation a block.
