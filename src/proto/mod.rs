@@ -9,6 +9,16 @@
 //! In scope: times, retries, what a reply means, what a frame means, states, audit facts.
 //! Out of scope: bytes (ureq and tungstenite own them), files, the C ABI.
 
+pub mod backoff;
+pub mod dice;
+pub mod frame;
 pub mod http;
+pub mod jwt;
+pub mod oauth;
+pub mod outbox;
+// refresher
+pub mod retry_after;
+pub mod scope;
+// session
 pub mod time;
 pub mod token;

@@ -1,0 +1,149 @@
+//! The send queue: bounded, in order, each message ends exactly once.
+
+use std::collections::VecDeque;
+
+use crate::error::{Code, Error, Stage};
+use crate::event::{MessageKind, Sent};
+
+/// A message on its way out.
+#[derive(Debug)]
+pub struct Outgoing {
+    /// Number that `send` gave.
+    pub id: u64,
+    /// Text or binary.
+    pub kind: MessageKind,
+    /// The payload.
+    pub data: Vec<u8>,
+}
+
+/// Messages that wait for a live socket, and the one that is being written.
+///
+/// A message is *sent* when its last byte was handed to the kernel. When the socket ends before that, the peer
+/// cannot have seen a whole frame, so the message goes out again, first, on the next socket.
+#[derive(Debug)]
+pub struct Outbox {
+    waiting: VecDeque<Outgoing>,
+    writing: Option<Outgoing>,
+    bytes: usize,
+    max_messages: usize,
+    max_bytes: usize,
+    last_id: u64,
+}
+
+impl Outbox {
+    /// An empty queue with these bounds.
+    pub fn new(max_messages: usize, max_bytes: usize) -> Self {
+        Self { waiting: VecDeque::new(), writing: None, bytes: 0, max_messages, max_bytes, last_id: 0 }
+    }
+
+    /// Takes a message in, or refuses it at the bounds. A message larger than the byte bound passes when it is alone.
+    pub fn push(&mut self, kind: MessageKind, data: &[u8]) -> Result<u64, Error> {
+        let queued = self.waiting.len() + usize::from(self.writing.is_some());
+        let too_many_bytes = queued > 0 && self.bytes + data.len() > self.max_bytes;
+        if queued >= self.max_messages || too_many_bytes {
+            let text = format!("{queued} messages with {} bytes are waiting.", self.bytes);
+            return Err(Error::new(Code::QueueFull, Stage::Call, text));
+        }
+        self.last_id += 1;
+        self.bytes += data.len();
+        self.waiting.push_back(Outgoing { id: self.last_id, kind, data: data.to_vec() });
+        Ok(self.last_id)
+    }
+
+    /// The next message to write; it counts as being written until [`Self::written`] or [`Self::interrupted`].
+    /// `None` when there is none, or one is being written already.
+    pub fn next(&mut self) -> Option<&Outgoing> {
+        if self.writing.is_some() {
+            return None;
+        }
+        self.writing = self.waiting.pop_front();
+        self.writing.as_ref()
+    }
+
+    /// Whether a message is being written.
+    pub fn is_writing(&self) -> bool {
+        self.writing.is_some()
+    }
+
+    /// The last byte of the message being written was handed to the kernel.
+    pub fn written(&mut self) -> Option<(Sent, usize)> {
+        let done = self.writing.take()?;
+        self.bytes -= done.data.len();
+        Some((Sent { id: done.id, outcome: Ok(()) }, done.data.len()))
+    }
+
+    /// The socket ended while a message was being written: it will be the next again.
+    pub fn interrupted(&mut self) {
+        if let Some(message) = self.writing.take() {
+            self.waiting.push_front(message);
+        }
+    }
+
+    /// Hands everything back unsent, in order.
+    pub fn give_back(&mut self, why: &Error) -> Vec<Sent> {
+        self.interrupted();
+        self.bytes = 0;
+        self.waiting.drain(..).map(|message| Sent { id: message.id, outcome: Err(why.clone()) }).collect()
+    }
+
+    /// Messages not yet sent.
+    pub fn len(&self) -> usize {
+        self.waiting.len() + usize::from(self.writing.is_some())
+    }
+
+    /// Whether nothing waits.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn push(outbox: &mut Outbox, len: usize) -> Result<u64, Error> {
+        outbox.push(MessageKind::Text, &vec![b'x'; len])
+    }
+
+    #[test]
+    fn order_survives_an_interrupted_write() {
+        let mut outbox = Outbox::new(10, 100);
+        for id in 1..=3 {
+            assert_eq!(push(&mut outbox, 1), Ok(id));
+        }
+        assert_eq!(outbox.next().map(|m| m.id), Some(1));
+        assert!(outbox.next().is_none(), "one at a time");
+        outbox.interrupted();
+        let mut sent = Vec::new();
+        while outbox.next().is_some() {
+            sent.extend(outbox.written().map(|(sent, _)| sent.id));
+        }
+        assert_eq!(sent, [1, 2, 3]);
+        assert!(outbox.is_empty());
+    }
+
+    #[test]
+    fn bounds_hold_and_a_single_large_message_passes() {
+        let mut outbox = Outbox::new(2, 10);
+        assert_eq!(push(&mut outbox, 50), Ok(1));
+        assert_eq!(push(&mut outbox, 1).unwrap_err().code(), Code::QueueFull);
+        outbox.next();
+        outbox.written();
+        assert_eq!(push(&mut outbox, 5), Ok(2));
+        assert_eq!(push(&mut outbox, 5), Ok(3));
+        assert_eq!(push(&mut outbox, 0).unwrap_err().code(), Code::QueueFull);
+    }
+
+    #[test]
+    fn every_message_ends_exactly_once() {
+        let mut outbox = Outbox::new(10, 100);
+        push(&mut outbox, 1).unwrap();
+        push(&mut outbox, 1).unwrap();
+        outbox.next();
+        let why = Error::new(Code::Cancelled, Stage::Close, "");
+        let back: Vec<u64> = outbox.give_back(&why).iter().map(|sent| sent.id).collect();
+        assert_eq!(back, [1, 2]);
+        assert!(outbox.is_empty() && outbox.give_back(&why).is_empty());
+        assert!(outbox.written().is_none());
+    }
+}

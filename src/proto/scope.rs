@@ -1,0 +1,135 @@
+//! The scope check: required ⊆ granted, exact match, order kept.
+
+use super::jwt::{self, Claims, Jwt};
+use crate::audit::{ScopeAudit, ScopeResult};
+use crate::config::settings::UnknownScopes;
+use crate::error::{Code, Error, Stage};
+
+/// What is known of a token's scopes.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Grants {
+    /// Granted scopes in the token's order; `None` when they cannot be known.
+    pub scopes: Option<Vec<String>>,
+    /// The token has three parts and is no JWT.
+    pub malformed: bool,
+    /// `client_id` claim.
+    pub client_id: Option<String>,
+    /// `exp − iat` in milliseconds.
+    pub lifetime_ms: Option<u64>,
+}
+
+/// Reads what a token grants: its `scope`/`scp` claim, else `scope` of the token response.
+pub fn grants(token: &str, response_scope: Option<&str>, max_bytes: usize) -> Grants {
+    let answered = || response_scope.map(jwt::split);
+    match jwt::read(token, max_bytes) {
+        Jwt::Claims(Claims { scopes, client_id, lifetime_ms }) => {
+            Grants { scopes: scopes.or_else(answered), malformed: false, client_id, lifetime_ms }
+        }
+        Jwt::Malformed => Grants { malformed: true, ..Grants::default() },
+        Jwt::Opaque => Grants { scopes: answered(), ..Grants::default() },
+    }
+}
+
+/// Compares, and makes the audit payload. The error says what a denial is about.
+pub fn check(grants: &Grants, required: &[String], unknown: UnknownScopes) -> (ScopeAudit, Result<(), Error>) {
+    let granted = grants.scopes.clone().unwrap_or_default();
+    let missing: Vec<String> = required.iter().filter(|name| !granted.contains(name)).cloned().collect();
+    let denial = denial(grants, &missing, unknown);
+    let result = match (&denial, grants.malformed) {
+        (_, true) => ScopeResult::InvalidTokenStructure,
+        (None, _) => ScopeResult::Allowed,
+        (Some(_), _) => ScopeResult::Denied,
+    };
+    // What cannot be known is not missing, once the policy lets it pass.
+    let missing = if result == ScopeResult::Allowed { Vec::new() } else { missing };
+    let client_id = grants.client_id.clone().unwrap_or_else(|| "unknown".to_owned());
+    let audit = ScopeAudit { result, required: required.to_vec(), granted, missing, client_id };
+    (audit, denial.map_or(Ok(()), Err))
+}
+
+fn denial(grants: &Grants, missing: &[String], unknown: UnknownScopes) -> Option<Error> {
+    let error = |code, text: String| {
+        Some(Error::new(code, Stage::Scopes, text).with(|detail| detail.missing_scopes = missing.to_vec()))
+    };
+    if grants.malformed {
+        return error(Code::TokenMalformed, String::new());
+    }
+    match (&grants.scopes, unknown) {
+        _ if missing.is_empty() => None,
+        (None, UnknownScopes::Allow) => None,
+        (None, UnknownScopes::Deny) => error(Code::ScopeUnknown, format!("Required: {}.", missing.join(", "))),
+        (Some(_), _) => error(Code::ScopeDenied, format!("Missing: {}.", missing.join(", "))),
+    }
+}
+
+/// Refuses a scope name that could not be matched: empty, or with blanks or control characters (RFC 6749 3.3).
+pub fn check_name(name: &str) -> Result<(), Error> {
+    let legal = |c: char| c.is_ascii_graphic() && c != '"' && c != '\\';
+    if name.is_empty() || !name.chars().all(legal) {
+        let text = format!("Scope name {:?} is empty or has characters that RFC 6749 3.3 does not allow.", name);
+        return Err(Error::new(Code::InvalidArgument, Stage::Call, text));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(text: &str) -> Vec<String> {
+        jwt::split(text)
+    }
+
+    fn known(text: &str) -> Grants {
+        Grants { scopes: Some(names(text)), ..Grants::default() }
+    }
+
+    #[test]
+    fn order_is_kept_and_case_matters() {
+        let (audit, outcome) = check(&known("b a"), &names("c a B"), UnknownScopes::Deny);
+        assert_eq!(audit.missing, names("c B"));
+        assert_eq!(audit.granted, names("b a"));
+        assert_eq!(audit.result, ScopeResult::Denied);
+        let error = outcome.unwrap_err();
+        assert_eq!(error.code(), Code::ScopeDenied);
+        assert_eq!(error.detail().missing_scopes, names("c B"));
+    }
+
+    #[test]
+    fn nothing_required_is_always_allowed_but_for_a_malformed_token() {
+        for grants in [known(""), Grants::default()] {
+            assert!(check(&grants, &[], UnknownScopes::Deny).1.is_ok());
+        }
+        let malformed = Grants { malformed: true, ..Grants::default() };
+        let (audit, outcome) = check(&malformed, &names("a"), UnknownScopes::Allow);
+        assert_eq!(audit.result, ScopeResult::InvalidTokenStructure);
+        assert_eq!(audit.missing, names("a"));
+        assert_eq!(outcome.unwrap_err().code(), Code::TokenMalformed);
+    }
+
+    #[test]
+    fn unknown_scopes_follow_the_policy() {
+        let denied = check(&Grants::default(), &names("a"), UnknownScopes::Deny);
+        assert_eq!(denied.1.unwrap_err().code(), Code::ScopeUnknown);
+        let allowed = check(&Grants::default(), &names("a"), UnknownScopes::Allow);
+        assert_eq!(allowed.0.result, ScopeResult::Allowed);
+        assert!(allowed.1.is_ok() && allowed.0.missing.is_empty());
+    }
+
+    #[test]
+    fn the_claim_comes_before_the_answer() {
+        assert_eq!(grants("opaque", Some("a b"), 100).scopes, Some(names("a b")));
+        assert_eq!(grants("opaque", None, 100).scopes, None);
+        assert!(grants("a.b.c", Some("a"), 100).malformed);
+        // {"alg":"x"} . {"scope":"z"}
+        assert_eq!(grants("eyJhbGciOiJ4In0.eyJzY29wZSI6InoifQ.s", Some("a"), 100).scopes, Some(names("z")));
+    }
+
+    #[test]
+    fn names_are_checked() {
+        assert!(check_name("conversation:read").is_ok());
+        for bad in ["", "a b", "a\tb", "a\"", "é"] {
+            assert_eq!(check_name(bad).unwrap_err().code(), Code::InvalidArgument, "{bad:?}");
+        }
+    }
+}
