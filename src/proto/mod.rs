@@ -16,9 +16,9 @@ pub mod http;
 pub mod jwt;
 pub mod oauth;
 pub mod outbox;
-// refresher
+pub mod refresher;
 pub mod retry_after;
 pub mod scope;
-// session
+pub mod session;
 pub mod time;
 pub mod token;

@@ -1,0 +1,106 @@
+//! A token was granted: its lifetime, its scopes, its refresh token, its publication.
+
+use std::sync::Arc;
+
+use super::{serve, News, Output, Phase, Refresher};
+use crate::audit::Record;
+use crate::error::{Code, Error, Stage};
+use crate::event::Question;
+use crate::proto::oauth::Granted;
+use crate::proto::scope;
+use crate::proto::time::Now;
+use crate::proto::token::{Schedule, Token, LIFETIME_DEFAULT_MS, LIFETIME_MAX_MS, LIFETIME_MIN_MS};
+use crate::secret::Secret;
+
+impl Refresher {
+    pub(super) fn granted(&mut self, now: Now, granted: Granted) {
+        self.out.push_back(Output::News(News::Verifying));
+        // The code is spent and the old refresh token may be dead, whatever is wrong with the access token.
+        let from_code = self.credentials.code.take().is_some();
+        let rotated = granted.refresh_token.clone().filter(|new| self.credentials.refresh_token.as_ref() != Some(new));
+        if let Some(new) = &rotated {
+            self.credentials.refresh_token = Some(new.clone());
+        }
+        let token = match self.verify(now, granted) {
+            Ok(token) => token,
+            Err(error) => return self.failed(now, error),
+        };
+        if from_code {
+            self.unauthorized = 0;
+        }
+        match rotated {
+            Some(refresh_token) if self.can_ask => self.persist(now, token, refresh_token),
+            _ => self.publish(now, token),
+        }
+    }
+
+    /// Lifetime and scopes; the scope audit is made here, so a denial is recorded once.
+    fn verify(&mut self, now: Now, granted: Granted) -> Result<Token, Error> {
+        let grants =
+            scope::grants(granted.access_token.expose(), granted.scope.as_deref(), self.settings.max_token_bytes);
+        let lifetime_ms = self.lifetime(now, granted.expires_in_ms, grants.lifetime_ms)?;
+        let (audit, outcome) = scope::check(&grants, &self.settings.required_scopes, self.settings.unknown_scopes);
+        self.out.push_back(Output::Audit(Record::Scopes(audit)));
+        outcome?;
+        self.serial += 1;
+        Ok(Token {
+            access_token: granted.access_token,
+            token_type: granted.token_type,
+            lifetime_ms,
+            refresh_token: self.credentials.refresh_token.clone(),
+            scope: granted.scope.unwrap_or_default(),
+            granted_at_wall_ms: self.requested.wall_ms,
+            serial: self.serial,
+            schedule: Schedule::new(self.requested.boot_ms, lifetime_ms, self.settings.lead_ms, &mut self.dice),
+            scopes: grants.scopes,
+        })
+    }
+
+    /// `min(expires_in, exp − iat)`, else `exp − iat`, else 300 s; refused below 1 s or when `t_usable` is past.
+    fn lifetime(&self, now: Now, expires_in_ms: Option<i64>, claimed_ms: Option<u64>) -> Result<u64, Error> {
+        let answered = expires_in_ms.map(|ms| u64::try_from(ms).unwrap_or(0));
+        let lifetime = match (answered, claimed_ms) {
+            (Some(answered), Some(claimed)) => answered.min(claimed),
+            (Some(known), None) | (None, Some(known)) => known,
+            (None, None) => LIFETIME_DEFAULT_MS,
+        };
+        let lifetime = lifetime.min(LIFETIME_MAX_MS);
+        let usable_for = lifetime - (lifetime / 10).min(10_000);
+        let age = now.boot_ms.saturating_sub(self.requested.boot_ms);
+        if lifetime < LIFETIME_MIN_MS || usable_for <= age {
+            let text = format!("It lives {lifetime} ms and was {age} ms old on arrival.");
+            return Err(Error::new(Code::TokenLifetime, Stage::Token, text));
+        }
+        Ok(lifetime)
+    }
+
+    /// A rotated refresh token is given to the application before the access token is used. The wait is cut
+    /// to a quarter of the token's life, so that a short token is not spent waiting.
+    fn persist(&mut self, now: Now, token: Token, refresh_token: Secret) {
+        self.asks += 1;
+        let until = now.boot_ms + self.settings.persist_timeout_ms.min(token.lifetime_ms / 4);
+        self.out.push_back(Output::Ask { id: self.asks, question: Question::PersistRefreshToken(refresh_token) });
+        self.set_phase(Phase::Persisting { id: self.asks, token }, Some(until));
+    }
+
+    pub(super) fn persisted(&mut self, now: Now, outcome: Result<(), Error>) {
+        if let Err(error) = outcome {
+            self.out.push_back(Output::Audit(Record::RefreshTokenNotPersisted { error }));
+        }
+        if let Phase::Persisting { token, .. } = std::mem::replace(&mut self.phase, Phase::Holding) {
+            self.publish(now, token);
+        }
+    }
+
+    fn publish(&mut self, now: Now, token: Token) {
+        (self.failures, self.round_attempts, self.unauthorized) = (0, 0, 0);
+        let token = Arc::new(token);
+        self.token = Some(Arc::clone(&token));
+        self.set_phase(Phase::Holding, Some(token.schedule.refresh_ms.max(now.boot_ms)));
+        self.out.push_back(Output::Publish(Arc::clone(&token)));
+        for (id, min_left_ms) in std::mem::take(&mut self.wanted) {
+            let outcome = serve(&token, now, min_left_ms);
+            self.out.push_back(Output::Answer { id, outcome });
+        }
+    }
+}

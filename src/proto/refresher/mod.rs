@@ -1,0 +1,338 @@
+//! Machine 1: when to fetch a token, publish it, keep the old one, give up.
+//!
+//! ```text
+//!            Start                 Replied(ok)                       Answered / timer
+//!  Stopped ─────────▶ Fetching ───────────────▶ Persisting (rotated) ───────────────▶ Holding
+//!                     ▲  │  ▲                                                          │
+//!        timer/forced │  │  └──────────────── timer t_refresh, RefreshNow, Refused ◀───┘
+//!                  Waiting◀┘ Replied(transient)
+//!                     ▲  │ Replied(final)
+//!    Credential, code │  ▼
+//!                    Blocked ── asks the application for an authorization code after a second 401
+//! ```
+//!
+//! One request is in flight at most: only `Fetching` waits for an answer, and its epoch tells a stale one.
+
+mod grant;
+mod io;
+mod wishes;
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+pub use self::io::{Credential, Input, News, Output};
+use self::wishes::serve;
+use super::backoff::{retry_ms, Held, Retry};
+use super::dice::Dice;
+use super::http::{self, Reply};
+use super::oauth::{self, Credentials, Granted};
+use super::time::Now;
+use super::token::Token;
+use crate::config::settings::Settings;
+use crate::error::{Code, Error, Stage};
+use crate::event::Question;
+use crate::secret::Secret;
+
+/// An authorization code is asked for after this many 401s in a row.
+const UNAUTHORIZED_BEFORE_ASKING: u32 = 2;
+
+#[derive(Debug)]
+enum Phase {
+    Stopped,
+    Holding,
+    Fetching,
+    Waiting,
+    Persisting { id: u64, token: Token },
+    Blocked { error: Error, asked: Option<u64> },
+}
+
+/// The machine that keeps a token fresh. See the [module](self) for its states.
+#[derive(Debug)]
+pub struct Refresher {
+    settings: Arc<Settings>,
+    credentials: Credentials,
+    /// Whether somebody answers questions.
+    can_ask: bool,
+    phase: Phase,
+    /// The one timer; what it means follows from the phase.
+    wake_ms: Option<u64>,
+    token: Option<Arc<Token>>,
+    epoch: u64,
+    requested: Now,
+    credentials_version: u64,
+    requested_version: u64,
+    serial: u64,
+    asks: u64,
+    failures: u32,
+    round_attempts: u32,
+    round_started_ms: u64,
+    unauthorized: u32,
+    last_forced_ms: Option<u64>,
+    wanted: Vec<(u64, u64)>,
+    senseless: u64,
+    dice: Dice,
+    out: VecDeque<Output>,
+}
+
+impl Refresher {
+    /// A machine at rest. `can_ask`: the application registered a function for questions.
+    /// `unauthorized`: 401s in a row that an earlier machine of this client has seen.
+    pub fn new(settings: Arc<Settings>, credentials: Credentials, can_ask: bool, unauthorized: u32) -> Self {
+        Self {
+            settings,
+            credentials,
+            can_ask,
+            phase: Phase::Stopped,
+            wake_ms: None,
+            token: None,
+            epoch: 0,
+            requested: Now::default(),
+            credentials_version: 0,
+            requested_version: 0,
+            serial: 0,
+            asks: 0,
+            failures: 0,
+            round_attempts: 0,
+            round_started_ms: 0,
+            unauthorized,
+            last_forced_ms: None,
+            wanted: Vec::new(),
+            senseless: 0,
+            dice: Dice::new(0),
+            out: VecDeque::new(),
+        }
+    }
+
+    /// Takes a fact in. `random` feeds the jitter.
+    pub fn handle(&mut self, now: Now, random: u64, input: Input) {
+        self.dice = Dice::new(random);
+        match input {
+            Input::Start => self.start(now),
+            Input::Replied { epoch, outcome } => self.replied(now, epoch, outcome),
+            Input::Refused { serial } => self.refused(now, serial),
+            Input::GiveUp { error } => self.give_up(now, error),
+            Input::Wanted { id, min_left_ms } => self.wanted(now, id, min_left_ms),
+            Input::RefreshNow => self.force(now),
+            Input::Credential(credential) => self.credential(now, credential),
+            Input::Answered { id, answer } => self.answered(now, id, answer),
+            Input::Close => self.close(),
+            Input::Timeout => self.timeout(now),
+        }
+    }
+
+    /// The next order, until `None`.
+    pub fn poll(&mut self) -> Option<Output> {
+        self.out.pop_front()
+    }
+
+    /// When [`Input::Timeout`] is due, in boot milliseconds.
+    pub fn next_timeout(&self) -> Option<u64> {
+        self.wake_ms
+    }
+
+    /// The credentials in force: a rotated refresh token outlives the machine.
+    pub fn credentials(&self) -> &Credentials {
+        &self.credentials
+    }
+
+    /// 401s in a row.
+    pub fn unauthorized(&self) -> u32 {
+        self.unauthorized
+    }
+
+    /// Inputs that made no sense in their state.
+    pub fn senseless(&self) -> u64 {
+        self.senseless
+    }
+
+    fn start(&mut self, now: Now) {
+        match self.phase {
+            Phase::Stopped => self.begin_round(now),
+            _ => self.senseless += 1,
+        }
+    }
+
+    fn timeout(&mut self, now: Now) {
+        if !self.wake_ms.is_some_and(|wake| wake <= now.boot_ms) {
+            return;
+        }
+        self.wake_ms = None;
+        match &self.phase {
+            Phase::Holding => self.begin_round(now),
+            Phase::Waiting => self.fetch(now),
+            Phase::Persisting { .. } => {
+                let text = format!("No answer within {} ms.", self.settings.persist_timeout_ms);
+                self.persisted(now, Err(Error::new(Code::Timeout, Stage::Callback, text)));
+            }
+            Phase::Blocked { .. } => self.set_phase(Phase::Blocked { error: self.block_error(), asked: None }, None),
+            Phase::Stopped | Phase::Fetching => {}
+        }
+    }
+
+    // ---- fetching -------------------------------------------------------------------------------------------
+
+    fn begin_round(&mut self, now: Now) {
+        self.round_attempts = 0;
+        self.round_started_ms = now.boot_ms;
+        self.fetch(now);
+    }
+
+    fn fetch(&mut self, now: Now) {
+        if self.round_attempts == 0 {
+            self.round_started_ms = now.boot_ms;
+        }
+        let timeout_ms = self.attempt_ms(now);
+        let Some(request) = oauth::request(&self.settings, &self.credentials, timeout_ms) else {
+            let text = "The grant needs a refresh token or an authorization code, and there is none.";
+            let error = Error::new(Code::ReauthRequired, Stage::Token, text);
+            self.block(now, error);
+            return self.ask_for_code(now);
+        };
+        self.epoch += 1;
+        self.requested = now;
+        self.requested_version = self.credentials_version;
+        self.set_phase(Phase::Fetching, None);
+        self.out.push_back(Output::News(News::Fetching));
+        self.out.push_back(Output::Http { epoch: self.epoch, request });
+    }
+
+    /// `min(15 s, max(3 s, remaining/4))` while a token is held, else 15 s.
+    fn attempt_ms(&self, now: Now) -> u64 {
+        let most = self.settings.token_timeout_ms;
+        self.held(now).map_or(most, |held| (held.remaining_ms / 4).max(3_000).min(most))
+    }
+
+    fn held(&self, now: Now) -> Option<Held> {
+        let token = self.token.as_deref()?;
+        let remaining_ms = token.remaining_ms(now.boot_ms);
+        (remaining_ms > 0).then_some(Held { lifetime_ms: token.lifetime_ms, remaining_ms })
+    }
+
+    fn replied(&mut self, now: Now, epoch: u64, outcome: http::Outcome) {
+        if !matches!(self.phase, Phase::Fetching) || epoch != self.epoch {
+            self.senseless += 1;
+            return;
+        }
+        match outcome.and_then(|reply| self.read(now, reply)) {
+            Ok(granted) => self.granted(now, granted),
+            Err(error) => self.failed(now, error),
+        }
+    }
+
+    fn read(&self, now: Now, reply: Reply) -> Result<Granted, Error> {
+        let Credentials { client_secret, refresh_token, code } = &self.credentials;
+        let secrets: Vec<&Secret> =
+            [Some(client_secret), refresh_token.as_ref(), code.as_ref()].into_iter().flatten().collect();
+        oauth::read(reply, &self.settings, &secrets, now.wall_ms)
+    }
+
+    // ---- an attempt failed ----------------------------------------------------------------------------------
+
+    fn failed(&mut self, now: Now, error: Error) {
+        self.round_attempts += 1;
+        let error = error.with(|detail| detail.attempt = self.round_attempts);
+        if is_final(error.code()) {
+            return self.failed_for_good(now, error);
+        }
+        self.failures = self.failures.saturating_add(1);
+        let throttled = matches!(error.code(), Code::Throttled | Code::ThrottledLong);
+        let retry =
+            Retry { failures: self.failures, held: self.held(now), throttled, retry_after_ms: error.retry_after_ms() };
+        let until_ms = now.boot_ms + retry_ms(retry, &mut self.dice);
+        self.set_phase(Phase::Waiting, Some(until_ms));
+        self.out.push_back(Output::News(News::Waiting));
+        let long = error.code() == Code::ThrottledLong;
+        if throttled {
+            self.out.push_back(Output::News(News::Throttled { error: error.clone(), until_ms, long }));
+        }
+        if long || self.round_attempts >= self.settings.attempts_per_round {
+            self.end_round(now, error);
+        }
+    }
+
+    fn end_round(&mut self, now: Now, error: Error) {
+        self.round_attempts = 0;
+        self.answer_all(now, &error);
+        let started_ms = self.round_started_ms;
+        self.out.push_back(Output::News(News::RoundFailed { error, started_ms }));
+    }
+
+    fn failed_for_good(&mut self, now: Now, error: Error) {
+        // The credential that was refused has been replaced meanwhile: the new one gets its own round.
+        if self.requested_version != self.credentials_version {
+            return self.begin_round(now);
+        }
+        if error.code() == Code::Unauthorized {
+            self.unauthorized = self.unauthorized.saturating_add(1);
+        }
+        // A refused code must not be sent again.
+        self.credentials.code = None;
+        let asks = self.unauthorized >= UNAUTHORIZED_BEFORE_ASKING || error.code() == Code::InvalidGrant;
+        self.block(now, error);
+        if asks {
+            self.ask_for_code(now);
+        }
+    }
+
+    /// A request in flight is let finish: its answer may carry the only valid refresh token.
+    fn give_up(&mut self, now: Now, error: Error) {
+        match self.phase {
+            Phase::Holding | Phase::Waiting => {
+                self.answer_all(now, &error);
+                self.set_phase(Phase::Blocked { error, asked: None }, None);
+            }
+            Phase::Stopped | Phase::Fetching | Phase::Persisting { .. } | Phase::Blocked { .. } => self.senseless += 1,
+        }
+    }
+
+    fn block(&mut self, now: Now, error: Error) {
+        self.answer_all(now, &error);
+        let started_ms = if self.round_attempts > 0 { self.round_started_ms } else { now.boot_ms };
+        self.round_attempts = 0;
+        self.set_phase(Phase::Blocked { error: error.clone(), asked: None }, None);
+        self.out.push_back(Output::News(News::Blocked { error, started_ms }));
+    }
+
+    fn ask_for_code(&mut self, now: Now) {
+        let Phase::Blocked { asked, .. } = &mut self.phase else { return };
+        if !self.can_ask || asked.is_some() {
+            return;
+        }
+        self.asks += 1;
+        *asked = Some(self.asks);
+        self.wake_ms = Some(now.boot_ms + self.settings.authorize_timeout_ms);
+        self.out.push_back(Output::Ask { id: self.asks, question: Question::AuthorizationCode });
+    }
+
+    fn block_error(&self) -> Error {
+        match &self.phase {
+            Phase::Blocked { error, .. } => error.clone(),
+            _ => Error::new(Code::ReauthRequired, Stage::Token, ""),
+        }
+    }
+
+    /// The one place where the phase changes, so that no timer outlives its phase.
+    fn set_phase(&mut self, phase: Phase, wake_ms: Option<u64>) {
+        self.phase = phase;
+        self.wake_ms = wake_ms;
+    }
+}
+
+/// Refusals that no repetition can help. Faults of the transport are never final here: networks get mended.
+fn is_final(code: Code) -> bool {
+    matches!(
+        code,
+        Code::Unauthorized
+            | Code::Forbidden
+            | Code::InvalidGrant
+            | Code::Oauth
+            | Code::HttpStatus
+            | Code::Redirect
+            | Code::TokenType
+            | Code::ScopeDenied
+            | Code::ScopeUnknown
+            | Code::TokenMalformed
+            | Code::BadValue
+            | Code::TrustStore
+    )
+}

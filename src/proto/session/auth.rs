@@ -1,0 +1,243 @@
+//! Presenting tokens: on a new socket, on the live one, and on a second one when the live one cannot.
+
+use std::sync::Arc;
+
+use super::{Link, Output, Session, Stage, Strike, Trouble};
+use crate::audit::Phase;
+use crate::error::{Code, Error, Stage as ErrorStage};
+use crate::event::{Handover, Notice};
+use crate::proto::frame::{self, AuthReply};
+use crate::proto::time::Now;
+use crate::proto::token::Token;
+
+/// After so many renewals in a row that failed in band, the endpoint is remembered as unable.
+const IN_BAND_FAILURES_MAX: u32 = 2;
+
+impl Session {
+    /// The socket is open: the auth frame goes out at once, with the newest token.
+    pub(super) fn opened(&mut self, now: Now, epoch: u64) {
+        let token = self.token.clone().filter(|token| token.is_usable(now.boot_ms));
+        let session_id = self.session_id.clone();
+        let Some(link) = self.link_mut(epoch).filter(|link| link.stage == Stage::Dialing) else {
+            self.senseless += 1;
+            return;
+        };
+        let Some(token) = token else {
+            self.out.push_back(Output::Abort { epoch });
+            return self.lost(now, epoch, Error::new(Code::TokenExpired, ErrorStage::Authenticate, ""));
+        };
+        link.stage = Stage::Authenticating;
+        (link.heard_ms, link.heard_wall_ms) = (now.boot_ms, now.wall_ms);
+        link.sent_ms = Some(now.boot_ms);
+        let frame = frame::auth(&token.access_token, session_id.as_deref());
+        link.token = Some(token);
+        if !self.is_standby(epoch) {
+            self.why = ("socket open", None);
+        }
+        self.out.push_back(Output::SendAuth { epoch, frame });
+    }
+
+    /// Presents the newest token on the live connection: in band if the server can, else on a second socket.
+    pub(super) fn renew_if_possible(&mut self, now: Now) {
+        let Some(token) = self.token.clone().filter(|token| token.is_usable(now.boot_ms)) else { return };
+        let unable = now.boot_ms < self.in_band_unable_until_ms;
+        let busy = self.standby.is_some() || self.dial_ms.is_some() || self.closing || self.failed.is_some();
+        let Some(link) = self.primary.as_mut() else { return };
+        if busy || !link.is_live() || link.awaits_reply() || link.serial() >= token.serial {
+            return;
+        }
+        if unable {
+            self.dial_ms = Some(now.boot_ms);
+            return;
+        }
+        link.sent_ms = Some(now.boot_ms);
+        let frame = frame::auth(&token.access_token, None);
+        link.offered = Some(token);
+        let epoch = link.epoch;
+        self.out.push_back(Output::SendAuth { epoch, frame });
+    }
+
+    pub(super) fn reply(&mut self, now: Now, epoch: u64, text: &[u8]) {
+        let awaited = self.link(epoch).is_some_and(Link::awaits_reply);
+        match frame::read_reply(text).filter(|_| awaited) {
+            Some(AuthReply::Accepted { session_id }) => self.accepted(now, epoch, session_id),
+            Some(AuthReply::Refused(message)) => {
+                let error = self.refusal(epoch, &message);
+                self.refused(now, epoch, error);
+            }
+            Some(AuthReply::Malformed) => {
+                let error = Error::new(Code::AuthReply, self.auth_stage(epoch), "");
+                self.refused(now, epoch, error);
+            }
+            None => self.senseless += 1,
+        }
+    }
+
+    pub(super) fn reply_overdue(&mut self, now: Now, epoch: u64) {
+        let text = format!("No reply within {} ms.", self.settings.auth_timeout_ms);
+        let error = Error::new(Code::AuthTimeout, self.auth_stage(epoch), text);
+        self.refused(now, epoch, error);
+    }
+
+    fn auth_stage(&self, epoch: u64) -> ErrorStage {
+        let renewing = self.link(epoch).is_some_and(|link| link.offered.is_some()) || self.is_standby(epoch);
+        if renewing {
+            ErrorStage::Renew
+        } else {
+            ErrorStage::Authenticate
+        }
+    }
+
+    /// The server's text as an error; a throttle is told by its words. The token is struck out if it was repeated.
+    fn refusal(&self, epoch: u64, message: &str) -> Error {
+        let lower = message.to_lowercase();
+        let throttled = self.settings.throttle_patterns.iter().any(|pattern| lower.contains(pattern.as_str()));
+        let code = if throttled { Code::AuthThrottled } else { Code::AuthRefused };
+        let tokens = self.link(epoch).into_iter().flat_map(|link| link.token.iter().chain(&link.offered));
+        let text = frame::without_secrets(message, tokens.map(|token| &token.access_token));
+        Error::new(code, self.auth_stage(epoch), text)
+    }
+
+    // ---- accepted -------------------------------------------------------------------------------------------
+
+    fn accepted(&mut self, now: Now, epoch: u64, session_id: Option<String>) {
+        if session_id.is_some() {
+            self.session_id = session_id;
+        }
+        self.strike = None;
+        if self.is_standby(epoch) {
+            self.handed_over(now);
+        } else if self.primary.as_ref().is_some_and(Link::is_live) {
+            self.renewed(now);
+        } else {
+            self.ready(now);
+        }
+        self.renew_if_possible(now);
+    }
+
+    /// The first authentication of the primary.
+    fn ready(&mut self, now: Now) {
+        let Some(link) = self.primary.as_mut() else { return };
+        (link.stage, link.live_ms, link.sent_ms) = (Stage::Live, now.boot_ms, None);
+        let (epoch, scopes) = (link.epoch, scopes_of(link.token.as_ref()));
+        let began = self.attempt_ms.take().unwrap_or(now.boot_ms);
+        self.audit_attempt(now, began, self.phase(), Ok(scopes));
+        self.end_gap(now);
+        (self.round_failures, self.ever_ready, self.dial_ms) = (0, true, None);
+        self.rounds = super::Rounds::Forever;
+        self.calm_ms = self.reconnect.calm_after_ms().map(|after| now.boot_ms + after);
+        self.why = ("authenticated", None);
+        self.out.push_back(Output::SendOn(Some(epoch)));
+        self.show(now);
+        self.out.push_back(Output::Connected);
+    }
+
+    /// A new token was accepted on the live socket.
+    fn renewed(&mut self, now: Now) {
+        let Some(link) = self.primary.as_mut() else { return };
+        let sent = link.sent_ms.take().unwrap_or(now.boot_ms);
+        let Some(new) = link.offered.take() else { return };
+        let old = link.token.replace(Arc::clone(&new));
+        self.in_band_failures = 0;
+        self.audit_attempt(now, sent, Phase::Renewal, Ok(scopes_of(Some(&new))));
+        self.report_renewal(now, old.as_deref(), false);
+    }
+
+    /// The standby was accepted: it carries what is sent from now on; the old socket is read out first.
+    fn handed_over(&mut self, now: Now) {
+        let Some(mut link) = self.standby.take() else { return };
+        let sent = link.sent_ms.take().unwrap_or(now.boot_ms);
+        (link.stage, link.live_ms) = (Stage::Live, now.boot_ms);
+        let (epoch, new) = (link.epoch, link.token.clone());
+        let old = self.primary.replace(link);
+        self.audit_attempt(now, sent, Phase::Renewal, Ok(scopes_of(new.as_ref())));
+        self.count_in_band_failure();
+        self.out.push_back(Output::SendOn(Some(epoch)));
+        self.report_renewal(now, old.as_ref().and_then(|link| link.token.as_deref()), true);
+        if let Some(old) = old {
+            self.leave(now, old, Some(epoch));
+        }
+    }
+
+    /// The same token was refused in band and accepted on a second socket: it is the server that cannot.
+    fn count_in_band_failure(&mut self) {
+        if !std::mem::take(&mut self.in_band_failed) {
+            return;
+        }
+        self.in_band_failures += 1;
+        if self.in_band_failures >= IN_BAND_FAILURES_MAX {
+            self.in_band_failures = 0;
+            self.out.push_back(Output::MarkInBandUnable);
+        }
+    }
+
+    fn report_renewal(&mut self, now: Now, old: Option<&Token>, handover: bool) {
+        let lead_ms = old.map_or(0, |old| old.schedule.expires_ms.saturating_sub(now.boot_ms));
+        self.why = ("renewed", None);
+        self.out.push_back(Output::Renewed { lead_ms, handover });
+    }
+
+    /// Announces the hand-over between the last message of the old socket and the first of the new one.
+    pub(super) fn announce_handover(&mut self, from: u64, to: u64) {
+        self.notice(Notice::Handover(Handover { from_connection: from, to_connection: to }));
+        self.out.push_back(Output::Release { epoch: to });
+    }
+
+    // ---- refused --------------------------------------------------------------------------------------------
+
+    /// An error reply, no reply, or one that makes no sense.
+    fn refused(&mut self, now: Now, epoch: u64, error: Error) {
+        if self.primary.as_ref().is_some_and(|link| link.epoch == epoch && link.is_live()) {
+            return self.renewal_refused(now, error);
+        }
+        let serial = self.link(epoch).map_or(0, Link::serial);
+        self.out.push_back(Output::Abort { epoch });
+        self.strike(&error, serial);
+        self.lost(now, epoch, error);
+    }
+
+    /// A live socket stays in use; a second one will tell whether it was the token or the server.
+    fn renewal_refused(&mut self, now: Now, error: Error) {
+        let Some(link) = self.primary.as_mut() else { return };
+        let sent = link.sent_ms.take().unwrap_or(now.boot_ms);
+        link.offered = None;
+        let usable = link.usable_ms().unwrap_or(0).saturating_sub(now.boot_ms);
+        let throttled = error.code() == Code::AuthThrottled;
+        self.audit_attempt(now, sent, Phase::Renewal, Err(error.clone()));
+        self.why = ("renewal refused", Some(error));
+        if throttled {
+            // Presented again on the same socket, well before the old token ends.
+            let delay = self.reconnect.next_ms(&mut self.dice).min((usable / 4).max(1_000));
+            self.renew_ms = Some(now.boot_ms + delay);
+        } else {
+            self.in_band_failed = true;
+            self.dial_ms = Some(now.boot_ms);
+        }
+    }
+
+    /// The same authentication error with two different tokens: new tokens do not help.
+    pub(super) fn strike(&mut self, error: &Error, serial: u64) {
+        if error.code() != Code::AuthRefused && error.code() != Code::UpgradeUnauthorized {
+            return;
+        }
+        if self.token.as_ref().is_some_and(|token| token.serial == serial) {
+            self.token = None;
+        }
+        self.in_band_failed = false;
+        let message = format!("{} {}", error.code().name(), error.detail().message);
+        match self.strike.replace(Strike { serial, message: message.clone() }) {
+            Some(first) if first.message == message && first.serial != serial => {
+                let text = format!("Two different tokens were refused alike: {}", error.detail().message);
+                let error = Error::new(Code::ReauthRequired, error.detail().stage, text);
+                self.strike = None;
+                self.trouble = Some(Trouble::Blocked(error.clone()));
+                self.out.push_back(Output::GiveUp { error });
+            }
+            _ => self.out.push_back(Output::Refused { serial }),
+        }
+    }
+}
+
+fn scopes_of(token: Option<&Arc<Token>>) -> Vec<String> {
+    token.and_then(|token| token.scopes.clone()).unwrap_or_default()
+}

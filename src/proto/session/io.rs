@@ -1,0 +1,166 @@
+//! What goes into the session and what comes out.
+
+use std::sync::Arc;
+
+use crate::audit::Record;
+use crate::error::Error;
+use crate::event::Notice;
+use crate::proto::refresher::News;
+use crate::proto::token::Token;
+use crate::secret::Secret;
+
+/// How long a start goes on trying.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Rounds {
+    /// One round of attempts, then [`Output::Failed`]; for ever once it was Ready (`connect`).
+    Once,
+    /// For ever (`start`).
+    Forever,
+}
+
+/// A fact for the machine.
+#[derive(Debug)]
+pub enum Input {
+    /// Begin.
+    Start(Rounds),
+    /// A token is in force.
+    Publish(Arc<Token>),
+    /// What the refresher is doing.
+    News(News),
+    /// The upgrade of this socket is done.
+    Opened {
+        /// Epoch of the socket.
+        epoch: u64,
+    },
+    /// This socket could not be opened.
+    Failed {
+        /// Epoch of the socket.
+        epoch: u64,
+        /// Why.
+        error: Error,
+    },
+    /// A text that [`super::Session::judge`] called ours.
+    Reply {
+        /// Epoch of the socket.
+        epoch: u64,
+        /// The text.
+        text: Vec<u8>,
+    },
+    /// The peer closed.
+    Closed {
+        /// Epoch of the socket.
+        epoch: u64,
+        /// Close code (RFC 6455 7.4); 1005 when there was none.
+        code: u16,
+        /// Close reason.
+        reason: String,
+    },
+    /// The transport ended without a close.
+    Dropped {
+        /// Epoch of the socket.
+        epoch: u64,
+        /// Why.
+        error: Error,
+    },
+    /// A socket that was left is read out and closed.
+    Drained {
+        /// Epoch of the socket.
+        epoch: u64,
+        /// Whether the peer answered the close frame.
+        clean: bool,
+    },
+    /// The application's queue is full: this socket is not being read.
+    Stalled {
+        /// Epoch of the socket.
+        epoch: u64,
+    },
+    /// This socket is being read again.
+    Resumed {
+        /// Epoch of the socket.
+        epoch: u64,
+    },
+    /// This process learned from another client that the server cannot renew in band until then (boot time).
+    InBandUnable {
+        /// Boot time.
+        until_ms: u64,
+    },
+    /// Stop.
+    Close,
+    /// [`super::Session::next_timeout`] is reached.
+    Timeout,
+}
+
+/// An order of the machine.
+#[derive(Debug)]
+pub enum Output {
+    /// Open a socket; answer with `Opened` or `Failed`. `hold`: keep the application's messages of it back until `Release`.
+    Dial {
+        /// Epoch of the socket.
+        epoch: u64,
+        /// Whether to hold its messages.
+        hold: bool,
+    },
+    /// Send this auth frame as text.
+    SendAuth {
+        /// Epoch of the socket.
+        epoch: u64,
+        /// The frame.
+        frame: Secret,
+    },
+    /// Send a ping.
+    Ping {
+        /// Epoch of the socket.
+        epoch: u64,
+    },
+    /// Deliver what was held back, and everything from now on.
+    Release {
+        /// Epoch of the socket.
+        epoch: u64,
+    },
+    /// Read out what is there, close with this code, read on until the peer closes; answer with `Drained`.
+    Leave {
+        /// Epoch of the socket.
+        epoch: u64,
+        /// Close code.
+        code: u16,
+    },
+    /// End this socket at once; nothing more is heard of it.
+    Abort {
+        /// Epoch of the socket.
+        epoch: u64,
+    },
+    /// The application's messages go out by this socket, or wait (`None`).
+    SendOn(Option<u64>),
+    /// Tell the application.
+    Notice(Notice),
+    /// Tell the refresher: this token was refused.
+    Refused {
+        /// Serial of the token.
+        serial: u64,
+    },
+    /// Tell the refresher: the credentials are no good.
+    GiveUp {
+        /// The refusal.
+        error: Error,
+    },
+    /// Audit this.
+    Audit(Record),
+    /// A new token took effect on the live connection.
+    Renewed {
+        /// What was left of the old one until it expired, in milliseconds.
+        lead_ms: u64,
+        /// Whether a second socket was needed.
+        handover: bool,
+    },
+    /// This endpoint cannot renew in band; remember it for 24 h in this process.
+    MarkInBandUnable,
+    /// Ready for the first time: `connect` succeeds.
+    Connected,
+    /// `connect` failed; the machine waits to be closed.
+    Failed(Error),
+    /// The machine has stopped; nothing follows.
+    Stopped {
+        /// Whether every close handshake finished.
+        clean: bool,
+    },
+}

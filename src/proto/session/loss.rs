@@ -1,0 +1,272 @@
+//! Losing and leaving sockets: what a loss means, when to dial again, gaps, the end.
+
+use super::link::Leaving;
+use super::{Link, Output, Session, Stage, Trouble};
+use crate::audit::{Phase, Record};
+use crate::error::{Code, Error, Stage as ErrorStage};
+use crate::event::{Gap, Notice};
+use crate::proto::backoff;
+use crate::proto::frame::printable;
+use crate::proto::time::Now;
+
+/// What a close code asks for (RFC 6455 7.4.1, and what servers make of 4000–4999).
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum CloseClass {
+    /// The server goes away on purpose: spread out.
+    Drain,
+    /// The token was at fault.
+    Auth,
+    /// Anything else.
+    Retry,
+}
+
+const CLOSE_CLASSES: [(u16, CloseClass); 6] = [
+    (1001, CloseClass::Drain),
+    (1008, CloseClass::Auth),
+    (1012, CloseClass::Drain),
+    (1013, CloseClass::Drain),
+    (4401, CloseClass::Auth),
+    (4403, CloseClass::Auth),
+];
+
+fn class_of(error: &Error) -> CloseClass {
+    let code = error.detail().ws_close_code;
+    CLOSE_CLASSES.iter().find(|(known, _)| *known == code).map_or(CloseClass::Retry, |(_, class)| *class)
+}
+
+impl Session {
+    pub(super) fn peer_closed(&mut self, now: Now, epoch: u64, code: u16, reason: &str) {
+        let stage = match self.link(epoch) {
+            Some(link) if link.is_live() => ErrorStage::Live,
+            _ => ErrorStage::Authenticate,
+        };
+        let text = format!("{code} {}", printable(reason));
+        let error = Error::new(Code::WsClosed, stage, text.trim_end()).with(|detail| detail.ws_close_code = code);
+        self.lost(now, epoch, error);
+    }
+
+    /// A socket could not be opened, was refused, or ended.
+    pub(super) fn lost(&mut self, now: Now, epoch: u64, error: Error) {
+        if self.leaving.iter().any(|left| left.epoch == epoch) {
+            let clean = error.code() == Code::WsClosed;
+            return self.drained(now, epoch, clean);
+        }
+        if self.is_standby(epoch) {
+            return self.standby_lost(now, error);
+        }
+        match self.primary.take_if(|link| link.epoch == epoch) {
+            Some(link) if link.is_live() => self.live_lost(now, &link, error),
+            Some(link) => self.opening_lost(now, &link, error),
+            None => self.senseless += 1,
+        }
+    }
+
+    /// The second socket failed; the first one is still good.
+    fn standby_lost(&mut self, now: Now, error: Error) {
+        let Some(link) = self.standby.take() else { return };
+        self.blame_token(&link, &error);
+        let began = link.sent_ms.unwrap_or(now.boot_ms);
+        self.audit_attempt(now, began, Phase::Renewal, Err(error.clone()));
+        self.dial_later(now, &error);
+    }
+
+    fn opening_lost(&mut self, now: Now, link: &Link, error: Error) {
+        self.blame_token(link, &error);
+        let began = self.attempt_ms.take().unwrap_or(now.boot_ms);
+        self.audit_attempt(now, began, self.phase(), Err(error.clone()));
+        self.dial_later(now, &error);
+        self.round_failures += 1;
+        let given_up = match &self.trouble {
+            Some(Trouble::Blocked(error)) => Some(error.clone()),
+            Some(Trouble::Throttled { .. }) | None => None,
+        };
+        let round_over = self.round_failures >= self.settings.attempts_per_round;
+        if round_over || given_up.is_some() || !error.is_retriable() {
+            self.round_failures = 0;
+            self.fail_if_once(given_up.unwrap_or_else(|| error.clone()));
+        }
+        self.why = ("connect failed", Some(error));
+    }
+
+    fn live_lost(&mut self, now: Now, link: &Link, error: Error) {
+        self.out.push_back(Output::SendOn(None));
+        self.out.push_back(Output::Audit(Record::ConnectionLost { error: error.clone() }));
+        if class_of(&error) == CloseClass::Auth {
+            self.out.push_back(Output::Refused { serial: link.serial() });
+            self.token.take_if(|token| token.serial == link.serial());
+        }
+        self.begin_gap(now, link, &error);
+        (self.calm_ms, self.renew_ms, self.in_band_failed) = (None, None, false);
+        if let Some(standby) = self.standby.take() {
+            // The replacement is on its way already.
+            self.dial_ms = None;
+            self.out.push_back(Output::Release { epoch: standby.epoch });
+            self.attempt_ms = Some(now.boot_ms);
+            self.primary = Some(standby);
+        } else {
+            self.dial_later(now, &error);
+        }
+        self.why = ("connection lost", Some(error));
+    }
+
+    /// A token that the upgrade or a close during authentication refused is treated like one refused by a reply.
+    fn blame_token(&mut self, link: &Link, error: &Error) {
+        let closed = error.code() == Code::WsClosed && class_of(error) == CloseClass::Auth;
+        if closed && link.stage == Stage::Authenticating {
+            let refusal = Error::new(Code::AuthRefused, ErrorStage::Authenticate, error.detail().message.clone());
+            self.strike(&refusal, link.serial());
+        } else if error.code() == Code::UpgradeUnauthorized {
+            // The auth-message profile shows no token in the upgrade: the newest one is the one that is meant.
+            let serial = self.token.as_ref().map_or(0, |token| token.serial);
+            self.strike(error, serial);
+        }
+    }
+
+    /// Times the next dial: soon and spread after a drain, by the sticky backoff else, never before Retry-After.
+    fn dial_later(&mut self, now: Now, error: &Error) {
+        let drain = class_of(error) == CloseClass::Drain;
+        let delay = match drain {
+            true => backoff::drain_ms(&mut self.dice),
+            false => self.reconnect.next_ms(&mut self.dice),
+        };
+        self.draining = drain;
+        self.dial_ms = Some(now.boot_ms + delay.max(error.retry_after_ms().unwrap_or(0)));
+    }
+
+    /// The server serves an old token's socket for a while after it expired, and no longer.
+    pub(super) fn drop_expired(&mut self, now: Now) {
+        let grace = self.settings.expired_grace_ms;
+        let expired = |link: &Link| link.usable_ms().is_some_and(|usable| usable + grace <= now.boot_ms);
+        let Some(epoch) = self.primary.as_ref().filter(|link| expired(link)).map(|link| link.epoch) else { return };
+        self.out.push_back(Output::Abort { epoch });
+        self.lost(now, epoch, Error::new(Code::TokenExpired, ErrorStage::Live, ""));
+        if self.primary.is_none() {
+            self.dial_ms = Some(now.boot_ms);
+        }
+    }
+
+    /// When the state or the socket changes because a token ends.
+    pub(super) fn expiry_wake_ms(&self) -> Option<u64> {
+        let usable = self.primary.as_ref()?.usable_ms()?;
+        if self.shown == crate::event::State::Degraded {
+            return Some(usable + self.settings.expired_grace_ms);
+        }
+        Some(usable)
+    }
+
+    // ---- gaps -----------------------------------------------------------------------------------------------
+
+    fn begin_gap(&mut self, now: Now, link: &Link, error: &Error) {
+        if self.gap.is_some() {
+            return;
+        }
+        self.gaps += 1;
+        self.gap_boot_ms = now.boot_ms;
+        let gap = Gap {
+            number: self.gaps,
+            from_wall_ms: link.heard_wall_ms,
+            to_wall_ms: 0,
+            duration_ms: 0,
+            cause: Some(error.clone()),
+        };
+        self.notice(Notice::GapBegin(gap.clone()));
+        self.gap = Some(gap);
+    }
+
+    pub(super) fn end_gap(&mut self, now: Now) {
+        let Some(gap) = self.gap.take() else { return };
+        let duration_ms = now.boot_ms.saturating_sub(self.gap_boot_ms);
+        self.notice(Notice::GapEnd(Gap { to_wall_ms: now.wall_ms, duration_ms, ..gap }));
+    }
+
+    // ---- leaving --------------------------------------------------------------------------------------------
+
+    /// Reads a socket out and closes it with 1000.
+    pub(super) fn leave(&mut self, now: Now, link: Link, successor: Option<u64>) {
+        let usable = link.usable_ms().unwrap_or(now.boot_ms);
+        let at_latest_ms = usable.max(now.boot_ms) + self.settings.expired_grace_ms;
+        let by_ms = now.boot_ms + self.settings.close_timeout_ms;
+        let stalled_ms = link.stalled_ms.map(|_| now.boot_ms);
+        self.out.push_back(Output::Leave { epoch: link.epoch, code: 1000 });
+        self.leaving.push(Leaving { epoch: link.epoch, by_ms, stalled_ms, at_latest_ms, successor });
+    }
+
+    pub(super) fn drained(&mut self, now: Now, epoch: u64, clean: bool) {
+        let Some(index) = self.leaving.iter().position(|left| left.epoch == epoch) else {
+            self.senseless += 1;
+            return;
+        };
+        let left = self.leaving.swap_remove(index);
+        if let Some(successor) = left.successor.filter(|_| !self.closing) {
+            if left.stalled_ms.is_some() {
+                self.report_unread(now, epoch);
+            }
+            self.announce_handover(epoch, successor);
+        }
+        self.clean &= clean;
+        self.stop_if_closed();
+    }
+
+    /// The application did not take what the old socket still held: that is a gap, however short.
+    fn report_unread(&mut self, now: Now, epoch: u64) {
+        let error = Error::new(Code::Timeout, ErrorStage::Close, "The old socket could not be read out in time.");
+        let mut link = Link::new(epoch);
+        link.heard_wall_ms = now.wall_ms;
+        self.begin_gap(now, &link, &error);
+        self.end_gap(now);
+    }
+
+    pub(super) fn close(&mut self, now: Now) {
+        if self.closing {
+            self.senseless += 1;
+            return;
+        }
+        (self.closing, self.dial_ms) = (true, None);
+        self.out.push_back(Output::SendOn(None));
+        for link in [self.primary.take(), self.standby.take()].into_iter().flatten() {
+            if link.stage == Stage::Dialing {
+                self.out.push_back(Output::Abort { epoch: link.epoch });
+            } else {
+                self.leave(now, link, None);
+            }
+        }
+        let by_ms = now.boot_ms + self.settings.close_timeout_ms;
+        for left in &mut self.leaving {
+            left.at_latest_ms = left.at_latest_ms.min(by_ms);
+        }
+        self.stop_if_closed();
+    }
+
+    fn stop_if_closed(&mut self) {
+        if !self.closing || !self.leaving.is_empty() || self.stopped {
+            return;
+        }
+        self.stopped = true;
+        if self.started {
+            self.out.push_back(Output::Audit(Record::Closed));
+        }
+        self.out.push_back(Output::Stopped { clean: self.clean });
+    }
+
+    // ---- back-pressure --------------------------------------------------------------------------------------
+
+    pub(super) fn stalled(&mut self, now: Now, epoch: u64) {
+        if let Some(link) = self.link_mut(epoch) {
+            link.stalled_ms.get_or_insert(now.boot_ms);
+        } else if let Some(left) = self.leaving.iter_mut().find(|left| left.epoch == epoch) {
+            left.stalled_ms.get_or_insert(now.boot_ms);
+        } else {
+            self.senseless += 1;
+        }
+    }
+
+    pub(super) fn resumed(&mut self, now: Now, epoch: u64) {
+        if let Some(link) = self.link_mut(epoch) {
+            link.resume(now.boot_ms);
+        } else if let Some(left) = self.leaving.iter_mut().find(|left| left.epoch == epoch) {
+            left.resume(now.boot_ms);
+        } else {
+            self.senseless += 1;
+        }
+    }
+}
