@@ -23,7 +23,8 @@ pub struct Outgoing {
 #[derive(Debug)]
 pub struct Outbox {
     waiting: VecDeque<Outgoing>,
-    writing: Option<Outgoing>,
+    /// Bytes of the message that was taken out to be written.
+    writing: Option<(u64, usize)>,
     bytes: usize,
     max_messages: usize,
     max_bytes: usize,
@@ -50,14 +51,15 @@ impl Outbox {
         Ok(self.last_id)
     }
 
-    /// The next message to write; it counts as being written until [`Self::written`] or [`Self::interrupted`].
+    /// Takes the next message out to be written; it still counts until [`Self::written`] or [`Self::interrupted`].
     /// `None` when there is none, or one is being written already.
-    pub fn next(&mut self) -> Option<&Outgoing> {
+    pub fn next(&mut self) -> Option<Outgoing> {
         if self.writing.is_some() {
             return None;
         }
-        self.writing = self.waiting.pop_front();
-        self.writing.as_ref()
+        let message = self.waiting.pop_front()?;
+        self.writing = Some((message.id, message.data.len()));
+        Some(message)
     }
 
     /// Whether a message is being written.
@@ -66,24 +68,25 @@ impl Outbox {
     }
 
     /// The last byte of the message being written was handed to the kernel.
-    pub fn written(&mut self) -> Option<(Sent, usize)> {
-        let done = self.writing.take()?;
-        self.bytes -= done.data.len();
-        Some((Sent { id: done.id, outcome: Ok(()) }, done.data.len()))
+    pub fn written(&mut self) -> Option<Sent> {
+        let (id, len) = self.writing.take()?;
+        self.bytes -= len;
+        Some(Sent { id, outcome: Ok(()) })
     }
 
-    /// The socket ended while a message was being written: it will be the next again.
-    pub fn interrupted(&mut self) {
-        if let Some(message) = self.writing.take() {
+    /// The socket ended while this message was being written: it will be the next again.
+    pub fn interrupted(&mut self, message: Outgoing) {
+        if self.writing.take().is_some() {
             self.waiting.push_front(message);
         }
     }
 
     /// Hands everything back unsent, in order.
     pub fn give_back(&mut self, why: &Error) -> Vec<Sent> {
-        self.interrupted();
+        let writing = self.writing.take().map(|(id, _)| id);
         self.bytes = 0;
-        self.waiting.drain(..).map(|message| Sent { id: message.id, outcome: Err(why.clone()) }).collect()
+        let ids = writing.into_iter().chain(self.waiting.drain(..).map(|message| message.id));
+        ids.map(|id| Sent { id, outcome: Err(why.clone()) }).collect()
     }
 
     /// Messages not yet sent.
@@ -111,12 +114,13 @@ mod tests {
         for id in 1..=3 {
             assert_eq!(push(&mut outbox, 1), Ok(id));
         }
-        assert_eq!(outbox.next().map(|m| m.id), Some(1));
+        let first = outbox.next().unwrap();
+        assert_eq!(first.id, 1);
         assert!(outbox.next().is_none(), "one at a time");
-        outbox.interrupted();
+        outbox.interrupted(first);
         let mut sent = Vec::new();
         while outbox.next().is_some() {
-            sent.extend(outbox.written().map(|(sent, _)| sent.id));
+            sent.extend(outbox.written().map(|sent| sent.id));
         }
         assert_eq!(sent, [1, 2, 3]);
         assert!(outbox.is_empty());

@@ -1,0 +1,136 @@
+//! One socket of gwa-socket: what is read from it and where that goes.
+
+use super::delivery::{Delivery, Drain, Room};
+use super::link::{Link, ReadOutcome};
+use crate::config::settings::Settings;
+use crate::error::Error;
+use crate::event::MessageKind;
+use crate::proto::session::{Session, Whose};
+use crate::proto::time::Now;
+use crate::secret::Secret;
+
+/// Messages read from one socket before the others, the inbox and the timers get their turn.
+const BUDGET: usize = 512;
+
+/// A socket and how it is used.
+pub struct Active {
+    pub link: Link,
+    pub epoch: u64,
+    pub is_open: bool,
+    /// Edge-triggered: there may be something to read until a read would block.
+    pub readable: bool,
+    /// Not read, because the application's queue is full.
+    pub stalled: bool,
+    /// Messages kept back until the socket it replaces is read out.
+    pub held: Option<Held>,
+    pub leaving: Option<Leaving>,
+    /// An auth frame that waits for earlier bytes to go out.
+    pub auth: Option<Secret>,
+}
+
+/// How far a socket that is being left is.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Leaving {
+    /// Reading what is there; then closing with this code.
+    ReadOut(u16),
+    /// The close frame is sent.
+    Closing,
+}
+
+/// Messages kept back.
+#[derive(Debug, Default)]
+pub struct Held {
+    messages: Vec<(MessageKind, Vec<u8>)>,
+    bytes: usize,
+}
+
+/// Why reading paused.
+#[derive(Debug)]
+pub enum Turn {
+    /// Nothing more to read now.
+    Idle,
+    /// There may be more, but others wait.
+    Budget,
+    /// The application's queue is full.
+    Full,
+    /// A reply for the machine.
+    Ours(Vec<u8>),
+    /// The peer's close frame.
+    Closed { code: u16, reason: String },
+    /// The connection is over.
+    Ended(Error),
+}
+
+impl Active {
+    /// A socket that is being dialled; `hold`: keep its messages back.
+    pub fn new(link: Link, hold: bool) -> Self {
+        let epoch = link.epoch();
+        let held = hold.then(Held::default);
+        Self { link, epoch, is_open: false, readable: false, stalled: false, held, leaving: None, auth: None }
+    }
+
+    /// Reads until something has to be decided. The hot path: an application message goes straight to delivery.
+    pub fn read(&mut self, machine: &mut Session, drain: &mut Drain<'_>, delivery: &Delivery, now: Now) -> Turn {
+        for _ in 0..BUDGET {
+            if !self.may_read(machine, delivery) {
+                return Turn::Full;
+            }
+            let before = self.link.bytes_read();
+            let outcome = self.link.read();
+            if self.link.bytes_read() != before {
+                machine.heard(now, self.epoch);
+            }
+            match outcome {
+                ReadOutcome::Text(text) => match machine.judge(self.epoch, text.as_bytes()) {
+                    Whose::Ours => return Turn::Ours(text.as_bytes().to_vec()),
+                    Whose::Application => self.take(MessageKind::Text, text.as_bytes(), drain),
+                },
+                ReadOutcome::Binary(data) => self.take(MessageKind::Binary, &data, drain),
+                ReadOutcome::Control => {}
+                ReadOutcome::WouldBlock => return Turn::Idle,
+                ReadOutcome::Closed { code, reason } => return Turn::Closed { code, reason },
+                ReadOutcome::Ended(error) => return Turn::Ended(error),
+            }
+        }
+        Turn::Budget
+    }
+
+    /// Below the bound always; past it by one maximum message while a reply or a pong is awaited.
+    fn may_read(&self, machine: &Session, delivery: &Delivery) -> bool {
+        let settings = machine.settings();
+        let over = match &self.held {
+            Some(held) => held.over(settings),
+            None => match delivery.room() {
+                Room::Below => None,
+                Room::Full { bytes_over } => Some(bytes_over),
+            },
+        };
+        over.is_none_or(|over| over < settings.max_message_bytes as u64 && machine.awaits(self.epoch))
+    }
+
+    fn take(&mut self, kind: MessageKind, data: &[u8], drain: &mut Drain<'_>) {
+        match &mut self.held {
+            Some(held) => {
+                held.bytes += data.len();
+                held.messages.push((kind, data.to_vec()));
+            }
+            None => drain.push_message(kind, data, self.epoch),
+        }
+    }
+
+    /// Delivers what was kept back, and nothing is kept back from now on.
+    pub fn release(&mut self, drain: &mut Drain<'_>) {
+        for (kind, data) in self.held.take().unwrap_or_default().messages {
+            drain.push_message(kind, &data, self.epoch);
+        }
+        self.readable = true;
+    }
+}
+
+impl Held {
+    /// By how many bytes it is over the bound of the event queue.
+    fn over(&self, settings: &Settings) -> Option<u64> {
+        let full = self.bytes >= settings.event_queue_bytes || self.messages.len() >= settings.event_queue_events;
+        full.then(|| self.bytes.saturating_sub(settings.event_queue_bytes) as u64)
+    }
+}

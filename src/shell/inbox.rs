@@ -1,0 +1,61 @@
+//! The messages between the threads. Every sender rings the receiver's bell, so that one wait covers sockets and inbox.
+
+use std::sync::mpsc::{self, Receiver, Sender};
+use std::sync::Arc;
+
+use super::gate::Gate;
+use super::wait::Bell;
+use crate::error::Error;
+use crate::proto::{refresher, session};
+use crate::proto::token::Token;
+
+/// What gwa-refresh is told.
+#[derive(Debug)]
+pub enum ToRefresh {
+    /// A fact for the machine.
+    Input(refresher::Input),
+    /// The application wants a token; the outcome goes to the gate.
+    Wanted { min_left_ms: u64, gate: Gate<Result<Arc<Token>, Error>> },
+}
+
+/// What gwa-socket is told.
+#[derive(Debug)]
+pub enum ToSocket {
+    /// A fact for the machine.
+    Input(session::Input),
+    /// Somebody waits for the outcome of the start.
+    Tell(Gate<Result<(), Error>>),
+}
+
+/// The sending end of a thread's inbox.
+#[derive(Debug)]
+pub struct Inbox<T> {
+    sender: Sender<T>,
+    bell: Bell,
+}
+
+impl<T> Clone for Inbox<T> {
+    fn clone(&self) -> Self {
+        Self { sender: self.sender.clone(), bell: self.bell.clone() }
+    }
+}
+
+impl<T> Inbox<T> {
+    /// An inbox whose receiver waits with `bell`.
+    pub fn new(bell: Bell) -> (Self, Receiver<T>) {
+        let (sender, receiver) = mpsc::channel();
+        (Self { sender, bell }, receiver)
+    }
+
+    /// Sends; what a thread that has ended cannot read any more is dropped.
+    pub fn send(&self, message: T) {
+        if self.sender.send(message).is_ok() {
+            self.bell.ring();
+        }
+    }
+
+    /// Wakes the thread to look at the send queue.
+    pub fn ring(&self) {
+        self.bell.ring();
+    }
+}

@@ -1,0 +1,140 @@
+//! gwa-refresh: drives the refresher. All HTTP runs here, so that the socket thread never waits for it.
+
+use std::collections::HashMap;
+use std::sync::mpsc::Receiver;
+use std::sync::Arc;
+
+use super::clock::Clock;
+use super::delivery::Delivery;
+use super::gate::Gate;
+use super::http::{Cancel, Http};
+use super::inbox::{Inbox, ToRefresh, ToSocket};
+use super::random::Entropy;
+use super::wait::Waiter;
+use super::Shared;
+use crate::error::Error;
+use crate::event::Notice;
+use crate::metrics::Counter;
+use crate::proto::oauth::Credentials;
+use crate::proto::refresher::{Input, News, Output, Refresher};
+use crate::proto::session;
+use crate::proto::token::Token;
+
+/// What outlives the thread when a connect failed: a rotated refresh token above all.
+#[derive(Clone, Debug)]
+pub struct Carry {
+    pub credentials: Credentials,
+    pub unauthorized: u32,
+}
+
+/// Everything the thread owns.
+pub struct RefreshThread {
+    pub clock: Clock,
+    pub entropy: Entropy,
+    pub waiter: Waiter,
+    pub inbox: Receiver<ToRefresh>,
+    pub machine: Refresher,
+    pub http: Http,
+    pub cancel: Cancel,
+    pub socket: Inbox<ToSocket>,
+    pub delivery: Arc<Delivery>,
+    pub shared: Arc<Shared>,
+    pub wanted: HashMap<u64, Gate<Result<Arc<Token>, Error>>>,
+    pub last_wish: u64,
+    pub stopped: bool,
+}
+
+impl RefreshThread {
+    /// Runs until the machine has stopped.
+    pub fn run(mut self) -> Carry {
+        while !self.stopped {
+            while let Ok(message) = self.inbox.try_recv() {
+                self.take(message);
+            }
+            self.obey();
+            if !self.stopped {
+                self.wait();
+            }
+        }
+        self.delivery.count(Counter::SenselessInputs, self.machine.senseless());
+        Carry { credentials: self.machine.credentials().clone(), unauthorized: self.machine.unauthorized() }
+    }
+
+    fn take(&mut self, message: ToRefresh) {
+        match message {
+            ToRefresh::Input(input) => self.handle(input),
+            ToRefresh::Wanted { min_left_ms, gate } => {
+                self.last_wish += 1;
+                self.wanted.insert(self.last_wish, gate);
+                self.handle(Input::Wanted { id: self.last_wish, min_left_ms });
+            }
+        }
+    }
+
+    fn handle(&mut self, input: Input) {
+        let random = self.entropy.random_u64();
+        self.machine.handle(self.clock.now(), random, input);
+    }
+
+    fn obey(&mut self) {
+        while let Some(output) = self.machine.poll() {
+            match output {
+                Output::Http { epoch, request } => {
+                    self.delivery.count(Counter::TokenRequests, 1);
+                    let outcome = self.http.post(&request, &self.cancel, &mut self.waiter, &self.clock);
+                    if let Err(error) = &outcome {
+                        self.log_failure(error);
+                    }
+                    self.handle(Input::Replied { epoch, outcome });
+                }
+                Output::Publish(token) => self.publish(token),
+                Output::News(news) => self.pass_on(news),
+                Output::Ask { id, question } => self.delivery.push_notice(Notice::Ask { id, question }),
+                Output::Audit(record) => {
+                    let id = self.entropy.uuid_v4();
+                    self.delivery.push_record(self.clock.now(), id, record);
+                }
+                Output::Answer { id, outcome } => {
+                    if let Some(gate) = self.wanted.remove(&id) {
+                        gate.open(outcome);
+                    }
+                }
+                Output::Stopped => self.stopped = true,
+            }
+        }
+    }
+
+    /// The snapshot first: who reads it after the event must find the new token.
+    fn publish(&mut self, token: Arc<Token>) {
+        let new = self.shared.set_token(&token);
+        if new {
+            self.delivery.push_notice(Notice::Token(Arc::clone(&token)));
+        }
+        self.socket.send(ToSocket::Input(session::Input::Publish(token)));
+    }
+
+    fn pass_on(&mut self, news: News) {
+        match &news {
+            News::Throttled { .. } => self.delivery.count(Counter::Throttles, 1),
+            News::Waiting | News::Blocked { .. } => self.delivery.count(Counter::TokenFailures, 1),
+            News::Fetching | News::Verifying | News::RoundFailed { .. } => {}
+        }
+        if let News::RoundFailed { error, .. } | News::Blocked { error, .. } = &news {
+            self.log_failure(error);
+        }
+        self.socket.send(ToSocket::Input(session::Input::News(news)));
+    }
+
+    fn log_failure(&self, error: &Error) {
+        self.delivery.log(2, "refresh", format_args!("{error}"));
+    }
+
+    fn wait(&mut self) {
+        let until = self.machine.next_timeout();
+        // A wait that fails leaves nothing to do but to look again: the machine's deadlines still hold.
+        let _ = self.waiter.wait(until, self.clock.now());
+        if self.machine.next_timeout().is_some_and(|at| at <= self.clock.now().boot_ms) {
+            self.handle(Input::Timeout);
+        }
+    }
+}

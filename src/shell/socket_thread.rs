@@ -1,0 +1,429 @@
+//! gwa-socket: drives the session. It never blocks while a socket is live: one wait covers all sockets and the inbox.
+
+use std::sync::mpsc::Receiver;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use super::active::{Active, Leaving, Turn};
+use super::clock::Clock;
+use super::delivery::{Delivery, Room, Scratch};
+use super::dial::Net;
+use super::endpoints;
+use super::gate::Gate;
+use super::inbox::{Inbox, ToRefresh, ToSocket};
+use super::link::{Flushed, Link, Opening};
+use super::random::Entropy;
+use super::wait::Waiter;
+use super::Shared;
+use crate::audit::Record;
+use crate::error::{Code, Error, Stage};
+use crate::event::{MessageKind, Notice, Sent};
+use crate::metrics::Counter;
+use crate::proto::outbox::{Outbox, Outgoing};
+use crate::proto::refresher;
+use crate::proto::session::{Input, Output, Session};
+use crate::proto::time::Now;
+use crate::secret::Secret;
+
+/// Code of the close frame that precedes an abort (RFC 6455 7.4.1).
+const NORMAL: u16 = 1000;
+
+/// Everything the thread owns.
+pub struct SocketThread {
+    pub clock: Clock,
+    pub entropy: Entropy,
+    pub waiter: Waiter,
+    pub inbox: Receiver<ToSocket>,
+    pub machine: Session,
+    pub net: Net,
+    /// Host and port of the WebSocket URL.
+    pub endpoint: String,
+    pub refresh: Inbox<ToRefresh>,
+    pub delivery: Arc<Delivery>,
+    pub scratch: Scratch,
+    pub outbox: Arc<Mutex<Outbox>>,
+    pub shared: Arc<Shared>,
+    pub links: Vec<Active>,
+    /// The socket that carries the application's messages.
+    pub send_on: Option<u64>,
+    /// The message that is being written, and on which socket.
+    pub writing: Option<(u64, Outgoing)>,
+    /// Who waits for the outcome of the start.
+    pub connecting: Option<Gate<Result<(), Error>>>,
+    pub stopped: Option<bool>,
+}
+
+/// What is left when the thread ends.
+#[derive(Clone, Debug, Default)]
+pub struct Finished {
+    /// Offered again by the next session of this client.
+    pub session_id: Option<String>,
+    /// Whether every close handshake finished.
+    pub clean: bool,
+}
+
+impl SocketThread {
+    /// Runs until the machine has stopped.
+    pub fn run(mut self) -> Finished {
+        while self.stopped.is_none() {
+            self.read_inbox();
+            self.turn();
+            self.pump();
+            if self.stopped.is_none() {
+                self.wait();
+            }
+        }
+        self.delivery.count(Counter::SenselessInputs, self.machine.senseless());
+        Finished { session_id: self.machine.session_id().map(str::to_owned), clean: self.stopped == Some(true) }
+    }
+
+    fn read_inbox(&mut self) {
+        while let Ok(message) = self.inbox.try_recv() {
+            match message {
+                ToSocket::Tell(gate) => self.connecting = Some(gate),
+                ToSocket::Input(input) => {
+                    if matches!(input, Input::Publish(_)) {
+                        self.recall_endpoint();
+                    }
+                    self.handle(input);
+                }
+            }
+        }
+    }
+
+    /// Another client of this process may have learned that the server cannot renew in band.
+    fn recall_endpoint(&mut self) {
+        let now = self.clock.now();
+        if let Some(until_ms) = endpoints::in_band_unable_until(&self.endpoint, &self.clock, now) {
+            self.handle(Input::InBandUnable { until_ms });
+        }
+    }
+
+    /// Feeds the machine and does what it says, at once.
+    fn handle(&mut self, input: Input) {
+        let random = self.entropy.random_u64();
+        self.machine.handle(self.clock.now(), random, input);
+        while let Some(output) = self.machine.poll() {
+            self.obey(output);
+        }
+    }
+
+    fn obey(&mut self, output: Output) {
+        match output {
+            Output::Dial { epoch, hold } => self.dial(epoch, hold),
+            Output::SendAuth { epoch, frame } => self.send_auth(epoch, frame),
+            Output::Ping { epoch } => _ = self.active(epoch).map(|active| active.link.ping()),
+            Output::Release { epoch } => self.release(epoch),
+            Output::Leave { epoch, code } => self.leave(epoch, code),
+            Output::Abort { epoch } => self.abort(epoch),
+            Output::SendOn(epoch) => self.send_on = epoch,
+            Output::Notice(notice) => self.notice(notice),
+            Output::Refused { serial } => self.tell_refresh(refresher::Input::Refused { serial }),
+            Output::GiveUp { error } => self.tell_refresh(refresher::Input::GiveUp { error }),
+            Output::Audit(record) => self.audit(record),
+            Output::Renewed { lead_ms, handover } => self.count_renewal(lead_ms, handover),
+            Output::MarkInBandUnable => endpoints::mark_in_band_unable(&self.endpoint, &self.clock, self.clock.now()),
+            Output::Connected => self.outcome(Ok(())),
+            Output::Failed(error) => self.outcome(Err(error)),
+            Output::Stopped { clean } => self.stop(clean),
+        }
+    }
+
+    // ---- orders ---------------------------------------------------------------------------------------------
+
+    fn dial(&mut self, epoch: u64, hold: bool) {
+        match Link::dial(epoch, &self.net, &self.waiter, self.clock.now()) {
+            Ok(link) => self.links.push(Active::new(link, hold)),
+            Err(error) => self.handle(Input::Failed { epoch, error }),
+        }
+    }
+
+    /// The frame waits if earlier bytes do, so that the order on the wire is the order of the calls.
+    fn send_auth(&mut self, epoch: u64, frame: Secret) {
+        let Some(active) = self.active(epoch) else { return };
+        if active.link.unflushed() > 0 {
+            active.auth = Some(frame);
+            return;
+        }
+        if let Err(error) = active.link.send_text(frame.expose()) {
+            self.ended(epoch, error);
+        }
+    }
+
+    fn release(&mut self, epoch: u64) {
+        let Some(active) = self.links.iter_mut().find(|active| active.epoch == epoch) else { return };
+        active.release(&mut self.delivery.drain(&mut self.scratch));
+    }
+
+    fn leave(&mut self, epoch: u64, code: u16) {
+        let Some(active) = self.active(epoch) else { return };
+        active.leaving = Some(Leaving::ReadOut(code));
+        active.readable = true;
+    }
+
+    /// Says goodbye if that is possible without waiting, and is gone.
+    fn abort(&mut self, epoch: u64) {
+        if let Some(mut active) = self.remove(epoch) {
+            if active.is_open {
+                // Best effort: whoever is not listening any more will not miss it.
+                let _ = active.link.start_close(NORMAL, "");
+            }
+        }
+    }
+
+    fn notice(&mut self, notice: Notice) {
+        match &notice {
+            Notice::State(change) => {
+                self.shared.set_state(change.to);
+                self.delivery.log(3, "session", format_args!("{} ({})", change.to.name(), change.reason));
+            }
+            Notice::GapBegin(_) => self.delivery.count(Counter::Gaps, 1),
+            _ => {}
+        }
+        self.delivery.push_notice(notice);
+    }
+
+    fn audit(&mut self, record: Record) {
+        if matches!(record, Record::ConnectionLost { .. }) {
+            self.delivery.count(Counter::Drops, 1);
+        }
+        let id = self.entropy.uuid_v4();
+        self.delivery.push_record(self.clock.now(), id, record);
+    }
+
+    fn count_renewal(&self, lead_ms: u64, handover: bool) {
+        self.delivery.count(Counter::Renewals, 1);
+        self.delivery.count(Counter::Handovers, u64::from(handover));
+        self.delivery.gauge(Counter::LastLeadMs, lead_ms);
+    }
+
+    fn tell_refresh(&self, input: refresher::Input) {
+        self.refresh.send(ToRefresh::Input(input));
+    }
+
+    fn outcome(&mut self, outcome: Result<(), Error>) {
+        if let Some(gate) = self.connecting.take() {
+            gate.open(outcome);
+        }
+    }
+
+    /// What was not sent goes back to the application.
+    fn stop(&mut self, clean: bool) {
+        self.stopped = Some(clean);
+        self.links.clear();
+        self.writing = None;
+        let why = Error::new(Code::Cancelled, Stage::Close, "The client was closed.");
+        let back = self.outbox().give_back(&why);
+        self.shared.add_unsent(back.len() as u64);
+        for sent in back {
+            self.delivery.push_notice(Notice::Sent(sent));
+        }
+        self.outcome(Err(why));
+    }
+
+    // ---- sockets --------------------------------------------------------------------------------------------
+
+    /// Gives every socket its turn.
+    fn turn(&mut self) {
+        let epochs: Vec<u64> = self.links.iter().map(|active| active.epoch).collect();
+        for epoch in epochs {
+            match self.active(epoch) {
+                Some(active) if !active.is_open => self.advance(epoch),
+                Some(active) if active.stalled => self.resume(epoch),
+                Some(_) | None => {}
+            }
+            while self.active(epoch).is_some_and(|active| active.is_open && active.readable && !active.stalled) {
+                if !self.read(epoch) {
+                    break;
+                }
+            }
+        }
+    }
+
+    fn advance(&mut self, epoch: u64) {
+        let now = self.clock.now();
+        let Some(active) = self.links.iter_mut().find(|active| active.epoch == epoch) else { return };
+        match active.link.advance(now, &self.waiter) {
+            Opening::Pending => {}
+            Opening::Open => {
+                (active.is_open, active.readable) = (true, true);
+                self.delivery.count(Counter::Connects, 1);
+                self.handle(Input::Opened { epoch });
+            }
+            Opening::Failed(error) => {
+                self.remove(epoch);
+                self.handle(Input::Failed { epoch, error });
+            }
+        }
+    }
+
+    fn resume(&mut self, epoch: u64) {
+        if self.delivery.room() == Room::Below {
+            if let Some(active) = self.active(epoch) {
+                (active.stalled, active.readable) = (false, true);
+            }
+            self.handle(Input::Resumed { epoch });
+        }
+    }
+
+    /// Reads a socket; whether to go on with it at once.
+    fn read(&mut self, epoch: u64) -> bool {
+        let now = self.clock.now();
+        let Some(active) = self.links.iter_mut().find(|active| active.epoch == epoch) else { return false };
+        let mut drain = self.delivery.drain(&mut self.scratch);
+        let turn = active.read(&mut self.machine, &mut drain, &self.delivery, now);
+        drop(drain);
+        match turn {
+            Turn::Idle => self.read_out(epoch),
+            Turn::Budget => return false,
+            Turn::Full => {
+                active.stalled = true;
+                self.handle(Input::Stalled { epoch });
+            }
+            Turn::Ours(text) => {
+                self.handle(Input::Reply { epoch, text });
+                return true;
+            }
+            Turn::Closed { code, reason } => self.closed(epoch, code, reason),
+            Turn::Ended(error) => self.ended(epoch, error),
+        }
+        false
+    }
+
+    /// Nothing more to read now: a socket that is being left can be closed.
+    fn read_out(&mut self, epoch: u64) {
+        let Some(active) = self.active(epoch) else { return };
+        active.readable = false;
+        if let Some(Leaving::ReadOut(code)) = active.leaving {
+            active.leaving = Some(Leaving::Closing);
+            if active.link.start_close(code, "").is_err() {
+                self.remove(epoch);
+                self.handle(Input::Drained { epoch, clean: false });
+            }
+        }
+    }
+
+    fn closed(&mut self, epoch: u64, code: u16, reason: String) {
+        match self.remove(epoch).map(|active| active.leaving) {
+            Some(Some(_)) => self.handle(Input::Drained { epoch, clean: true }),
+            Some(None) => self.handle(Input::Closed { epoch, code, reason }),
+            None => {}
+        }
+    }
+
+    fn ended(&mut self, epoch: u64, error: Error) {
+        match self.remove(epoch).map(|active| active.leaving) {
+            Some(Some(_)) => self.handle(Input::Drained { epoch, clean: false }),
+            Some(None) => self.handle(Input::Dropped { epoch, error }),
+            None => {}
+        }
+    }
+
+    /// Takes a socket out. A message that was being written on it will be the next again.
+    fn remove(&mut self, epoch: u64) -> Option<Active> {
+        let index = self.links.iter().position(|active| active.epoch == epoch)?;
+        if let Some((_, message)) = self.writing.take_if(|(on, _)| *on == epoch) {
+            self.outbox().interrupted(message);
+        }
+        Some(self.links.remove(index))
+    }
+
+    fn active(&mut self, epoch: u64) -> Option<&mut Active> {
+        self.links.iter_mut().find(|active| active.epoch == epoch)
+    }
+
+    // ---- sending --------------------------------------------------------------------------------------------
+
+    /// Hands waiting messages to the socket in use, one at a time, until it would block.
+    fn pump(&mut self) {
+        while let (Some(epoch), None) = (self.send_on, &self.writing) {
+            let Some(active) = self.links.iter_mut().find(|active| active.epoch == epoch) else { return };
+            if active.link.unflushed() > 0 || active.auth.is_some() {
+                return;
+            }
+            let Some(message) = lock(&self.outbox).next() else { return };
+            let flushed = match (message.kind, std::str::from_utf8(&message.data)) {
+                (MessageKind::Text, Ok(text)) => active.link.send_text(text),
+                _ => active.link.send_binary(&message.data),
+            };
+            self.writing = Some((epoch, message));
+            match flushed {
+                Ok(Flushed::Done) => self.written(),
+                Ok(Flushed::Pending) => return,
+                Err(error) => self.ended(epoch, error),
+            }
+        }
+    }
+
+    /// The last byte of the message was handed to the kernel.
+    fn written(&mut self) {
+        let Some((_, message)) = self.writing.take() else { return };
+        self.delivery.count(Counter::MessagesSent, 1);
+        self.delivery.count(Counter::BytesSent, message.data.len() as u64);
+        let sent: Option<Sent> = self.outbox().written();
+        if let Some(sent) = sent {
+            self.delivery.push_notice(Notice::Sent(sent));
+        }
+    }
+
+    /// A socket can take more.
+    fn flush(&mut self, epoch: u64) {
+        let Some(active) = self.active(epoch).filter(|active| active.is_open) else { return };
+        match active.link.flush() {
+            Ok(Flushed::Pending) => {}
+            Ok(Flushed::Done) => {
+                let auth = active.auth.take();
+                if self.writing.as_ref().is_some_and(|(on, _)| *on == epoch) {
+                    self.written();
+                }
+                if let Some(frame) = auth {
+                    self.send_auth(epoch, frame);
+                }
+            }
+            Err(error) => self.ended(epoch, error),
+        }
+    }
+
+    fn outbox(&self) -> MutexGuard<'_, Outbox> {
+        lock(&self.outbox)
+    }
+
+    // ---- waiting --------------------------------------------------------------------------------------------
+
+    fn wait(&mut self) {
+        let now = self.clock.now();
+        let busy = self.links.iter().any(|active| active.is_open && active.readable && !active.stalled);
+        let until = if busy { Some(now.boot_ms) } else { self.deadline() };
+        // A wait that fails leaves nothing to do but to look again: the deadlines still hold.
+        let Ok(woken) = self.waiter.wait(until, now) else { return };
+        let mut writable = Vec::new();
+        for ready in woken.sockets() {
+            let Some(active) = self.links.iter_mut().find_map(|active| active.link.on_ready(ready).then_some(active))
+            else {
+                continue;
+            };
+            active.readable |= ready.readable || ready.closed;
+            if ready.writable && active.is_open && active.link.unflushed() > 0 {
+                writable.push(active.epoch);
+            }
+        }
+        for epoch in writable {
+            self.flush(epoch);
+        }
+        self.on_time(self.clock.now());
+    }
+
+    fn on_time(&mut self, now: Now) {
+        if self.machine.next_timeout().is_some_and(|at| at <= now.boot_ms) {
+            self.handle(Input::Timeout);
+        }
+    }
+
+    fn deadline(&self) -> Option<u64> {
+        let opening = self.links.iter().filter_map(|active| active.link.deadline()).min();
+        [self.machine.next_timeout(), opening].into_iter().flatten().min()
+    }
+}
+
+fn lock(outbox: &Mutex<Outbox>) -> MutexGuard<'_, Outbox> {
+    outbox.lock().unwrap_or_else(PoisonError::into_inner)
+}
