@@ -1,0 +1,140 @@
+//! Connecting to the first of several addresses that answers (RFC 8305).
+
+use std::collections::VecDeque;
+use std::io;
+use std::net::SocketAddr;
+use std::os::fd::AsFd;
+
+use mio::net::TcpStream;
+
+use crate::proto::time::Now;
+use crate::shell::wait::{Ready, Waiter};
+use crate::sys;
+
+/// How long an attempt has the field to itself.
+const STAGGER_MS: u64 = 250;
+/// Most addresses that are tried.
+const MOST: usize = 16;
+/// Data that is not acknowledged for this long ends the connection, in milliseconds.
+const UNACKNOWLEDGED_MS: u32 = 30_000;
+
+/// Attempts under way, and addresses still to be tried. Dropping it ends all of them.
+pub struct Race {
+    waiting: VecDeque<SocketAddr>,
+    running: Vec<Attempt>,
+    next_at: u64,
+    failure: Option<io::Error>,
+}
+
+struct Attempt {
+    socket: TcpStream,
+    token: usize,
+    has_news: bool,
+}
+
+impl Race {
+    /// A race between these addresses, the two families taking turns.
+    pub fn new(addresses: &[SocketAddr]) -> Self {
+        Self { waiting: take_turns(addresses), running: Vec::new(), next_at: 0, failure: None }
+    }
+
+    /// When the next attempt starts, if one is left.
+    pub fn deadline(&self) -> Option<u64> {
+        (!self.waiting.is_empty()).then_some(self.next_at)
+    }
+
+    /// Takes note of news; whether they are of one of its sockets.
+    pub fn on_ready(&mut self, ready: &Ready) -> bool {
+        let mine = self.running.iter_mut().find(|attempt| attempt.token == ready.token);
+        mine.map(|attempt| attempt.has_news = true).is_some()
+    }
+
+    /// The winner with its token, or the last failure if all have failed.
+    pub fn advance(&mut self, now: Now, waiter: &Waiter) -> Option<io::Result<(TcpStream, usize)>> {
+        let mut place = 0;
+        while let Some(attempt) = self.running.get_mut(place) {
+            match attempt.outcome() {
+                None => place += 1,
+                Some(Ok(())) => {
+                    let winner = self.running.swap_remove(place);
+                    return Some(Ok((winner.socket, winner.token)));
+                }
+                Some(Err(error)) => {
+                    self.running.swap_remove(place);
+                    self.failure = Some(error);
+                    self.next_at = now.boot_ms;
+                }
+            }
+        }
+        self.start_due(now, waiter);
+        let over = self.running.is_empty() && self.waiting.is_empty();
+        over.then(|| Err(self.failure.take().unwrap_or_else(|| io::ErrorKind::AddrNotAvailable.into())))
+    }
+
+    /// Starts what is due: the next address when its turn has come, or at once when nothing is under way.
+    fn start_due(&mut self, now: Now, waiter: &Waiter) {
+        while self.running.is_empty() || now.boot_ms >= self.next_at {
+            let Some(address) = self.waiting.pop_front() else { break };
+            match Attempt::start(address, waiter) {
+                Ok(attempt) => {
+                    self.running.push(attempt);
+                    self.next_at = now.boot_ms + STAGGER_MS;
+                }
+                Err(error) => self.failure = Some(error),
+            }
+        }
+    }
+}
+
+impl Attempt {
+    fn start(address: SocketAddr, waiter: &Waiter) -> io::Result<Self> {
+        let mut socket = TcpStream::connect(address)?;
+        socket.set_nodelay(true)?;
+        // A kernel without one of these options still connects.
+        let _ = sys::keep_alive(socket.as_fd(), UNACKNOWLEDGED_MS);
+        let token = waiter.register(&mut socket)?;
+        Ok(Self { socket, token, has_news: false })
+    }
+
+    /// Whether it is connected, failed, or neither yet.
+    fn outcome(&mut self) -> Option<io::Result<()>> {
+        if !std::mem::take(&mut self.has_news) {
+            return None;
+        }
+        if let Err(error) | Ok(Some(error)) = self.socket.take_error() {
+            return Some(Err(error));
+        }
+        match self.socket.peer_addr() {
+            Ok(_) => Some(Ok(())),
+            Err(error) if error.kind() == io::ErrorKind::NotConnected => None,
+            Err(error) if error.raw_os_error() == Some(libc::EINPROGRESS) => None,
+            Err(error) => Some(Err(error)),
+        }
+    }
+}
+
+/// The addresses in the resolver's order, but with the families alternating.
+fn take_turns(addresses: &[SocketAddr]) -> VecDeque<SocketAddr> {
+    let first_is_v6 = addresses.first().is_some_and(SocketAddr::is_ipv6);
+    let (mut first, mut second): (VecDeque<_>, VecDeque<_>) =
+        addresses.iter().copied().partition(|address| address.is_ipv6() == first_is_v6);
+    let mut order = VecDeque::new();
+    while order.len() < MOST && !(first.is_empty() && second.is_empty()) {
+        order.extend(first.pop_front());
+        order.extend(second.pop_front());
+    }
+    order
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn families_take_turns() {
+        let list = |text: &[&str]| text.iter().map(|address| address.parse().unwrap()).collect::<Vec<SocketAddr>>();
+        let order = take_turns(&list(&["[::1]:1", "[::2]:1", "[::3]:1", "10.0.0.1:1"]));
+        assert_eq!(Vec::from(order), list(&["[::1]:1", "10.0.0.1:1", "[::2]:1", "[::3]:1"]));
+        assert!(take_turns(&[]).is_empty());
+    }
+}

@@ -1,0 +1,128 @@
+//! Where to connect to, taken from a URL.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+use tungstenite::http::Uri;
+
+use crate::error::{Code, Error, Stage};
+
+/// An endpoint, checked.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Target {
+    /// Name or address, without brackets.
+    pub host: String,
+    /// TCP port.
+    pub port: u16,
+    /// Whether TLS is spoken; only a loopback address may do without.
+    pub tls: bool,
+    /// Path and query, starting with `/`.
+    pub path: String,
+}
+
+impl Target {
+    /// The target of an `https`, `wss` or, if allowed and on a loopback address, `http` or `ws` URL.
+    pub fn parse(url: &str, allow_plain_loopback: bool) -> Result<Self, Error> {
+        let uri: Uri = url.parse().map_err(|error| bad(&format!("The URL cannot be read: {error}.")))?;
+        if uri.authority().is_some_and(|authority| authority.as_str().contains('@')) {
+            return Err(bad("A URL must not carry a user name or password."));
+        }
+        let tls = match uri.scheme_str() {
+            Some("https" | "wss") => true,
+            Some("http" | "ws") => false,
+            _ => return Err(bad("The URL needs the scheme https or wss.")),
+        };
+        let host = uri.host().unwrap_or_default().trim_start_matches('[').trim_end_matches(']');
+        if host.is_empty() {
+            return Err(bad("The URL has no host."));
+        }
+        let port = uri.port_u16().unwrap_or(if tls { 443 } else { 80 });
+        let path = uri.path_and_query().map_or("/", |path| path.as_str());
+        let path = if path.starts_with('/') { path.into() } else { format!("/{path}") };
+        let target = Self { host: host.into(), port, tls, path };
+        if tls || (allow_plain_loopback && target.is_loopback()) {
+            Ok(target)
+        } else {
+            Err(bad("Without TLS only a loopback address is allowed, and only where the settings say so."))
+        }
+    }
+
+    /// What goes into a `Host` header.
+    pub fn authority(&self) -> String {
+        let default = if self.tls { 443 } else { 80 };
+        let host = if self.host.contains(':') { format!("[{}]", self.host) } else { self.host.clone() };
+        if self.port == default {
+            host
+        } else {
+            format!("{host}:{}", self.port)
+        }
+    }
+
+    /// Host and port as errors name them.
+    pub fn peer(&self) -> String {
+        format!("{}:{}", self.host, self.port)
+    }
+
+    /// The addresses, where they are known without asking a resolver.
+    pub fn known_addresses(&self) -> Option<Vec<SocketAddr>> {
+        let addresses = match self.host.parse::<IpAddr>() {
+            Ok(address) => vec![address],
+            Err(_) if self.is_localhost() => vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()],
+            Err(_) => return None,
+        };
+        Some(addresses.into_iter().map(|address| SocketAddr::new(address, self.port)).collect())
+    }
+
+    fn is_loopback(&self) -> bool {
+        self.is_localhost() || self.host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+    }
+
+    fn is_localhost(&self) -> bool {
+        self.host.eq_ignore_ascii_case("localhost")
+    }
+}
+
+fn bad(text: &str) -> Error {
+    Error::new(Code::BadValue, Stage::Configure, text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(url: &str) -> Result<Target, Error> {
+        Target::parse(url, true)
+    }
+
+    #[test]
+    fn urls_are_taken_apart() {
+        let target = parse("wss://api.mypurecloud.com/ws?x=1").unwrap();
+        assert_eq!((target.host.as_str(), target.port, target.tls), ("api.mypurecloud.com", 443, true));
+        assert_eq!(target.path, "/ws?x=1");
+        assert_eq!(target.authority(), "api.mypurecloud.com");
+        let target = parse("ws://[::1]:8080").unwrap();
+        assert_eq!((target.host.as_str(), target.path.as_str()), ("::1", "/"));
+        assert_eq!(target.authority(), "[::1]:8080");
+        assert_eq!(target.known_addresses().unwrap(), ["[::1]:8080".parse().unwrap()]);
+        assert_eq!(parse("https://h?q").unwrap().path, "/?q");
+    }
+
+    #[test]
+    fn plain_is_for_loopback_and_on_request() {
+        assert!(parse("http://127.0.0.1:1/").is_ok() && parse("ws://localhost/").is_ok());
+        for url in ["http://127.0.0.1/", "ws://localhost/"] {
+            assert_eq!(Target::parse(url, false).unwrap_err().code(), Code::BadValue);
+        }
+        for url in ["http://example.com/", "ws://10.0.0.1/", "ws://localhost.example.com/"] {
+            assert_eq!(parse(url).unwrap_err().code(), Code::BadValue, "{url}");
+        }
+    }
+
+    #[test]
+    fn senseless_urls_are_refused() {
+        for url in ["", "api.example.com", "ftp://h/", "https://", "https://u:p@h/", "https://h:x/", "https://ä/"] {
+            let error = parse(url).unwrap_err();
+            assert_eq!(error.code(), Code::BadValue, "{url}");
+            assert!(!error.to_string().contains("u:p"));
+        }
+    }
+}

@@ -1,0 +1,185 @@
+//! A POST of a form over HTTP/1.1: ureq writes the request and reads the head of the answer, over our connections.
+//!
+//! ureq's log calls show, at trace level, every byte of the request's head and of the answer's body. Neither secret
+//! passes through it: the stream adds the `Authorization` header, and the body is read here.
+
+mod body;
+mod date;
+mod lane;
+mod transport;
+
+use ureq::http::{header, HeaderMap, Response};
+use ureq::{Agent, Body as UreqBody};
+use zeroize::Zeroizing;
+
+use self::body::{Body, Framing, Wrong};
+pub use self::date::retry_after_ms;
+pub use self::lane::Cancel;
+use self::lane::Lane;
+use self::transport::{cut_off, NoResolver, Slot, Wire};
+use super::clock::Clock;
+use super::dial::Net;
+use super::wait::Waiter;
+use crate::error::{Code, Error, Stage};
+use crate::proto::http::{Reply, Request};
+
+/// Longest head of an answer.
+const LONGEST_HEAD: usize = 16 << 10;
+
+/// Sends requests, each over a connection of its own.
+pub struct Http {
+    net: Net,
+}
+
+impl Http {
+    /// One for a client.
+    pub fn new(net: &Net) -> Self {
+        Self { net: net.clone() }
+    }
+
+    /// Sends the request and waits for the whole answer, whatever its status; a redirect is an error.
+    ///
+    /// Waits in `waiter`, which must watch no other sockets. `cancel` ends it at any point: resolving, connecting,
+    /// TLS, sending, waiting. A bell that rings meanwhile is heard by the next wait.
+    pub fn post(
+        &mut self,
+        request: &Request,
+        cancel: &Cancel,
+        waiter: &mut Waiter,
+        clock: &Clock,
+    ) -> Result<Reply, Error> {
+        let target = self.net.target(&request.url)?;
+        let peer = target.peer();
+        let mut lane = Lane::new(waiter, clock, request.timeout_ms, cancel);
+        let outcome = match lane.open(&self.net, target) {
+            Ok(opened) => {
+                let wire = Wire { lane, opened, leftover: Zeroizing::default(), fault: None };
+                self.exchange(wire, request, waiter)
+            }
+            Err(error) => {
+                lane.give_back(waiter);
+                Err(error)
+            }
+        };
+        outcome.map_err(|error| error.with(|detail| detail.host = peer))
+    }
+
+    /// Request and answer over an open connection. Gives the wait back.
+    fn exchange(&self, mut wire: Wire, request: &Request, waiter: &mut Waiter) -> Result<Reply, Error> {
+        let private = authorization(request).map(|lines| wire.opened.stream.set_private_headers(lines));
+        let slot = Slot::new(wire);
+        let head = private.and_then(|()| self.head(request, &slot));
+        // Whatever ureq held is dropped by now, and the wire is back in its slot.
+        let Some(mut wire) = slot.take() else {
+            return Err(Error::new(Code::Internal, Stage::Token, "The connection was lost in ureq."));
+        };
+        let outcome = match (wire.fault.take(), head) {
+            (Some(fault), _) => Err(fault),
+            (None, head) => head.and_then(|head| self.reply(&head, &mut wire)),
+        };
+        wire.opened.stream.close();
+        wire.lane.give_back(waiter);
+        outcome
+    }
+
+    /// Sends the request and receives the head of the answer.
+    fn head(&self, request: &Request, slot: &Slot) -> Result<Response<()>, Error> {
+        let config = Agent::config_builder()
+            .proxy(None)
+            .max_redirects(0)
+            .max_redirects_will_error(false)
+            .http_status_as_error(false)
+            .max_response_header_size(LONGEST_HEAD)
+            .max_idle_connections(0)
+            .accept_encoding("identity")
+            .build();
+        let agent = Agent::with_parts(config, slot.clone(), NoResolver);
+        let answer = agent
+            .post(&request.url)
+            .header(header::ACCEPT, "application/json")
+            .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
+            .header(header::USER_AGENT, &self.net.settings.user_agent)
+            .header(header::CONNECTION, "close")
+            .send(request.form.expose().as_bytes());
+        answer.map(head_only).map_err(|error| protocol_fault(&error))
+    }
+
+    /// The rest of the answer.
+    fn reply(&self, head: &Response<()>, wire: &mut Wire) -> Result<Reply, Error> {
+        let text = |name: &str| head.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
+        let status = head.status();
+        if status.is_redirection() {
+            let error = Error::new(Code::Redirect, Stage::Token, format!("The answer was {}.", status.as_u16()));
+            return Err(error.with(|detail| detail.http_status = status.as_u16()));
+        }
+        let body = receive(framing(status.as_u16(), head.headers()), self.net.settings.max_response_bytes, wire);
+        let body = body.map_err(|error| error.with(|detail| detail.http_status = status.as_u16()))?;
+        Ok(Reply {
+            status: status.as_u16(),
+            retry_after: text("Retry-After"),
+            date: text("Date"),
+            correlation_id: text("ININ-Correlation-Id"),
+            body,
+        })
+    }
+}
+
+/// The header that holds the credentials, for the stream to add.
+fn authorization(request: &Request) -> Result<Zeroizing<Vec<u8>>, Error> {
+    let value = request.authorization.expose();
+    if value.is_empty() {
+        return Ok(Zeroizing::default());
+    }
+    if !value.bytes().all(|byte| byte == b' ' || byte.is_ascii_graphic()) {
+        return Err(Error::new(Code::BadValue, Stage::Token, "The Authorization header cannot be sent."));
+    }
+    Ok(Zeroizing::new([b"Authorization: ", value.as_bytes(), b"\r\n"].concat()))
+}
+
+/// Leaves ureq's body unread, which gives the connection back.
+fn head_only(answer: Response<UreqBody>) -> Response<()> {
+    answer.map(drop)
+}
+
+/// How the body of an answer to a POST ends (RFC 9112 6.3). ureq has checked that lengths do not contradict.
+fn framing(status: u16, headers: &HeaderMap) -> Framing {
+    let text = |name| headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_ascii_lowercase);
+    if status == 204 || status == 304 {
+        Framing::Length(0)
+    } else if text(header::TRANSFER_ENCODING).is_some_and(|value| value.contains("chunked")) {
+        Framing::Chunked
+    } else {
+        let length = text(header::CONTENT_LENGTH).and_then(|value| value.trim().parse().ok());
+        length.map_or(Framing::Close, Framing::Length)
+    }
+}
+
+fn receive(framing: Framing, limit: usize, wire: &mut Wire) -> Result<Vec<u8>, Error> {
+    let wrong = |wrong| match wrong {
+        Wrong::TooLarge => Error::new(Code::ResponseTooLarge, Stage::Token, format!("The maximum is {limit} bytes.")),
+        Wrong::Malformed => Error::new(Code::HttpProtocol, Stage::Token, "The body of the answer is malformed."),
+    };
+    let mut body = Body::new(framing, limit).map_err(wrong)?;
+    body.push(&std::mem::take(&mut wire.leftover)).map_err(wrong)?;
+    let mut buffer = Zeroizing::new([0; 4096]);
+    while !body.is_done() {
+        match wire.receive(&mut *buffer)? {
+            0 if body.ends_with_connection() => break,
+            0 => return Err(cut_off()),
+            count => body.push(buffer.get(..count).unwrap_or_default()).map_err(wrong)?,
+        }
+    }
+    Ok(body.into_content())
+}
+
+/// What ureq finds wrong by itself.
+fn protocol_fault(error: &ureq::Error) -> Error {
+    match error {
+        ureq::Error::Http(error) => Error::new(Code::BadValue, Stage::Configure, format!("{error}.")),
+        ureq::Error::BadUri(error) => Error::new(Code::BadValue, Stage::Configure, format!("{error}.")),
+        other => Error::new(Code::HttpProtocol, Stage::Token, format!("{other}.")),
+    }
+}
+
+#[cfg(test)]
+mod tests;

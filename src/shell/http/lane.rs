@@ -1,0 +1,97 @@
+//! Waiting for one connection under one deadline, interruptible at any point.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::Arc;
+
+use crate::error::{Code, Error, Stage};
+use crate::shell::clock::Clock;
+use crate::shell::dial::{Dial, Net, Opened, Target};
+use crate::shell::wait::{Bell, Waiter, Woken};
+
+/// Ends a request from another thread. Clones end the same request.
+#[derive(Clone)]
+pub struct Cancel {
+    flag: Arc<AtomicBool>,
+    bell: Bell,
+}
+
+impl Cancel {
+    /// One for requests that wait in the wait this bell belongs to.
+    pub fn new(bell: Bell) -> Self {
+        Self { flag: Arc::default(), bell }
+    }
+
+    /// Ends the request under way, and every later one that is given this.
+    pub fn cancel(&self) {
+        self.flag.store(true, Ordering::SeqCst);
+        self.bell.ring();
+    }
+
+    /// Whether [`Cancel::cancel`] was called.
+    pub fn is_cancelled(&self) -> bool {
+        self.flag.load(Ordering::SeqCst)
+    }
+}
+
+/// A thread's wait on loan, with the request's deadline.
+pub struct Lane {
+    waiter: Waiter,
+    clock: Clock,
+    deadline: u64,
+    cancel: Cancel,
+    heard: bool,
+}
+
+impl Lane {
+    /// Borrows the wait until [`Lane::give_back`].
+    pub fn new(waiter: &mut Waiter, clock: &Clock, timeout_ms: u64, cancel: &Cancel) -> Self {
+        let deadline = clock.now().boot_ms.saturating_add(timeout_ms);
+        Self { waiter: std::mem::take(waiter), clock: *clock, deadline, cancel: cancel.clone(), heard: false }
+    }
+
+    /// Returns the wait. A bell that rang meanwhile rings again, so that its owner looks at the inbox.
+    pub fn give_back(self, waiter: &mut Waiter) {
+        *waiter = self.waiter;
+        if self.heard {
+            waiter.bell().ring();
+        }
+    }
+
+    /// Makes a connection.
+    pub fn open(&mut self, net: &Net, target: Target) -> Result<Opened, Error> {
+        let mut dial = Dial::start(net, target, &self.waiter, self.clock.now())?;
+        loop {
+            if let Some(opened) = dial.advance(self.clock.now(), &self.waiter)? {
+                return Ok(opened);
+            }
+            let woken = self.sleep(dial.deadline(), Code::ConnectTimeout, Stage::Connect)?;
+            for ready in woken.sockets() {
+                dial.on_ready(ready);
+            }
+        }
+    }
+
+    /// Waits for news of the connection.
+    pub fn wait(&mut self, opened: &mut Opened) -> Result<(), Error> {
+        let woken = self.sleep(self.deadline, Code::HttpTimeout, Stage::Token)?;
+        for ready in woken.sockets().filter(|ready| ready.token == opened.token) {
+            opened.stream.on_ready(ready);
+        }
+        Ok(())
+    }
+
+    /// Waits for anything, at most until `until` and the deadline.
+    fn sleep(&mut self, until: u64, late: Code, stage: Stage) -> Result<Woken, Error> {
+        let now = self.clock.now();
+        if self.cancel.is_cancelled() {
+            return Err(Error::new(Code::Cancelled, stage, ""));
+        }
+        if now.boot_ms >= self.deadline {
+            return Err(Error::new(late, stage, "The time for the whole request is up."));
+        }
+        let woken = self.waiter.wait(Some(until.min(self.deadline)), now);
+        let woken = woken.map_err(|error| Error::from_io(Code::Internal, stage, "Waiting failed", &error))?;
+        self.heard |= woken.bell;
+        Ok(woken)
+    }
+}

@@ -1,0 +1,256 @@
+//! A byte stream over a non-blocking socket, plain or TLS. No `writev`, hence no SIGPIPE.
+
+mod secure;
+
+use std::io::{self, Read, Write};
+use std::net::Shutdown;
+
+use mio::net::TcpStream;
+use rustls::client::UnbufferedClientConnection;
+use zeroize::Zeroizing;
+
+use self::secure::Session;
+use super::wait::Ready;
+
+/// [`Write::write`] takes no more while this many bytes wait for the kernel.
+const HIGH_WATER: usize = 64 << 10;
+/// Buffers above this size are given back when they are empty.
+const KEEP: usize = 16 << 10;
+
+/// A connection, non-blocking.
+///
+/// Reading: after a wake, read until `WouldBlock`. Writing: what is taken is taken whole, and waits here until
+/// the kernel has room, so that frames of different writers never mix; see [`Stream::unflushed`].
+pub struct Stream {
+    wire: Wire,
+    tls: Option<Box<Session>>,
+    private_headers: Option<Zeroizing<Vec<u8>>>,
+}
+
+impl Stream {
+    /// Plain TCP over a connected socket.
+    pub fn plain(socket: TcpStream) -> Self {
+        Self { wire: Wire::new(socket), tls: None, private_headers: None }
+    }
+
+    /// TLS over a connected socket; [`Stream::handshake`] comes first.
+    pub fn tls(socket: TcpStream, session: UnbufferedClientConnection) -> Self {
+        Self { tls: Some(Box::new(Session::new(session))), ..Self::plain(socket) }
+    }
+
+    /// Goes on with the TLS handshake; whether it is done. Plain streams have none.
+    pub fn handshake(&mut self) -> io::Result<bool> {
+        match &mut self.tls {
+            Some(session) => session.handshake(&mut self.wire),
+            None => Ok(true),
+        }
+    }
+
+    /// Takes note of what a wait said about this socket.
+    pub fn on_ready(&mut self, ready: &Ready) {
+        self.wire.drained &= !(ready.readable || ready.closed);
+        self.wire.closing |= ready.closed;
+    }
+
+    /// Whether this is TLS.
+    pub fn is_tls(&self) -> bool {
+        self.tls.is_some()
+    }
+
+    /// Bytes taken but not yet handed to the kernel, as they go on the wire. 0 means that the last byte is out.
+    pub fn unflushed(&self) -> usize {
+        self.wire.unsent()
+    }
+
+    /// Bytes read from the socket so far.
+    pub fn bytes_read(&self) -> u64 {
+        self.wire.bytes_read
+    }
+
+    /// Bytes handed to the kernel so far.
+    pub fn bytes_written(&self) -> u64 {
+        self.wire.bytes_written
+    }
+
+    /// Puts these header lines, each with its CRLF, in front of the blank line that ends the next write.
+    ///
+    /// ureq and tungstenite log at trace level what they write: credentials join the head here, behind their backs.
+    pub fn set_private_headers(&mut self, lines: Zeroizing<Vec<u8>>) {
+        self.private_headers = Some(lines).filter(|lines| !lines.is_empty());
+    }
+
+    /// Takes `data` whole, however much is waiting already, and hands the kernel what it has room for.
+    pub fn push(&mut self, data: &[u8]) -> io::Result<()> {
+        match &mut self.tls {
+            Some(session) => session.write(&mut self.wire, data),
+            None => self.wire.send(data),
+        }
+    }
+
+    /// Hands waiting bytes to the kernel; whether none are left.
+    pub fn flush_some(&mut self) -> io::Result<bool> {
+        self.wire.flush()
+    }
+
+    /// Gives back buffers that are empty: the connection is idle.
+    pub fn trim(&mut self) {
+        self.wire.trim(0);
+        if let Some(session) = &mut self.tls {
+            session.trim();
+        }
+    }
+
+    /// Says goodbye: TLS close_notify, then FIN. Never waits; failures do not matter any more.
+    pub fn close(&mut self) {
+        if let Some(session) = &mut self.tls {
+            session.close(&mut self.wire);
+        }
+        if self.wire.flush().unwrap_or(true) {
+            let _ = self.wire.socket.shutdown(Shutdown::Write);
+        }
+    }
+
+    /// Ends the connection in both directions at once.
+    pub fn abort(&mut self) {
+        let _ = self.wire.socket.shutdown(Shutdown::Both);
+    }
+}
+
+impl Read for Stream {
+    /// `WouldBlock` until the next wake, 0 at a proper end, `UnexpectedEof` at an end without close_notify.
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match &mut self.tls {
+            Some(session) => session.read(&mut self.wire, buffer),
+            None => self.wire.receive(buffer),
+        }
+    }
+}
+
+impl Write for Stream {
+    /// Takes all of `data` or, while too much is waiting, nothing (`WouldBlock`).
+    fn write(&mut self, data: &[u8]) -> io::Result<usize> {
+        if self.wire.unsent() > HIGH_WATER && !self.wire.flush()? && self.wire.unsent() > HIGH_WATER {
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
+        match data.strip_suffix(b"\r\n").filter(|head| head.ends_with(b"\r\n")).zip(self.private_headers.take()) {
+            Some((head, lines)) => {
+                let whole = Zeroizing::new([head, &lines, b"\r\n"].concat());
+                self.push(&whole)?;
+            }
+            None => self.push(data)?,
+        }
+        Ok(data.len())
+    }
+
+    /// `WouldBlock` while bytes are left.
+    fn flush(&mut self) -> io::Result<()> {
+        if self.wire.flush()? {
+            Ok(())
+        } else {
+            Err(io::ErrorKind::WouldBlock.into())
+        }
+    }
+}
+
+/// The socket, and the bytes it had no room for.
+struct Wire {
+    socket: TcpStream,
+    out: Vec<u8>,
+    sent: usize,
+    /// The last read took all there was: the next would block.
+    drained: bool,
+    /// The peer has ended its direction; no further wake will announce that, so reading must go on to the end.
+    closing: bool,
+    bytes_read: u64,
+    bytes_written: u64,
+}
+
+impl Wire {
+    fn new(socket: TcpStream) -> Self {
+        Self { socket, out: Vec::new(), sent: 0, drained: false, closing: false, bytes_read: 0, bytes_written: 0 }
+    }
+
+    fn unsent(&self) -> usize {
+        self.out.len() - self.sent
+    }
+
+    /// Reads from the socket. A read that did not fill the buffer saves the system call that would only block.
+    fn receive(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.drained {
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
+        let count = retry(|| self.socket.read(buffer)).inspect_err(|error| {
+            self.drained = error.kind() == io::ErrorKind::WouldBlock;
+        })?;
+        self.drained = count < buffer.len() && count > 0 && !self.closing;
+        self.bytes_read += count as u64;
+        Ok(count)
+    }
+
+    /// Writes to the socket, keeping what it has no room for.
+    fn send(&mut self, data: &[u8]) -> io::Result<()> {
+        let mut rest = data;
+        while self.unsent() == 0 && !rest.is_empty() {
+            match self.write(rest) {
+                Ok(count) => rest = rest.get(count..).unwrap_or_default(),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                Err(error) => return Err(error),
+            }
+        }
+        self.out.extend_from_slice(rest);
+        Ok(())
+    }
+
+    /// Writes what is waiting; whether nothing is left.
+    fn flush(&mut self) -> io::Result<bool> {
+        let mut out = std::mem::take(&mut self.out);
+        let result = self.drain(&out);
+        if self.sent >= out.len() {
+            out.clear();
+            self.sent = 0;
+        }
+        self.out = out;
+        self.trim(KEEP);
+        result
+    }
+
+    fn drain(&mut self, out: &[u8]) -> io::Result<bool> {
+        while let Some(rest) = out.get(self.sent..).filter(|rest| !rest.is_empty()) {
+            match self.write(rest) {
+                Ok(count) => self.sent += count,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(false),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(true)
+    }
+
+    /// One `send(2)`; std passes MSG_NOSIGNAL.
+    fn write(&mut self, data: &[u8]) -> io::Result<usize> {
+        let count = retry(|| self.socket.write(data))?;
+        self.bytes_written += count as u64;
+        if count == 0 {
+            return Err(io::ErrorKind::WriteZero.into());
+        }
+        Ok(count)
+    }
+
+    /// Gives the empty buffer back if it is larger than `keep`.
+    fn trim(&mut self, keep: usize) {
+        if self.out.is_empty() && self.out.capacity() > keep {
+            self.out = Vec::new();
+        }
+    }
+}
+
+fn retry(mut call: impl FnMut() -> io::Result<usize>) -> io::Result<usize> {
+    loop {
+        match call() {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            result => return result,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
