@@ -5,9 +5,12 @@
 #[path = "../peers/harness.rs"]
 mod harness;
 
+use std::time::Duration;
+
+use ffi_tests::sim::{End, Options, Pump, Rotation, Sim, TokenPolicy, WsPolicy};
 use serde_json::{json, Value};
 
-use harness::{available, run_client, start_client, tutorial, Peer, Server};
+use harness::{available, run_client, start_client, tutorial, Env, Peer, Server};
 
 const BOTH: [Peer; 2] = [Peer::Node, Peer::Python];
 /// Server, client.
@@ -107,6 +110,71 @@ fn tutorial_authenticates_and_renews_at_a_server_of_ws() {
     assert_records(&client.kill().stdout);
     let expected = json!({"connects": 1, "auths": 1, "refusals": 0});
     assert_eq!(part(&server.stop(), &expected), expected);
+}
+
+#[test]
+fn tutorial_authenticates_and_renews_at_the_simulator() {
+    if !available("tutorial_authenticates_and_renews_at_the_simulator", &[Peer::Node]) {
+        return;
+    }
+    let token = TokenPolicy { lifetime: Duration::from_secs(121), ..TokenPolicy::default() };
+    let ws = WsPolicy { pump: Some(Pump::every(Duration::from_millis(20))), ..WsPolicy::default() };
+    let (sim, env) = simulator("tutorial", Options { token, ws, ..Options::default() });
+    let mut client = start_client(tutorial(&env), &env);
+    client.wait_for(|line| line == "Connected and authenticated. Ready for subscriptions.");
+    client.wait_for(|line| line.starts_with(r#"Received: {"type":"event""#));
+    client.wait_for(|line| line.starts_with("Received: ") && line.contains(r#""type":"auth""#));
+    assert_records(&client.kill().stdout);
+    let log = sim.record().snapshot();
+    assert_eq!((log.ws_connects(), log.auths()), (1, 1));
+    assert_eq!(log.auths[0].session_id, None);
+    assert_eq!((log.auths[1].again, log.auths[1].accepted), (true, Some(true)));
+    assert_ne!(log.auths[0].token, log.auths[1].token);
+    let mut tokens = log.requests.iter().filter(|request| request.method == "POST");
+    assert!(tokens.all(|request| request.form("grant_type").as_deref() == Some("refresh_token")));
+}
+
+#[test]
+fn clients_renew_in_band_at_the_simulator() {
+    if !available("clients_renew_in_band_at_the_simulator", &BOTH) {
+        return;
+    }
+    for client in BOTH {
+        let rotation = Rotation::RevokeOld { grace: Duration::ZERO };
+        let token = TokenPolicy { rotation, ..TokenPolicy::default() };
+        let pump = Pump { binary_every: 2, limit: 60, ..Pump::every(Duration::from_millis(5)) };
+        let ws = WsPolicy { pump: Some(pump), echo: true, ..WsPolicy::default() };
+        let (sim, env) = simulator(&format!("{client:?}"), Options { token, ws, ..Options::default() });
+        let output = run_client(client.client(&["--messages", "60", "--renew-at", "20", "--echo"]), &env);
+        assert!(output.success, "{output:#?}");
+        let seen = output.json("");
+        let connection = &seen["connections"][0];
+        let expected = json!({"auth": "ok", "renewal": "ok", "text": 30, "binary": 30, "disorder": 0, "echoed": 2});
+        assert_eq!(part(connection, &expected), expected, "{client:?}");
+        assert_eq!(connection["sessionId"], connection["renewedSessionId"]);
+        assert_eq!(seen["spentRefreshToken"], "invalid_grant");
+        let log = sim.record().snapshot();
+        assert_eq!((log.ws_connects(), log.auths(), log.reauths(), log.received_total), (1, 1, 1, 2));
+        let end = log.connections[0].end.as_ref().map(|(_, end)| end);
+        assert_eq!(end, Some(&End::ClientClosed(1000)), "{client:?}");
+    }
+}
+
+/// A simulator and what its clients need; `name` keeps the CA files apart.
+fn simulator(name: &str, options: Options) -> (Sim, Env) {
+    let policy = options.token.clone();
+    let sim = Sim::start(options);
+    let ca = format!("{}/peers-{name}-ca.pem", env!("CARGO_TARGET_TMPDIR"));
+    std::fs::write(&ca, sim.ca_pem()).expect("write the CA");
+    let pairs = [
+        ("GENESYS_CLIENT_ID", policy.client_id),
+        ("GENESYS_CLIENT_SECRET", policy.client_secret),
+        ("GENESYS_REFRESH_TOKEN", policy.refresh_token),
+        ("GWA_TOKEN_URL", sim.token_url()),
+        ("GWA_WS_URL", sim.ws_url()),
+        ("GWA_CA_FILE", ca),
+    ];
+    (sim, Env(pairs.map(|(name, value)| (name.to_owned(), value)).into()))
 }
 
 /// The two records of a successful `connect()`, with the fields of the tutorial.

@@ -37,9 +37,15 @@ async function newToken() {
   return data.access_token;
 }
 
+// The peers send JSON as binary, the simulator eight big-endian bytes first.
+function binarySeq(data) {
+  return data[0] === '{'.charCodeAt(0) ? JSON.parse(data.toString()).seq : Number(data.readBigUInt64BE(0));
+}
+
 // One connection, from the upgrade to the close; resolves with what was seen.
 function converse(token, offered) {
   const seen = { text: 0, binary: 0, disorder: 0, echoed: 0, auth: null, renewal: null, sessionId: null, renewedSessionId: null };
+  let last = null;
   const socket = new WebSocket(env.GWA_WS_URL, { ca });
   const auth = (fields) => socket.send(JSON.stringify({ type: 'auth', ...fields }));
 
@@ -54,8 +60,9 @@ function converse(token, offered) {
     }
   }
 
-  function onEvent(frame, binary) {
-    if (frame.seq !== seen.text + seen.binary) seen.disorder += 1;
+  function onEvent(seq, binary) {
+    if (last !== null && seq !== last + 1) seen.disorder += 1;
+    last = seq;
     seen[binary ? 'binary' : 'text'] += 1;
     if (seen.text + seen.binary === renewAt) newToken().then((renewed) => auth({ token: renewed }));
   }
@@ -69,10 +76,12 @@ function converse(token, offered) {
   socket.on('message', (data, binary) => {
     if (NOTES.some((note) => Buffer.isBuffer(note) === binary && data.equals(Buffer.from(note)))) {
       seen.echoed += 1;
+    } else if (binary) {
+      onEvent(binarySeq(data), true);
     } else {
       const frame = JSON.parse(data.toString());
       if (frame.type === 'auth') onAuth(frame);
-      else onEvent(frame, binary);
+      else onEvent(frame.seq, false);
     }
     if (isDone()) socket.close(1000, 'done');
   });

@@ -61,7 +61,7 @@ class Conversation:
     """One connection, from the upgrade to the close."""
 
     def __init__(self, args, tokens):
-        self.args, self.tokens, self.renewing = args, tokens, None
+        self.args, self.tokens, self.renewing, self.last = args, tokens, None, None
         self.seen = {"text": 0, "binary": 0, "disorder": 0, "echoed": 0, "auth": None, "renewal": None}
         self.seen |= {"sessionId": None, "renewedSessionId": None}
 
@@ -87,11 +87,14 @@ class Conversation:
         if message in NOTES:
             self.seen["echoed"] += 1
             return
+        if isinstance(message, bytes):
+            self.on_event(binary_seq(message), "binary")
+            return
         frame = json.loads(message)
         if frame["type"] == "auth":
             await self.on_auth(frame)
         else:
-            self.on_event(frame, "text" if isinstance(message, str) else "binary")
+            self.on_event(frame["seq"], "text")
 
     async def on_auth(self, frame):
         which, session = ("auth", "sessionId") if self.seen["auth"] is None else ("renewal", "renewedSessionId")
@@ -101,8 +104,9 @@ class Conversation:
             for note in NOTES:
                 await self.socket.send(note)
 
-    def on_event(self, frame, kind):
-        self.seen["disorder"] += frame["seq"] != self.received()
+    def on_event(self, seq, kind):
+        self.seen["disorder"] += self.last is not None and seq != self.last + 1
+        self.last = seq
         self.seen[kind] += 1
         if self.received() == self.args.renew_at:
             self.renewing = asyncio.ensure_future(self.renew())
@@ -117,6 +121,11 @@ class Conversation:
         enough = 0 < self.args.messages <= self.received()
         renewed = self.args.renew_at == 0 or self.seen["renewal"] is not None
         return enough and renewed and (not self.args.echo or self.seen["echoed"] == len(NOTES))
+
+
+def binary_seq(message):
+    """The peers send JSON as binary, the simulator eight big-endian bytes first."""
+    return json.loads(message)["seq"] if message.startswith(b"{") else int.from_bytes(message[:8], "big")
 
 
 async def main():
