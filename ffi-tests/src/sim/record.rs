@@ -229,6 +229,10 @@ impl Connection {
 }
 
 /// Application messages handed to one socket: the kernel took all of their bytes.
+///
+/// Counted right after that, so a client may have a message a moment before it is counted: use
+/// [`Record::wait_until`] before comparing. Statuses and outcomes of `auth` frames, in contrast, are on record
+/// before the client has them.
 #[derive(Clone, Debug, Default)]
 pub struct Sent {
     /// Text and binary messages.

@@ -190,12 +190,15 @@ impl Conn {
         chunk: usize,
         delay_ms: u64,
     ) -> Next {
-        for piece in answer.bytes().chunks(chunk.max(1)) {
+        let whole = answer.bytes();
+        let mut pieces = whole.chunks(chunk.max(1));
+        let last = pieces.next_back().unwrap_or_default();
+        for piece in pieces {
             if self.link.send(piece).is_err() || !self.hub.pause(Duration::from_millis(delay_ms)) {
                 return Next::Over;
             }
         }
-        self.send(request, entry, answer.status, b"")
+        self.send(request, entry, answer.status, last)
     }
 
     /// Sends an answer and enters its status into the record.
@@ -204,17 +207,23 @@ impl Conn {
     }
 
     fn send(&mut self, request: &Incoming, entry: usize, status: u16, bytes: &[u8]) -> Next {
+        // Before the bytes: who has the answer finds its status in the record.
+        self.note_status(entry, Some(status));
         if self.link.send(bytes).is_err() {
+            self.note_status(entry, None);
             return Next::Over;
         }
-        self.hub
-            .record
-            .note(|log, _| log.requests[entry].status = Some(status));
         if request.keep_alive {
             Next::Again
         } else {
             Next::Close
         }
+    }
+
+    fn note_status(&self, entry: usize, status: Option<u16>) {
+        self.hub
+            .record
+            .note(|log, _| log.requests[entry].status = status);
     }
 
     /// No answer, until the client gives up.

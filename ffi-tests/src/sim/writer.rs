@@ -208,24 +208,30 @@ impl Writer {
         if self.is_mute() {
             return;
         }
-        if good_until.is_some() {
-            // Before the bytes: the client may answer them before we come to the next line.
-            self.authenticated.store(true, Ordering::SeqCst);
-        }
+        let ok = good_until.is_some();
+        // Before the bytes: the client may act on them, and its test look, before we come to the next line.
+        self.authenticated.fetch_or(ok, Ordering::SeqCst);
+        self.note_answer(number, Some(ok));
         if !self.emit(&frame::whole(frame::TEXT, text.as_bytes()), 1) {
-            return;
+            return self.note_answer(number, None);
         }
-        let index = self.index;
-        self.hub.record.note(|log, _| {
-            log.auths[number].accepted = Some(good_until.is_some());
-            log.connections[index].accepted += u64::from(good_until.is_some());
-        });
         if let Some(good_until) = good_until {
             self.accepted += 1;
             self.watch_expiry(good_until);
             self.start_pump();
         }
         self.fire();
+    }
+
+    fn note_answer(&self, number: usize, accepted: Option<bool>) {
+        let index = self.index;
+        self.hub.record.note(|log, _| {
+            let auth = &mut log.auths[number];
+            let (was, is) = (auth.accepted == Some(true), accepted == Some(true));
+            auth.accepted = accepted;
+            let count = &mut log.connections[index].accepted;
+            *count = *count + u64::from(is) - u64::from(was);
+        });
     }
 
     fn watch_expiry(&mut self, good_until: Instant) {

@@ -8,6 +8,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use serde_json::{json, Value};
+use tungstenite::error::ProtocolError;
 use tungstenite::handshake::derive_accept_key;
 use tungstenite::protocol::{Role, WebSocketConfig};
 use tungstenite::{Error, Message, WebSocket};
@@ -198,32 +199,25 @@ impl Session {
             .max_message_size(Some(MESSAGE_MAX))
             .max_frame_size(Some(MESSAGE_MAX));
         let mut socket = WebSocket::from_partially_read(reader, held, Role::Server, Some(limits));
-        let end = loop {
+        let fault = loop {
             match socket.read() {
                 Ok(message) => self.take(message),
-                Err(Error::ConnectionClosed | Error::AlreadyClosed) => {
-                    socket.get_mut().drain();
-                    break End::ClientGone;
-                }
-                Err(Error::Io(_)) => break End::ClientGone,
-                Err(Error::Protocol(
-                    tungstenite::error::ProtocolError::ResetWithoutClosingHandshake,
-                )) => {
-                    break End::ClientGone;
-                }
-                Err(error) => {
-                    self.order(Order::Act(vec![Action::close(1002, "protocol error")]));
-                    break End::ClientFault(error.to_string());
-                }
+                Err(error) => break fault_of(&error),
             }
         };
-        let end = if self.hub.is_stopped() {
-            End::Stopped
-        } else {
-            end
+        let end = match fault {
+            _ if self.hub.is_stopped() => End::Stopped,
+            Some(fault) => End::ClientFault(fault),
+            None => End::ClientGone,
         };
-        let index = self.index;
-        self.hub.record.note(|log, at| log.end(at, index, end));
+        if matches!(end, End::ClientFault(_)) {
+            self.note_end(end);
+            self.order(Order::Act(vec![Action::close(1002, "protocol error")]));
+        } else {
+            // After both close frames the client still has its TCP connection to end.
+            socket.get_mut().drain();
+            self.note_end(end);
+        }
         self.order(Order::Stop);
     }
 
@@ -365,8 +359,22 @@ impl Session {
         }
     }
 
+    fn note_end(&self, end: End) {
+        let index = self.index;
+        self.hub.record.note(|log, at| log.end(at, index, end));
+    }
+
     fn order(&self, order: Order) {
         let _ = self.orders.send(order);
+    }
+}
+
+/// What the client did wrong; `None` when its connection just ended.
+fn fault_of(error: &Error) -> Option<String> {
+    match error {
+        Error::ConnectionClosed | Error::AlreadyClosed | Error::Io(_) => None,
+        Error::Protocol(ProtocolError::ResetWithoutClosingHandshake) => None,
+        other => Some(other.to_string()),
     }
 }
 

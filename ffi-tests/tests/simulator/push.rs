@@ -79,6 +79,8 @@ fn the_pump_numbers_what_it_sends() {
             other => panic!("{other:?}"),
         }
     }
+    let counted = |log: &Log| log.messages_sent() == 12;
+    assert!(sim.record().wait_until(BOUND, counted));
     let sent = sim.record().snapshot().connections[0].sent.clone();
     assert_eq!((sent.messages, sent.binary, sent.bytes), (12, 3, 2400));
     assert_eq!(sent.ranges, [(1, 12)]);
