@@ -13,6 +13,7 @@ use serde_json::{json, Value};
 use harness::{available, run_client, start_client, tutorial, Env, Peer, Server};
 
 const BOTH: [Peer; 2] = [Peer::Node, Peer::Python];
+const LIMIT: Duration = Duration::from_secs(10);
 /// Server, client.
 const PAIRS: [(Peer, Peer); 2] = [(Peer::Node, Peer::Python), (Peer::Python, Peer::Node)];
 
@@ -153,6 +154,7 @@ fn clients_renew_in_band_at_the_simulator() {
         assert_eq!(part(connection, &expected), expected, "{client:?}");
         assert_eq!(connection["sessionId"], connection["renewedSessionId"]);
         assert_eq!(seen["spentRefreshToken"], "invalid_grant");
+        assert!(sim.record().wait_until(LIMIT, |log| log.connections.iter().all(|c| c.end.is_some())));
         let log = sim.record().snapshot();
         assert_eq!((log.ws_connects(), log.auths(), log.reauths(), log.received_total), (1, 1, 1, 2));
         let end = log.connections[0].end.as_ref().map(|(_, end)| end);
