@@ -1,1 +1,3 @@
 //! Development harness of genesys-ws-auth: the simulator and the tools around it.
+
+pub mod sim;

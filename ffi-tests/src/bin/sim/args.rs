@@ -1,0 +1,186 @@
+//! The command line.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use ffi_tests::sim::{
+    Action, AuthReply, Options, Plan, Pump, Rotation, Sim, TlsOptions, TokenForm, Trigger,
+};
+
+pub const HELP: &str = "\
+A Genesys Cloud on this machine: token endpoint and /ws on one port, with a CA of its own.
+
+usage: sim [options] [--run -- PROGRAM ARGS...]
+
+server      --port N               listen on 127.0.0.1:N (any free port)
+            --plain                no TLS
+            --tls12                no TLS 1.3
+            --chacha20             no AES (for valgrind)
+            --ca-file PATH         where the CA's certificate is written (a temporary file)
+tokens      --lifetime SECONDS     how long access tokens are good (3600)
+            --rotate               each refresh token is good once
+            --opaque               access tokens are no JWTs
+            --scope \"A B\"          granted scopes
+            --client-id ID         --client-secret SECRET         --refresh-token TOKEN
+socket      --message-every-ms N   numbered messages on every authenticated connection
+            --message-size BYTES   pad them
+            --binary-every N       every N-th is binary
+            --echo                 send back what clients send
+            --refuse-reauth        a second auth message on a socket is refused
+            --ignore-reauth        a second auth message on a socket is never answered
+            --drop-after SECONDS   drop the first connection once, so long after its upgrade
+            --drop-after-renewals N  drop the first connection once, half a second after its N-th renewal
+run         --ready-file PATH      export lines for a shell, written when all is ready
+            --run-seconds N        end after so long
+            --json-summary PATH    what happened, as JSON
+            --run -- PROGRAM ...   run a program with the exports in its environment, then end as it did
+";
+
+/// What the command line asked for.
+pub struct Args {
+    pub options: Options,
+    pub reauth: Option<AuthReply>,
+    pub plan: Plan,
+    pub ca_file: Option<PathBuf>,
+    pub ready_file: Option<PathBuf>,
+    pub json_summary: Option<PathBuf>,
+    pub run_time: Option<Duration>,
+    pub program: Option<Vec<String>>,
+    pub help: bool,
+}
+
+impl Args {
+    pub fn parse(words: impl Iterator<Item = String>) -> Result<Self, String> {
+        let mut args = Args {
+            options: Options::default(),
+            reauth: None,
+            plan: Plan::new(),
+            ca_file: None,
+            ready_file: None,
+            json_summary: None,
+            run_time: None,
+            program: None,
+            help: false,
+        };
+        let mut words = words.peekable();
+        while let Some(word) = words.next() {
+            if word == "--run" {
+                args.program = Some(program(words)?);
+                break;
+            }
+            if !args.take_switch(&word) {
+                let value = words
+                    .next()
+                    .ok_or(format!("{word} needs a value, or is not known"))?;
+                args.take_value(&word, value)?;
+            }
+        }
+        Ok(args)
+    }
+
+    /// Starts the simulator as asked.
+    pub fn start(&self) -> std::io::Result<Sim> {
+        let sim = Sim::try_start(self.options.clone())?;
+        if let Some(reply) = &self.reauth {
+            sim.ws().always_reauth(reply.clone());
+        }
+        sim.ws().plan(0, self.plan.clone());
+        Ok(sim)
+    }
+
+    fn take_switch(&mut self, word: &str) -> bool {
+        match word {
+            "--plain" => self.options.tls = None,
+            "--tls12" => self.tls(|tls| tls.tls12_only = true),
+            "--chacha20" => self.tls(|tls| tls.chacha20_only = true),
+            "--rotate" => {
+                self.options.token.rotation = Rotation::RevokeOld {
+                    grace: Duration::ZERO,
+                };
+            }
+            "--opaque" => self.options.token.form = TokenForm::Opaque,
+            "--echo" => self.options.ws.echo = true,
+            "--refuse-reauth" => {
+                let words = "re-authentication is not supported";
+                self.reauth = Some(AuthReply::Refuse(Some(words.to_owned())));
+            }
+            "--ignore-reauth" => self.reauth = Some(AuthReply::Never),
+            "--help" | "-h" => self.help = true,
+            _ => return false,
+        }
+        true
+    }
+
+    fn take_value(&mut self, word: &str, value: String) -> Result<(), String> {
+        let token = &mut self.options.token;
+        match word {
+            "--port" => self.options.port = number(word, &value)?,
+            "--ca-file" => self.ca_file = Some(value.into()),
+            "--lifetime" => token.lifetime = seconds(word, &value)?,
+            "--scope" => token.scope = value,
+            "--client-id" => token.client_id = value,
+            "--client-secret" => token.client_secret = value,
+            "--refresh-token" => token.refresh_token = value,
+            "--message-every-ms" => {
+                self.pump().every = Duration::from_millis(number(word, &value)?);
+            }
+            "--message-size" => self.pump().size = number(word, &value)?,
+            "--binary-every" => self.pump().binary_every = number(word, &value)?,
+            "--drop-after" => {
+                let ms = seconds(word, &value)?.as_millis() as u64;
+                self.plan(Trigger::AfterMs(ms), vec![Action::Drop]);
+            }
+            "--drop-after-renewals" => {
+                let oks = number::<u64>(word, &value)?.saturating_add(1);
+                self.plan(
+                    Trigger::Auths(oks),
+                    vec![Action::Pause { ms: 500 }, Action::Drop],
+                );
+            }
+            "--ready-file" => self.ready_file = Some(value.into()),
+            "--run-seconds" => self.run_time = Some(seconds(word, &value)?),
+            "--json-summary" => self.json_summary = Some(value.into()),
+            _ => return Err(format!("{word} is not known")),
+        }
+        Ok(())
+    }
+
+    fn tls(&mut self, change: impl FnOnce(&mut TlsOptions)) {
+        if let Some(tls) = &mut self.options.tls {
+            change(tls);
+        }
+    }
+
+    fn pump(&mut self) -> &mut Pump {
+        let second = Pump::every(Duration::from_secs(1));
+        self.options.ws.pump.get_or_insert(second)
+    }
+
+    fn plan(&mut self, trigger: Trigger, actions: Vec<Action>) {
+        self.plan = std::mem::take(&mut self.plan).on(trigger, actions);
+    }
+}
+
+fn program(mut words: impl Iterator<Item = String>) -> Result<Vec<String>, String> {
+    if words.next().as_deref() != Some("--") {
+        return Err("--run comes last, followed by -- PROGRAM ARGS".to_owned());
+    }
+    let program: Vec<String> = words.collect();
+    if program.is_empty() {
+        Err("--run -- needs a program".to_owned())
+    } else {
+        Ok(program)
+    }
+}
+
+fn number<T: std::str::FromStr>(word: &str, value: &str) -> Result<T, String> {
+    value
+        .parse()
+        .map_err(|_| format!("{word} {value}: not a number it can be"))
+}
+
+fn seconds(word: &str, value: &str) -> Result<Duration, String> {
+    let bad = |_| format!("{word} {value}: not a time it can be");
+    let secs: f64 = number(word, value)?;
+    Duration::try_from_secs_f64(secs).map_err(bad)
+}

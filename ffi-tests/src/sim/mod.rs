@@ -1,0 +1,218 @@
+//! A Genesys Cloud on this machine, scripted like a programmable mock: the token endpoint and `/ws` of the
+//! `auth-message` profile on one host and port, behind a CA made at start.
+//!
+//! ```
+//! use std::time::Duration;
+//! use ffi_tests::sim::{AuthReply, Options, Sim, TokenReply};
+//!
+//! let sim = Sim::start(Options::default());
+//! println!("{} {} {}", sim.token_url(), sim.ws_url(), sim.ca_pem());
+//! // The first token request is throttled as Genesys does it, the second one after a second; then all is well.
+//! sim.token()
+//!     .then(TokenReply::Throttle400)
+//!     .then(TokenReply::Throttle429 { retry_after: Some("1".into()) });
+//! // Renewals on the live socket are never acknowledged.
+//! sim.ws().always_reauth(AuthReply::Never);
+//! // … start the client under test here, then wait on the record, never on time:
+//! let seen = sim.record().wait_until(Duration::from_millis(1), |log| log.token_requests() == 3);
+//! assert!(!seen, "nobody has asked yet");
+//! ```
+//!
+//! # How to use it
+//!
+//! * [`Options`] says what the server is: port, TLS, [`TokenPolicy`], [`WsPolicy`]. Both policies can be changed
+//!   while it runs.
+//! * [`Sim::tcp`], [`Sim::token`] and [`Sim::ws`] script it: queues of replies, plans for connections, orders to
+//!   live connections.
+//! * [`Sim::record`] is everything it saw and did, with one wait. Times in it count from the start.
+//! * Honest by default: credentials, grants, expiry and sessions are checked; tokens are signed JWTs.
+//!
+//! Dropping the [`Sim`] ends every connection and joins every thread.
+
+#![deny(missing_docs, unsafe_code)]
+
+mod door;
+mod frame;
+mod handles;
+mod http;
+mod hub;
+mod link;
+mod policy;
+mod record;
+mod script;
+mod server;
+mod tls;
+mod token;
+mod writer;
+mod ws;
+
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use door::{Door, Port};
+use hub::Hub;
+use tls::Authority;
+use token::Ledger;
+
+pub use handles::{TcpScript, TokenScript, WsScript};
+pub use http::http_date;
+pub use policy::{Issue, Pump, Rotation, TokenForm, TokenPolicy, WsPolicy};
+pub use record::{
+    Auth, Close, Connection, End, Handshake, Log, Received, Record, Request, Sent, TlsFacts,
+};
+pub use script::{Action, AuthReply, Plan, TcpReply, TokenReply, Trigger, UpgradeReply};
+pub use tls::{Leaf, TlsOptions};
+pub use token::{Code, Issued};
+
+pub(crate) const TOKEN_PATH: &str = "/oauth/token";
+pub(crate) const WS_PATH: &str = "/ws";
+
+/// What a simulator is.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Where it listens; 127.0.0.1 unless set.
+    pub ip: IpAddr,
+    /// The port; 0, the default, is any free one.
+    pub port: u16,
+    /// TLS, with these options; `None`: plain `http` and `ws`.
+    pub tls: Option<TlsOptions>,
+    /// The token endpoint.
+    pub token: TokenPolicy,
+    /// The socket.
+    pub ws: WsPolicy,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            ip: Ipv4Addr::LOCALHOST.into(),
+            port: 0,
+            tls: Some(TlsOptions::default()),
+            token: TokenPolicy::default(),
+            ws: WsPolicy::default(),
+        }
+    }
+}
+
+/// A running simulator.
+pub struct Sim {
+    hub: Arc<Hub>,
+    port: Port,
+    door: Mutex<Option<Door>>,
+    ca_pem: String,
+}
+
+impl Sim {
+    /// Starts a simulator; it accepts connections when this returns.
+    ///
+    /// # Panics
+    ///
+    /// Where [`Sim::try_start`] has an error.
+    pub fn start(options: Options) -> Sim {
+        Sim::try_start(options).expect("the simulator starts")
+    }
+
+    /// Starts a simulator, or says why it cannot: the port is taken, say.
+    pub fn try_start(options: Options) -> io::Result<Sim> {
+        let authority = options.tls.map(Authority::new).transpose()?;
+        let (ca_pem, tls) = authority.map_or((String::new(), None), |a| (a.ca_pem, Some(a.server)));
+        let record = Record::new();
+        let ledger = Ledger::new(options.token, record.started());
+        let hub = Arc::new(Hub::new(record, tls, ledger, options.ws));
+        let port = Port::claim(SocketAddr::new(options.ip, options.port))?;
+        let door = Mutex::new(Some(port.open(&hub)?));
+        Ok(Sim {
+            hub,
+            port,
+            door,
+            ca_pem,
+        })
+    }
+
+    /// Where it listens.
+    pub fn addr(&self) -> SocketAddr {
+        self.port.addr
+    }
+
+    /// The token endpoint.
+    pub fn token_url(&self) -> String {
+        let scheme = if self.hub.tls.is_some() {
+            "https"
+        } else {
+            "http"
+        };
+        format!("{scheme}://{}{TOKEN_PATH}", self.port.addr)
+    }
+
+    /// The socket.
+    pub fn ws_url(&self) -> String {
+        let scheme = if self.hub.tls.is_some() { "wss" } else { "ws" };
+        format!("{scheme}://{}{WS_PATH}", self.port.addr)
+    }
+
+    /// The CA's certificate; empty without TLS.
+    pub fn ca_pem(&self) -> &str {
+        &self.ca_pem
+    }
+
+    /// Everything it saw and did.
+    pub fn record(&self) -> &Record {
+        &self.hub.record
+    }
+
+    /// The script of TCP connections.
+    pub fn tcp(&self) -> TcpScript<'_> {
+        TcpScript { hub: &self.hub }
+    }
+
+    /// The script and the books of the token endpoint.
+    pub fn token(&self) -> TokenScript<'_> {
+        TokenScript { hub: &self.hub }
+    }
+
+    /// The script of `/ws`, and orders to its live connections.
+    pub fn ws(&self) -> WsScript<'_> {
+        WsScript { hub: &self.hub }
+    }
+
+    /// Refuses connections from now on and drops those there are. Tokens and scripts stay.
+    pub fn down(&self) {
+        if let Some(door) = self.door().take() {
+            door.shut();
+        }
+        self.hub.drop_sockets();
+        self.hub.sever_all();
+    }
+
+    /// The end of [`Sim::down`].
+    ///
+    /// # Panics
+    ///
+    /// If the port cannot be listened on again.
+    pub fn up(&self) {
+        let mut door = self.door();
+        if door.is_none() {
+            *door = Some(self.port.open(&self.hub).expect("the port is still ours"));
+        }
+    }
+
+    /// [`Sim::down`] and [`Sim::up`].
+    pub fn restart(&self) {
+        self.down();
+        self.up();
+    }
+
+    fn door(&self) -> MutexGuard<'_, Option<Door>> {
+        self.door.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Sim {
+    fn drop(&mut self) {
+        if let Some(door) = self.door().take() {
+            door.shut();
+        }
+        self.hub.stop();
+    }
+}

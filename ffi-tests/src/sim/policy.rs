@@ -1,0 +1,197 @@
+//! How the simulator behaves when no script says otherwise: credentials, lifetimes, rotation, socket rules.
+
+use std::time::Duration;
+
+use serde_json::Value;
+
+/// How the token endpoint behaves.
+#[derive(Clone, Debug)]
+pub struct TokenPolicy {
+    /// The client's id.
+    pub client_id: String,
+    /// The client's secret.
+    pub client_secret: String,
+    /// The refresh token that is good from the start.
+    pub refresh_token: String,
+    /// How long access tokens are good; what the server enforces, and `exp - iat` of a JWT.
+    pub lifetime: Duration,
+    /// What the answer says in `expires_in` instead of the lifetime in seconds.
+    pub expires_in: Option<Value>,
+    /// Granted scopes, separated by blanks.
+    pub scope: String,
+    /// What the answer says in `token_type`.
+    pub token_type: String,
+    /// What access tokens look like.
+    pub form: TokenForm,
+    /// Whether refresh tokens change with each use.
+    pub rotation: Rotation,
+}
+
+impl Default for TokenPolicy {
+    fn default() -> Self {
+        Self {
+            client_id: "abc123-def456".to_owned(),
+            client_secret: "sim-client-secret".to_owned(),
+            refresh_token: "dGhpcyBpcyBhIHJlZnJlc2ggdG9rZW4".to_owned(),
+            lifetime: Duration::from_secs(3600),
+            expires_in: None,
+            scope: "conversation:read user:read analytics:read".to_owned(),
+            token_type: "bearer".to_owned(),
+            form: TokenForm::Jwt,
+            rotation: Rotation::Off,
+        }
+    }
+}
+
+/// What an access token looks like.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub enum TokenForm {
+    /// A JWT signed with HS256.
+    #[default]
+    Jwt,
+    /// Letters and digits.
+    Opaque,
+    /// Three parts like a JWT's that decode to nothing.
+    Malformed,
+    /// This text.
+    Literal(String),
+}
+
+/// Whether refresh tokens change with each use.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Rotation {
+    /// They stay the same.
+    #[default]
+    Off,
+    /// Each answer brings a new one; old ones stay good.
+    KeepOld,
+    /// Each answer brings a new one; the one used is `invalid_grant` after `grace`.
+    RevokeOld {
+        /// How long the one used stays good.
+        grace: Duration,
+    },
+}
+
+/// What is different about one token: overrides over [`TokenPolicy`].
+///
+/// ```
+/// use ffi_tests::sim::Issue;
+/// use serde_json::json;
+/// let odd = Issue::new().field("expires_in", json!("3600")).without("scope").claim("scp", json!(["user:read"]));
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct Issue {
+    pub(crate) lifetime: Option<Duration>,
+    pub(crate) scope: Option<String>,
+    pub(crate) form: Option<TokenForm>,
+    pub(crate) fields: Vec<(String, Option<Value>)>,
+    pub(crate) claims: Vec<(String, Option<Value>)>,
+}
+
+impl Issue {
+    /// No override.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// How long the server takes the token; also `expires_in` and `exp`, unless those are overridden.
+    pub fn lifetime(mut self, lifetime: Duration) -> Self {
+        self.lifetime = Some(lifetime);
+        self
+    }
+
+    /// The scopes, in the answer and in the JWT.
+    pub fn scope(mut self, scope: &str) -> Self {
+        self.scope = Some(scope.to_owned());
+        self
+    }
+
+    /// What the token looks like.
+    pub fn form(mut self, form: TokenForm) -> Self {
+        self.form = Some(form);
+        self
+    }
+
+    /// A field of the answer, set to any JSON value.
+    pub fn field(mut self, name: &str, value: Value) -> Self {
+        self.fields.push((name.to_owned(), Some(value)));
+        self
+    }
+
+    /// A field the answer shall not have.
+    pub fn without(mut self, name: &str) -> Self {
+        self.fields.push((name.to_owned(), None));
+        self
+    }
+
+    /// A claim of the JWT, set to any JSON value.
+    pub fn claim(mut self, name: &str, value: Value) -> Self {
+        self.claims.push((name.to_owned(), Some(value)));
+        self
+    }
+
+    /// A claim the JWT shall not have.
+    pub fn without_claim(mut self, name: &str) -> Self {
+        self.claims.push((name.to_owned(), None));
+        self
+    }
+}
+
+/// How `/ws` behaves.
+#[derive(Clone, Debug)]
+pub struct WsPolicy {
+    /// A socket on which no `auth` frame comes for so long is closed with 1008; so is one that begins with
+    /// something else.
+    pub auth_timeout: Duration,
+    /// A token past its lifetime is refused.
+    pub strict_expiry: bool,
+    /// A socket whose token expired so long ago is closed with 1008; `None`: it stays open.
+    pub close_after_expiry: Option<Duration>,
+    /// Application messages of the client are sent back.
+    pub echo: bool,
+    /// The client's close frame is not answered.
+    pub ignore_close: bool,
+    /// What an authenticated socket receives by itself.
+    pub pump: Option<Pump>,
+}
+
+impl Default for WsPolicy {
+    fn default() -> Self {
+        Self {
+            auth_timeout: Duration::from_secs(10),
+            strict_expiry: true,
+            close_after_expiry: Some(Duration::ZERO),
+            echo: false,
+            ignore_close: false,
+            pump: None,
+        }
+    }
+}
+
+/// Numbered messages, on every authenticated connection, with one sequence over all of them.
+///
+/// Text: `{"type":"event","seq":1,"sentAt":<unix ms>,"sentAtUs":<unix us>,"pad":"…"}`. Binary: the sequence number
+/// and the unix time in microseconds, eight bytes each, big-endian, then zeros.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Pump {
+    /// Time between two messages of one connection; zero: as fast as the socket takes them.
+    pub every: Duration,
+    /// Every n-th message, by sequence number, is binary; 0: none is.
+    pub binary_every: u64,
+    /// Messages are padded to this size; 0: they are not.
+    pub size: usize,
+    /// No message with a sequence number above this; 0: no limit.
+    pub limit: u64,
+}
+
+impl Pump {
+    /// Unpadded text messages without limit.
+    pub fn every(every: Duration) -> Self {
+        Self {
+            every,
+            binary_every: 0,
+            size: 0,
+            limit: 0,
+        }
+    }
+}

@@ -1,0 +1,132 @@
+//! A certificate authority made at start, and leaf certificates, sound and otherwise.
+
+use std::io;
+use std::sync::Arc;
+
+use rcgen::{
+    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
+    KeyUsagePurpose,
+};
+use rustls::crypto::{ring, CryptoProvider};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
+use rustls::{ServerConfig, SupportedProtocolVersion};
+
+static TLS12: &[&SupportedProtocolVersion] = &[&rustls::version::TLS12];
+
+/// Names the sound leaf is good for. `api.localhost` is what `https://api.{region}` gives for the region `localhost`.
+const NAMES: [&str; 4] = ["localhost", "api.localhost", "127.0.0.1", "::1"];
+
+/// The certificate the server shows.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Leaf {
+    /// Issued by the CA for `localhost`, `api.localhost`, `127.0.0.1` and `::1`.
+    #[default]
+    Sound,
+    /// Issued by the CA, expired in 2021.
+    Expired,
+    /// Issued by the CA for `wrong.example` only.
+    WrongHost,
+    /// Right names, signed by itself.
+    SelfSigned,
+}
+
+/// Which TLS the server speaks.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct TlsOptions {
+    /// The certificate shown.
+    pub leaf: Leaf,
+    /// No TLS 1.3.
+    pub tls12_only: bool,
+    /// No AES: memcheck reports false errors in ring's AES-GCM.
+    pub chacha20_only: bool,
+}
+
+/// The CA of one simulator and the server side made from it.
+pub(crate) struct Authority {
+    pub(crate) ca_pem: String,
+    pub(crate) server: Arc<ServerConfig>,
+}
+
+impl Authority {
+    pub(crate) fn new(options: TlsOptions) -> io::Result<Self> {
+        Self::build(options).map_err(io::Error::other)
+    }
+
+    fn build(options: TlsOptions) -> Result<Self, Box<dyn std::error::Error + Send + Sync>> {
+        let ca_key = KeyPair::generate()?;
+        let params = ca_params()?;
+        let ca_pem = params.self_signed(&ca_key)?.pem();
+        let issuer = Issuer::new(params, ca_key);
+        let key = KeyPair::generate()?;
+        let params = leaf_params(options.leaf)?;
+        let leaf = match options.leaf {
+            Leaf::SelfSigned => params.self_signed(&key)?,
+            Leaf::Sound | Leaf::Expired | Leaf::WrongHost => params.signed_by(&key, &issuer)?,
+        };
+        let server = server_config(options, leaf.der().clone(), key.serialize_der())?;
+        Ok(Self {
+            ca_pem,
+            server: Arc::new(server),
+        })
+    }
+}
+
+fn ca_params() -> Result<CertificateParams, rcgen::Error> {
+    let mut params = CertificateParams::new(Vec::new())?;
+    params
+        .distinguished_name
+        .push(DnType::CommonName, "genesys-ws-auth simulator CA");
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+    Ok(params)
+}
+
+fn leaf_params(leaf: Leaf) -> Result<CertificateParams, rcgen::Error> {
+    let names = match leaf {
+        Leaf::WrongHost => vec!["wrong.example".to_owned()],
+        Leaf::Sound | Leaf::Expired | Leaf::SelfSigned => NAMES.map(str::to_owned).to_vec(),
+    };
+    let mut params = CertificateParams::new(names)?;
+    params
+        .distinguished_name
+        .push(DnType::CommonName, "genesys-ws-auth simulator");
+    params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+    params.use_authority_key_identifier_extension = true;
+    if leaf == Leaf::Expired {
+        params.not_before = rcgen::date_time_ymd(2020, 1, 1);
+        params.not_after = rcgen::date_time_ymd(2021, 1, 1);
+    }
+    Ok(params)
+}
+
+fn server_config(
+    options: TlsOptions,
+    leaf: CertificateDer<'static>,
+    key: Vec<u8>,
+) -> Result<ServerConfig, rustls::Error> {
+    let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key));
+    ServerConfig::builder_with_provider(Arc::new(provider(options)))
+        .with_protocol_versions(versions(options))?
+        .with_no_client_auth()
+        .with_single_cert(vec![leaf], key)
+}
+
+fn provider(options: TlsOptions) -> CryptoProvider {
+    let mut provider = ring::default_provider();
+    if options.chacha20_only {
+        let is_chacha = |suite: &rustls::SupportedCipherSuite| {
+            format!("{:?}", suite.suite()).contains("CHACHA20")
+        };
+        provider.cipher_suites.retain(is_chacha);
+    }
+    provider
+}
+
+fn versions(options: TlsOptions) -> &'static [&'static SupportedProtocolVersion] {
+    if options.tls12_only {
+        TLS12
+    } else {
+        rustls::DEFAULT_VERSIONS
+    }
+}

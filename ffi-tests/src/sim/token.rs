@@ -1,0 +1,419 @@
+//! The books of the authorization server: who may have a token, which tokens there are, which are still good.
+
+use std::collections::{HashMap, HashSet};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use base64::Engine as _;
+use ring::rand::{SecureRandom, SystemRandom};
+use ring::{digest, hmac};
+use serde_json::{json, Map, Value};
+
+use super::http::{form_decode, form_field, Answer, Incoming};
+use super::policy::{Issue, Rotation, TokenForm, TokenPolicy};
+
+/// Nothing is good for longer, whatever a script says.
+const FOREVER: Duration = Duration::from_secs(10 * 365 * 86_400);
+
+/// One token that was issued.
+#[derive(Clone, Debug)]
+pub struct Issued {
+    /// Time since the simulator's start.
+    pub at: Duration,
+    /// The grant it was issued for; `mint` when there was no request.
+    pub grant: String,
+    /// The access token.
+    pub access_token: String,
+    /// The refresh token of the answer.
+    pub refresh_token: Option<String>,
+    /// How long the access token is good.
+    pub lifetime: Duration,
+    /// The scopes granted.
+    pub scope: String,
+}
+
+/// An authorization code that can be exchanged once.
+#[derive(Clone, Debug, Default)]
+pub struct Code {
+    /// The `redirect_uri` the exchange must name; `None`: any.
+    pub redirect_uri: Option<String>,
+    /// The S256 PKCE challenge the exchange's `code_verifier` must fit; `None`: no verifier needed.
+    pub challenge: Option<String>,
+}
+
+/// A request that gets no token.
+struct Refusal(u16, &'static str, &'static str);
+
+/// The books.
+pub(crate) struct Ledger {
+    pub(crate) policy: TokenPolicy,
+    pub(crate) issued: Vec<Issued>,
+    pub(crate) codes: HashMap<String, Code>,
+    started: Instant,
+    key: hmac::Key,
+    random: SystemRandom,
+    /// When each access token ends.
+    access: HashMap<String, Instant>,
+    /// When each refresh token ends; `None`: not by itself.
+    refresh: HashMap<String, Option<Instant>>,
+    sessions: HashSet<String>,
+}
+
+impl Ledger {
+    pub(crate) fn new(policy: TokenPolicy, started: Instant) -> Self {
+        let random = SystemRandom::new();
+        let mut secret = [0; 32];
+        fill(&random, &mut secret);
+        let refresh = HashMap::from([(policy.refresh_token.clone(), None)]);
+        Self {
+            policy,
+            issued: Vec::new(),
+            codes: HashMap::new(),
+            started,
+            key: hmac::Key::new(hmac::HMAC_SHA256, &secret),
+            random,
+            access: HashMap::new(),
+            refresh,
+            sessions: HashSet::new(),
+        }
+    }
+
+    /// The honest answer to a token request.
+    pub(crate) fn answer(&mut self, request: &Incoming, issue: &Issue) -> Answer {
+        match self.grant(request) {
+            Ok((grant, used)) => Answer::json(200, &self.issue(&grant, used.as_deref(), issue)),
+            Err(Refusal(401, error, why)) => {
+                refusal(401, error, why).with("WWW-Authenticate", "Basic")
+            }
+            Err(Refusal(status, error, why)) => refusal(status, error, why),
+        }
+    }
+
+    /// A good token without a request.
+    pub(crate) fn mint(&mut self, issue: &Issue) -> Issued {
+        self.issue("mint", None, issue);
+        self.issued
+            .last()
+            .cloned()
+            .expect("a token was just issued")
+    }
+
+    /// When a token ends, if it is one of ours and not past that (unless `strict` is off).
+    pub(crate) fn judge(&self, token: &str, strict: bool) -> Option<Instant> {
+        let ends = *self.access.get(token)?;
+        (!strict || Instant::now() < ends).then_some(ends)
+    }
+
+    /// The session offered, when it is one of ours; else a new one.
+    pub(crate) fn session(&mut self, offered: Option<&str>) -> String {
+        if let Some(known) = offered.filter(|id| self.sessions.contains(*id)) {
+            return known.to_owned();
+        }
+        let fresh = self.uuid();
+        self.sessions.insert(fresh.clone());
+        fresh
+    }
+
+    pub(crate) fn forget_access(&mut self) {
+        self.access.clear();
+    }
+
+    pub(crate) fn forget_refresh(&mut self, token: &str) {
+        self.refresh.remove(token);
+    }
+
+    pub(crate) fn add_refresh(&mut self, token: &str) {
+        self.refresh.insert(token.to_owned(), None);
+    }
+
+    /// The grant type, and the refresh token that was used; or why not.
+    fn grant(&mut self, request: &Incoming) -> Result<(String, Option<String>), Refusal> {
+        self.check_request(request)?;
+        let field = |name| form_field(&request.body, name);
+        match field("grant_type").unwrap_or_default().as_str() {
+            "refresh_token" => {
+                let used = field("refresh_token").unwrap_or_default();
+                self.check_refresh(&used)?;
+                Ok(("refresh_token".to_owned(), Some(used)))
+            }
+            "client_credentials" => Ok(("client_credentials".to_owned(), None)),
+            "authorization_code" => {
+                self.redeem(field("code"), field("redirect_uri"), field("code_verifier"))?;
+                Ok(("authorization_code".to_owned(), None))
+            }
+            _ => Err(Refusal(
+                400,
+                "unsupported_grant_type",
+                "grant_type is not supported",
+            )),
+        }
+    }
+
+    fn check_request(&self, request: &Incoming) -> Result<(), Refusal> {
+        if request.method != "POST" {
+            return Err(Refusal(405, "invalid_request", "use POST"));
+        }
+        let kind = request.header("content-type").unwrap_or_default();
+        if !kind.starts_with("application/x-www-form-urlencoded") {
+            return Err(Refusal(
+                400,
+                "invalid_request",
+                "the body must be form-url-encoded",
+            ));
+        }
+        let (id, secret) = (&self.policy.client_id, &self.policy.client_secret);
+        match request.header("authorization") {
+            Some(value) if basic_fits(value, id, secret) => Ok(()),
+            _ => Err(Refusal(
+                401,
+                "invalid_client",
+                "client authentication failed",
+            )),
+        }
+    }
+
+    fn check_refresh(&self, token: &str) -> Result<(), Refusal> {
+        match self.refresh.get(token) {
+            Some(None) => Ok(()),
+            Some(Some(ends)) if Instant::now() < *ends => Ok(()),
+            _ => Err(Refusal(
+                400,
+                "invalid_grant",
+                "the refresh token is not valid",
+            )),
+        }
+    }
+
+    fn redeem(
+        &mut self,
+        code: Option<String>,
+        redirect_uri: Option<String>,
+        verifier: Option<String>,
+    ) -> Result<(), Refusal> {
+        let known = code.and_then(|code| self.codes.remove(&code));
+        let Some(known) = known else {
+            return Err(Refusal(
+                400,
+                "invalid_grant",
+                "the authorization code is not valid",
+            ));
+        };
+        if known.redirect_uri.is_some() && known.redirect_uri != redirect_uri {
+            return Err(Refusal(400, "invalid_grant", "the redirect_uri is another"));
+        }
+        let shown =
+            verifier.map(|v| URL_SAFE_NO_PAD.encode(digest::digest(&digest::SHA256, v.as_bytes())));
+        if known.challenge.is_some() && known.challenge != shown {
+            return Err(Refusal(
+                400,
+                "invalid_grant",
+                "the code_verifier does not fit",
+            ));
+        }
+        Ok(())
+    }
+
+    /// Enters a new token into the books and writes the answer that carries it.
+    fn issue(&mut self, grant: &str, used: Option<&str>, issue: &Issue) -> Value {
+        let lifetime = issue.lifetime.unwrap_or(self.policy.lifetime).min(FOREVER);
+        let scope = issue
+            .scope
+            .clone()
+            .unwrap_or_else(|| self.policy.scope.clone());
+        let access_token = self.access_token(lifetime, &scope, issue);
+        self.access
+            .insert(access_token.clone(), Instant::now() + lifetime);
+        let refresh_token = self.next_refresh(grant, used);
+        let expires_in = self
+            .policy
+            .expires_in
+            .clone()
+            .unwrap_or_else(|| seconds(lifetime));
+        let mut answer = json!({
+            "access_token": access_token,
+            "token_type": self.policy.token_type,
+            "expires_in": expires_in,
+            "scope": scope,
+        });
+        if let (Some(token), Some(fields)) = (&refresh_token, answer.as_object_mut()) {
+            fields.insert("refresh_token".to_owned(), json!(token));
+        }
+        override_with(&mut answer, &issue.fields);
+        let (at, grant) = (self.started.elapsed(), grant.to_owned());
+        self.issued.push(Issued {
+            at,
+            grant,
+            access_token,
+            refresh_token,
+            lifetime,
+            scope,
+        });
+        answer
+    }
+
+    fn access_token(&self, lifetime: Duration, scope: &str, issue: &Issue) -> String {
+        match issue.form.as_ref().unwrap_or(&self.policy.form) {
+            TokenForm::Jwt => self.jwt(lifetime, scope, issue),
+            TokenForm::Opaque => self.noise(48),
+            TokenForm::Malformed => {
+                format!("{}.{}.{}", self.noise(20), self.noise(40), self.noise(20))
+            }
+            TokenForm::Literal(text) => text.clone(),
+        }
+    }
+
+    fn jwt(&self, lifetime: Duration, scope: &str, issue: &Issue) -> String {
+        let now = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default()
+            .as_secs();
+        let whole = lifetime.subsec_nanos() == 0;
+        let exp = if whole {
+            json!(now + lifetime.as_secs())
+        } else {
+            json!(now as f64 + lifetime.as_secs_f64())
+        };
+        let mut claims = json!({
+            "iss": "https://localhost/simulator",
+            "sub": self.policy.client_id,
+            "client_id": self.policy.client_id,
+            "scope": scope,
+            "iat": now,
+            "exp": exp,
+            "jti": self.uuid(),
+        });
+        override_with(&mut claims, &issue.claims);
+        let part = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
+        let signed = format!(
+            "{}.{}",
+            part(&json!({"alg": "HS256", "typ": "JWT"})),
+            part(&claims)
+        );
+        let signature = hmac::sign(&self.key, signed.as_bytes());
+        format!("{signed}.{}", URL_SAFE_NO_PAD.encode(signature))
+    }
+
+    /// The refresh token of the answer: none for client_credentials, the one used or a new one else.
+    fn next_refresh(&mut self, grant: &str, used: Option<&str>) -> Option<String> {
+        match (grant, used, self.policy.rotation) {
+            ("client_credentials" | "mint", ..) => None,
+            (_, Some(used), Rotation::Off) => Some(used.to_owned()),
+            (_, used, rotation) => {
+                let fresh = self.noise(43);
+                self.refresh.insert(fresh.clone(), None);
+                if let (Some(used), Rotation::RevokeOld { grace }) = (used, rotation) {
+                    self.revoke_after(used, grace);
+                }
+                Some(fresh)
+            }
+        }
+    }
+
+    /// A grace already running is not made longer by using the token again.
+    fn revoke_after(&mut self, used: &str, grace: Duration) {
+        if let Some(ends @ None) = self.refresh.get_mut(used) {
+            *ends = Some(Instant::now() + grace.min(FOREVER));
+        }
+    }
+
+    /// Random letters and digits, and `-` and `_`.
+    fn noise(&self, len: usize) -> String {
+        let mut bytes = vec![0; len];
+        fill(&self.random, &mut bytes);
+        let mut text = URL_SAFE_NO_PAD.encode(bytes);
+        text.truncate(len);
+        text
+    }
+
+    fn uuid(&self) -> String {
+        let mut bytes = [0; 16];
+        fill(&self.random, &mut bytes);
+        let number = u128::from_be_bytes(bytes) & !(0xf << 76 | 0x3 << 62) | 0x4 << 76 | 0x2 << 62;
+        let hex = format!("{number:032x}");
+        [
+            &hex[..8],
+            &hex[8..12],
+            &hex[12..16],
+            &hex[16..20],
+            &hex[20..],
+        ]
+        .join("-")
+    }
+}
+
+/// An OAuth error as the token endpoint writes it.
+pub(crate) fn refusal(status: u16, error: &str, description: &str) -> Answer {
+    Answer::json(
+        status,
+        &json!({"error": error, "description": description, "error_description": description}),
+    )
+}
+
+/// Id and secret, joined as they are or form-url-encoded first (RFC 6749, 2.3.1).
+fn basic_fits(value: &str, id: &str, secret: &str) -> bool {
+    let Some((scheme, code)) = value.split_once(' ') else {
+        return false;
+    };
+    let decoded = STANDARD
+        .decode(code.trim())
+        .ok()
+        .and_then(|bytes| String::from_utf8(bytes).ok());
+    let Some(pair) = decoded.filter(|_| scheme.eq_ignore_ascii_case("basic")) else {
+        return false;
+    };
+    let encoded = pair
+        .split_once(':')
+        .map(|(i, s)| (form_decode(i), form_decode(s)));
+    pair == format!("{id}:{secret}")
+        || encoded == Some((Some(id.to_owned()), Some(secret.to_owned())))
+}
+
+fn override_with(object: &mut Value, overrides: &[(String, Option<Value>)]) {
+    let Some(map): Option<&mut Map<String, Value>> = object.as_object_mut() else {
+        return;
+    };
+    for (name, value) in overrides {
+        match value {
+            Some(value) => map.insert(name.clone(), value.clone()),
+            None => map.remove(name),
+        };
+    }
+}
+
+fn seconds(lifetime: Duration) -> Value {
+    if lifetime.subsec_nanos() == 0 {
+        json!(lifetime.as_secs())
+    } else {
+        json!(lifetime.as_secs_f64())
+    }
+}
+
+fn fill(random: &SystemRandom, bytes: &mut [u8]) {
+    random.fill(bytes).expect("the system has randomness");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn basic(text: &str) -> String {
+        format!("Basic {}", STANDARD.encode(text))
+    }
+
+    #[test]
+    fn basic_is_taken_raw_and_encoded() {
+        assert!(basic_fits(&basic("id+1:s%c:x"), "id+1", "s%c:x"));
+        assert!(basic_fits(&basic("id%2B1:s%25c%3Ax"), "id+1", "s%c:x"));
+        assert!(!basic_fits(&basic("id+1:other"), "id+1", "s%c:x"));
+        assert!(!basic_fits("Bearer abc", "id+1", "s%c:x"));
+    }
+
+    #[test]
+    fn uuids_are_version_4() {
+        let ledger = Ledger::new(TokenPolicy::default(), Instant::now());
+        let uuid = ledger.uuid();
+        assert_eq!(uuid.len(), 36);
+        assert_eq!(&uuid[14..15], "4");
+        assert!(matches!(&uuid[19..20], "8" | "9" | "a" | "b"));
+    }
+}

@@ -1,0 +1,401 @@
+//! The reading side of `/ws`: the upgrade, what clients send, and which answer is due. The writer gives it.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{self, Receiver, Sender};
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use serde_json::{json, Value};
+use tungstenite::error::ProtocolError;
+use tungstenite::handshake::derive_accept_key;
+use tungstenite::protocol::{Role, WebSocketConfig};
+use tungstenite::{Error, Message, WebSocket};
+
+use super::http::{Answer, Incoming};
+use super::hub::Hub;
+use super::link::Reader;
+use super::record::{Auth, Close, Connection, End, Sent};
+use super::script::{Action, AuthReply, UpgradeReply};
+use super::server::{redirect, scripted, Conn, Next};
+use super::writer::{Order, Step, Writer};
+
+/// The longest `auth` frame looked at as one.
+const AUTH_MAX: usize = 128 * 1024;
+/// The longest message taken from a client.
+const MESSAGE_MAX: usize = 64 * 1024 * 1024;
+/// How long the writer may take to send what it was told before the end.
+const LAST_WORDS: Duration = Duration::from_secs(1);
+
+/// Answers an upgrade, and serves the connection to its end when it was accepted.
+pub(crate) fn serve(mut conn: Conn, request: &Incoming, entry: usize) {
+    let reply = conn.hub.script().upgrade.take();
+    let next = upgrade(&mut conn, request, entry, reply);
+    if let Some(index) = next {
+        run(conn, index);
+    }
+}
+
+/// The index of the connection, if there is one now.
+fn upgrade(
+    conn: &mut Conn,
+    request: &Incoming,
+    entry: usize,
+    reply: UpgradeReply,
+) -> Option<usize> {
+    let Some(key) = upgrade_key(request) else {
+        let answer =
+            Answer::new(426, "text/plain", "this is a WebSocket").with("Upgrade", "websocket");
+        return refuse(conn, request, entry, &answer);
+    };
+    let (key, headers) = match reply {
+        UpgradeReply::Accept => (key, Vec::new()),
+        UpgradeReply::AcceptWith(headers) => (key, headers),
+        UpgradeReply::WrongAcceptKey => (derive_accept_key(b"another key"), Vec::new()),
+        UpgradeReply::Status {
+            code,
+            headers,
+            body,
+        } => {
+            return refuse(conn, request, entry, &scripted(code, headers, body));
+        }
+        UpgradeReply::Redirect { to } => return refuse(conn, request, entry, &redirect(&to)),
+        UpgradeReply::Delay { ms, then } => {
+            let in_time = conn.hub.pause(Duration::from_millis(ms));
+            return if in_time {
+                upgrade(conn, request, entry, *then)
+            } else {
+                None
+            };
+        }
+        UpgradeReply::Hang => return over(conn.hang()),
+        UpgradeReply::Drop => return over(conn.vanish()),
+        UpgradeReply::Reset => return over(conn.reset()),
+    };
+    accept(conn, request, entry, &key, headers)
+}
+
+fn upgrade_key(request: &Incoming) -> Option<String> {
+    let asks = request.method == "GET" && request.header_has("upgrade", "websocket");
+    let key = request.header("sec-websocket-key").filter(|_| asks)?;
+    Some(derive_accept_key(key.as_bytes()))
+}
+
+fn refuse(conn: &mut Conn, request: &Incoming, entry: usize, answer: &Answer) -> Option<usize> {
+    if !matches!(conn.answer(request, entry, answer), Next::Over) {
+        let _ = conn.link.say_goodbye();
+        conn.link.finish();
+    }
+    None
+}
+
+fn over(_: Next) -> Option<usize> {
+    None
+}
+
+fn accept(
+    conn: &mut Conn,
+    request: &Incoming,
+    entry: usize,
+    key: &str,
+    headers: Vec<(String, String)>,
+) -> Option<usize> {
+    let mut answer = Answer {
+        status: 101,
+        headers,
+        body: Vec::new(),
+    };
+    answer = answer
+        .with("Upgrade", "websocket")
+        .with("Connection", "Upgrade")
+        .with("Sec-WebSocket-Accept", key);
+    let offered = request
+        .header("sec-websocket-protocol")
+        .and_then(|value| value.split(',').next());
+    let own = answer
+        .headers
+        .iter()
+        .any(|(n, _)| n.eq_ignore_ascii_case("sec-websocket-protocol"));
+    if let Some(first) = offered.filter(|_| !own) {
+        answer = answer.with("Sec-WebSocket-Protocol", first.trim());
+    }
+    let tcp = conn.tcp;
+    let index = conn.hub.record.note(|log, at| {
+        log.requests[entry].status = Some(101);
+        log.connections.push(Connection {
+            at,
+            tcp,
+            request: entry,
+            sent: Sent::default(),
+            accepted: 0,
+            end: None,
+        });
+        log.connections.len() - 1
+    });
+    if conn.link.send(&answer.head("")).is_err() {
+        conn.hub
+            .record
+            .note(|log, at| log.end(at, index, End::ClientGone));
+        return None;
+    }
+    Some(index)
+}
+
+/// Reads on this thread, writes on another.
+fn run(conn: Conn, index: usize) {
+    let (orders, inbox) = mpsc::channel();
+    let (alive, ended) = mpsc::channel();
+    let authenticated = Arc::new(AtomicBool::new(false));
+    let writer = Writer::new(&conn.hub, &conn.link, index, inbox, &authenticated);
+    let named = thread::Builder::new().name(format!("sim-ws-{index}"));
+    let Ok(thread) = named.spawn(move || writer.run(alive)) else {
+        return;
+    };
+    conn.hub
+        .enter(index, orders.clone(), Arc::clone(&conn.link));
+    let link = Arc::clone(&conn.link);
+    let hub = Arc::clone(&conn.hub);
+    let session = Session {
+        hub: conn.hub,
+        index,
+        orders,
+        authenticated,
+        session: None,
+        begun: false,
+    };
+    session.read(conn.reader, conn.held);
+    wait_for_writer(&ended);
+    hub.leave(index);
+    let reset = hub
+        .record
+        .read(|log| matches!(log.connections[index].end, Some((_, End::Reset))));
+    if !reset {
+        link.sever();
+    }
+    let _ = thread.join();
+}
+
+/// The writer holds the other end for as long as it lives.
+fn wait_for_writer(ended: &Receiver<()>) {
+    let _ = ended.recv_timeout(LAST_WORDS);
+}
+
+/// What the reader knows of one connection.
+struct Session {
+    hub: Arc<Hub>,
+    index: usize,
+    orders: Sender<Order>,
+    /// Set by the writer, just before the `ok` is on the wire.
+    authenticated: Arc<AtomicBool>,
+    session: Option<String>,
+    /// A first message has come.
+    begun: bool,
+}
+
+impl Session {
+    fn read(mut self, reader: Reader, held: Vec<u8>) {
+        let limits = WebSocketConfig::default()
+            .max_message_size(Some(MESSAGE_MAX))
+            .max_frame_size(Some(MESSAGE_MAX));
+        let mut socket = WebSocket::from_partially_read(reader, held, Role::Server, Some(limits));
+        let fault = loop {
+            match socket.read() {
+                Ok(message) => self.take(message),
+                Err(error) => break fault_of(&error),
+            }
+        };
+        let end = match fault {
+            _ if self.hub.is_stopped() => End::Stopped,
+            Some(fault) => End::ClientFault(fault),
+            None => End::ClientGone,
+        };
+        if matches!(end, End::ClientFault(_)) {
+            self.note_end(end);
+            self.order(Order::Act(vec![Action::close(1002, "protocol error")]));
+        } else {
+            // After both close frames the client still has its TCP connection to end.
+            socket.get_mut().drain();
+            self.note_end(end);
+        }
+        self.order(Order::Stop);
+    }
+
+    fn take(&mut self, message: Message) {
+        match message {
+            Message::Text(text) => self.take_text(text.as_str()),
+            Message::Binary(data) => self.take_message(true, &data),
+            Message::Ping(data) => {
+                self.hub.record.note(|log, _| log.pings += 1);
+                self.order(Order::Pong(data.to_vec()));
+            }
+            Message::Pong(_) => self.hub.record.note(|log, _| log.pongs += 1),
+            Message::Close(frame) => {
+                let (code, reason) = frame.map_or((1005, String::new()), |f| {
+                    (f.code.into(), f.reason.to_string())
+                });
+                self.take_close(code, reason);
+            }
+            Message::Frame(_) => {}
+        }
+    }
+
+    fn take_text(&mut self, text: &str) {
+        let frame = auth_frame(text);
+        self.begun |= frame.is_some();
+        match frame {
+            Some(frame) => self.take_auth(&frame),
+            None => self.take_message(false, text.as_bytes()),
+        }
+    }
+
+    fn take_message(&mut self, binary: bool, data: &[u8]) {
+        let index = self.index;
+        self.hub
+            .record
+            .note(|log, at| log.receive(at, index, binary, data));
+        if !self.begun {
+            return self.order(Order::Act(vec![Action::close(
+                1008,
+                "the first message must be auth",
+            )]));
+        }
+        if self.hub.ws().echo {
+            let text = || Action::Text(String::from_utf8_lossy(data).into_owned());
+            self.order(Order::Push(if binary {
+                Action::Binary(data.to_vec())
+            } else {
+                text()
+            }));
+        }
+    }
+
+    fn take_close(&mut self, code: u16, reason: String) {
+        let connection = self.index;
+        self.hub.record.note(|log, at| {
+            log.closes.push(Close {
+                at,
+                connection,
+                code,
+                reason,
+            });
+            log.end(at, connection, End::ClientClosed(code));
+        });
+        self.order(Order::ClientClosed(code));
+    }
+
+    fn take_auth(&mut self, frame: &Value) {
+        let field = |name| frame.get(name).and_then(Value::as_str).map(str::to_owned);
+        let auth = Auth {
+            at: Duration::ZERO,
+            connection: self.index,
+            token: field("token").unwrap_or_default(),
+            session_id: field("sessionId"),
+            again: self.authenticated.load(Ordering::SeqCst),
+            accepted: None,
+        };
+        let reply = self.hub.script().auth(auth.again);
+        let known = auth.clone();
+        let number = self.hub.record.note(|log, at| {
+            log.auths.push(Auth { at, ..auth });
+            log.auths.len() - 1
+        });
+        let mut steps = VecDeque::new();
+        self.plan_answer(reply, number, &known, &mut steps);
+        self.order(Order::Answer(steps));
+    }
+
+    fn plan_answer(
+        &mut self,
+        reply: AuthReply,
+        number: usize,
+        auth: &Auth,
+        steps: &mut VecDeque<Step>,
+    ) {
+        match reply {
+            AuthReply::Honest => steps.push_back(self.honest(number, auth, 0)),
+            AuthReply::Padded(bytes) => steps.push_back(self.honest(number, auth, bytes)),
+            AuthReply::Refuse(message) => steps.push_back(refusal(number, message.as_deref())),
+            AuthReply::Never => {}
+            AuthReply::Text(text) => steps.push_back(Step::Answer {
+                text,
+                number,
+                good_until: None,
+            }),
+            AuthReply::Act(actions) => steps.extend(actions.into_iter().map(Step::Act)),
+            AuthReply::Before(actions, then) => {
+                steps.extend(actions.into_iter().map(Step::Act));
+                self.plan_answer(*then, number, auth, steps);
+            }
+            AuthReply::After(first, actions) => {
+                self.plan_answer(*first, number, auth, steps);
+                steps.extend(actions.into_iter().map(Step::Act));
+            }
+            AuthReply::Delay { ms, then } => {
+                steps.push_back(Step::Act(Action::Pause { ms }));
+                self.plan_answer(*then, number, auth, steps);
+            }
+        }
+    }
+
+    fn honest(&mut self, number: usize, auth: &Auth, pad: usize) -> Step {
+        let strict = self.hub.ws().strict_expiry;
+        let mut ledger = self.hub.ledger();
+        let Some(good_until) = ledger.judge(&auth.token, strict) else {
+            return refusal(number, Some("invalid token"));
+        };
+        let offered = self.session.as_deref().or(auth.session_id.as_deref());
+        let session = ledger.session(offered);
+        drop(ledger);
+        let mut reply = json!({"type": "auth", "status": "ok", "sessionId": session});
+        if pad > 0 {
+            reply["pad"] = json!("x".repeat(pad));
+        }
+        self.session = Some(session);
+        Step::Answer {
+            text: reply.to_string(),
+            number,
+            good_until: Some(good_until),
+        }
+    }
+
+    fn note_end(&self, end: End) {
+        let index = self.index;
+        self.hub.record.note(|log, at| log.end(at, index, end));
+    }
+
+    fn order(&self, order: Order) {
+        let _ = self.orders.send(order);
+    }
+}
+
+/// What the client did wrong; `None` when its connection just ended.
+fn fault_of(error: &Error) -> Option<String> {
+    match error {
+        Error::ConnectionClosed | Error::AlreadyClosed | Error::Io(_) => None,
+        Error::Protocol(ProtocolError::ResetWithoutClosingHandshake) => None,
+        other => Some(other.to_string()),
+    }
+}
+
+fn refusal(number: usize, message: Option<&str>) -> Step {
+    let mut reply = json!({"type": "auth", "status": "error"});
+    if let Some(message) = message {
+        reply["message"] = json!(message);
+    }
+    let none: Option<Instant> = None;
+    Step::Answer {
+        text: reply.to_string(),
+        number,
+        good_until: none,
+    }
+}
+
+/// The frame, if it is an `auth` frame.
+fn auth_frame(text: &str) -> Option<Value> {
+    if text.len() > AUTH_MAX || !text.contains("auth") {
+        return None;
+    }
+    let frame: Value = serde_json::from_str(text).ok()?;
+    (frame.get("type")? == "auth").then_some(frame)
+}

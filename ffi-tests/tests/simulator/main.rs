@@ -1,0 +1,7 @@
+//! The simulator seen by an independent client: every scripted behaviour at least once, and no sleep.
+
+mod client;
+mod push;
+mod server;
+mod sockets;
+mod tokens;
