@@ -44,6 +44,25 @@ pub enum State {
 }
 
 impl State {
+    /// Every state, in the order of its number.
+    pub const ALL: &'static [State] = &[
+        Self::Idle,
+        Self::AcquiringToken,
+        Self::VerifyingToken,
+        Self::Connecting,
+        Self::Authenticating,
+        Self::Ready,
+        Self::Renewing,
+        Self::Degraded,
+        Self::Reconnecting,
+        Self::Throttled,
+        Self::Draining,
+        Self::Displaced,
+        Self::ReauthRequired,
+        Self::Closed,
+        Self::Failed,
+    ];
+
     /// The name as written in logs and JSON, e.g. `Ready`.
     pub fn name(self) -> &'static str {
         match self {

@@ -1,20 +1,32 @@
-//! Threads and sockets.
+//! Threads and sockets. The rules are in [`crate::proto`]; here is what does as they say.
+//!
+//! ```text
+//!  application ──inbox──▶ gwa-refresh ──inbox──▶ gwa-socket ──▶ delivery ──▶ gwa-dispatch ──▶ application
+//!                            HTTP      ◀──inbox──  sockets        queues       callbacks
+//! ```
+//!
+//! ureq, tungstenite and rustls are named in `http`, `dial`, `tls`, `stream` and `link` only.
 
-#[allow(dead_code)]
+mod active;
 pub mod clock;
-#[allow(dead_code)]
+pub mod delivery;
 pub mod dial;
-#[allow(dead_code)]
-pub mod http;
-#[allow(dead_code)]
-pub mod link;
-#[allow(dead_code)]
+mod endpoints;
+pub mod engine;
+pub mod gate;
+mod http;
+mod inbox;
+mod link;
 pub mod random;
-#[allow(dead_code)]
-pub mod stream;
+mod refresh_thread;
+mod shared;
+mod socket_thread;
+mod stream;
 #[cfg(test)]
 mod testing;
-#[allow(dead_code)]
-pub mod tls;
-#[allow(dead_code)]
-pub mod wait;
+mod tls;
+mod wait;
+
+pub use dial::Net;
+pub use refresh_thread::Carry;
+pub use shared::Shared;

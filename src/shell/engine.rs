@@ -1,0 +1,291 @@
+//! The three threads of a running client: started together, told to stop, waited for under one deadline.
+
+use std::any::Any;
+use std::collections::HashMap;
+use std::panic::{catch_unwind, AssertUnwindSafe};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::{self, JoinHandle};
+
+use super::clock::Clock;
+use super::delivery::Delivery;
+use super::dial::Net;
+use super::gate::{Deadline, Gate};
+use super::http::{Cancel, Http};
+use super::inbox::{Inbox, ToRefresh, ToSocket};
+use super::random::Entropy;
+use super::refresh_thread::{Carry, RefreshThread};
+use super::shared::Shared;
+use super::socket_thread::{Finished, SocketThread};
+use super::wait::Waiter;
+use crate::audit::Record;
+use crate::config::settings::{Delivery as Mode, Settings};
+use crate::error::{Code, Error, Stage};
+use crate::event::{Notice, State, StateChange};
+use crate::hooks::Answer;
+use crate::proto::outbox::Outbox;
+use crate::proto::refresher::{Input as RefreshInput, Refresher};
+use crate::proto::session::{Input as SessionInput, Rounds, Session};
+use crate::proto::token::Token;
+use crate::sys;
+
+/// Stack of the threads that run no user code; of address space, pages are touched as needed.
+const STACK: usize = 512 << 10;
+/// Stack of the threads that may run user code.
+const USER_STACK: usize = 1 << 20;
+
+/// What the threads are made of.
+pub struct Parts {
+    pub settings: Arc<Settings>,
+    pub clock: Clock,
+    pub net: Net,
+    pub delivery: Arc<Delivery>,
+    pub outbox: Arc<Mutex<Outbox>>,
+    pub shared: Arc<Shared>,
+    pub carry: Carry,
+    pub session_id: Option<String>,
+}
+
+/// The running threads.
+pub struct Engine {
+    refresh: Inbox<ToRefresh>,
+    socket: Inbox<ToSocket>,
+    cancel: Cancel,
+    ended: Arc<Ended>,
+    handles: Mutex<Vec<JoinHandle<()>>>,
+}
+
+/// Which threads have ended, and what they left.
+#[derive(Debug, Default)]
+struct Ended {
+    state: Mutex<Left>,
+    changed: Condvar,
+}
+
+/// What the threads left.
+#[derive(Clone, Debug, Default)]
+pub struct Left {
+    pub carry: Option<Carry>,
+    pub finished: Option<Finished>,
+    running: u32,
+}
+
+impl Engine {
+    /// Starts the threads. `told` hears of the first Ready, or of the end of the first round.
+    pub fn start(parts: Parts, rounds: Rounds, told: Option<Gate<Result<(), Error>>>) -> Result<Self, Error> {
+        let (refresh_waiter, socket_waiter) = (waiter(&parts.clock)?, waiter(&parts.clock)?);
+        let (refresh, refresh_inbox) = Inbox::new(refresh_waiter.bell());
+        let (socket, socket_inbox) = Inbox::new(socket_waiter.bell());
+        let cancel = Cancel::new(refresh_waiter.bell());
+        connect_delivery(&parts.delivery, &refresh, &socket);
+        let machine = Refresher::new(
+            Arc::clone(&parts.settings),
+            parts.carry.credentials.clone(),
+            parts.delivery.has_on_ask(),
+            parts.carry.unauthorized,
+        );
+        let refresh_thread = RefreshThread {
+            clock: parts.clock,
+            entropy: Entropy::new(),
+            waiter: refresh_waiter,
+            inbox: refresh_inbox,
+            machine,
+            http: Http::new(&parts.net),
+            cancel: cancel.clone(),
+            socket: socket.clone(),
+            delivery: Arc::clone(&parts.delivery),
+            shared: Arc::clone(&parts.shared),
+            wanted: HashMap::new(),
+            last_wish: 0,
+            stopped: false,
+        };
+        let socket_thread = SocketThread {
+            clock: parts.clock,
+            entropy: Entropy::new(),
+            waiter: socket_waiter,
+            inbox: socket_inbox,
+            machine: Session::new(Arc::clone(&parts.settings), parts.session_id.clone()),
+            endpoint: parts.net.target(&parts.settings.ws_url)?.peer(),
+            net: parts.net.clone(),
+            refresh: refresh.clone(),
+            scratch: parts.delivery.scratch(),
+            delivery: Arc::clone(&parts.delivery),
+            outbox: Arc::clone(&parts.outbox),
+            shared: Arc::clone(&parts.shared),
+            links: Vec::new(),
+            send_on: None,
+            writing: None,
+            connecting: told,
+            stopped: None,
+        };
+        let engine = Self { refresh, socket, cancel, ended: Arc::default(), handles: Mutex::default() };
+        engine.spawn_all(&parts, refresh_thread, socket_thread)?;
+        engine.socket.send(ToSocket::Input(SessionInput::Start(rounds)));
+        engine.refresh.send(ToRefresh::Input(RefreshInput::Start));
+        Ok(engine)
+    }
+
+    fn spawn_all(&self, parts: &Parts, refresh: RefreshThread, socket: SocketThread) -> Result<(), Error> {
+        // When the last producer has ended, nothing more will come and the dispatcher may drain and end.
+        let producers = Arc::new(Producers(Arc::clone(&parts.delivery)));
+        if parts.settings.delivery != Mode::Poll {
+            parts.delivery.begin();
+            let delivery = Arc::clone(&parts.delivery);
+            self.spawn("gwa-dispatch", USER_STACK, move || delivery.run_dispatcher())?;
+        }
+        let (failure, ended, guard) = (self.failure(parts), Arc::clone(&self.ended), Arc::clone(&producers));
+        self.spawn("gwa-refresh", STACK, move || {
+            let carry = guarded(&failure, "gwa-refresh", || refresh.run());
+            ended.lock().carry = carry;
+            drop(guard);
+        })?;
+        let stack = if parts.settings.delivery == Mode::Inline { USER_STACK } else { STACK };
+        let (failure, ended) = (self.failure(parts), Arc::clone(&self.ended));
+        self.spawn("gwa-socket", stack, move || {
+            let finished = guarded(&failure, "gwa-socket", || socket.run());
+            ended.lock().finished = finished;
+            drop(producers);
+        })
+    }
+
+    fn failure(&self, parts: &Parts) -> Failure {
+        Failure {
+            refresh: self.refresh.clone(),
+            socket: self.socket.clone(),
+            delivery: Arc::clone(&parts.delivery),
+            shared: Arc::clone(&parts.shared),
+            clock: parts.clock,
+        }
+    }
+
+    fn spawn(&self, name: &'static str, stack: usize, body: impl FnOnce() + Send + 'static) -> Result<(), Error> {
+        let ended = Arc::clone(&self.ended);
+        ended.lock().running += 1;
+        let run = move || {
+            sys::block_signals_in_this_thread();
+            body();
+            ended.lock().running -= 1;
+            ended.changed.notify_all();
+        };
+        match thread::Builder::new().name(name.to_owned()).stack_size(stack).spawn(run) {
+            Ok(handle) => {
+                self.handles.lock().unwrap_or_else(PoisonError::into_inner).push(handle);
+                Ok(())
+            }
+            Err(source) => {
+                self.ended.lock().running -= 1;
+                self.close();
+                Err(Error::from_io(Code::Internal, Stage::Call, "cannot start a thread", &source))
+            }
+        }
+    }
+
+    /// Tells the refresher.
+    pub fn tell_refresh(&self, input: RefreshInput) {
+        self.refresh.send(ToRefresh::Input(input));
+    }
+
+    /// Asks for a token.
+    pub fn want_token(&self, min_left_ms: u64, gate: Gate<Result<Arc<Token>, Error>>) {
+        self.refresh.send(ToRefresh::Wanted { min_left_ms, gate });
+    }
+
+    /// Wakes the socket thread to look at the send queue.
+    pub fn ring_socket(&self) {
+        self.socket.ring();
+    }
+
+    /// Tells all threads to stop. Returns at once; a request in flight is broken off.
+    pub fn close(&self) {
+        self.cancel.cancel();
+        self.refresh.send(ToRefresh::Input(RefreshInput::Close));
+        self.socket.send(ToSocket::Input(SessionInput::Close));
+    }
+
+    /// Waits until all threads have ended; what they left, or `None` when the time is up first.
+    pub fn wait_ended(&self, until: Deadline) -> Option<Left> {
+        let mut left = self.ended.lock();
+        while left.running > 0 {
+            left = match until.left() {
+                Some(time) if time.is_zero() => return None,
+                Some(time) => self.ended.changed.wait_timeout(left, time).unwrap_or_else(PoisonError::into_inner).0,
+                None => self.ended.changed.wait(left).unwrap_or_else(PoisonError::into_inner),
+            };
+        }
+        let result = left.clone();
+        drop(left);
+        for handle in self.handles.lock().unwrap_or_else(PoisonError::into_inner).drain(..) {
+            // The body has returned, and its panics are caught: this neither waits nor fails.
+            let _ = handle.join();
+        }
+        Some(result)
+    }
+
+    /// Whether the socket thread has ended, and with a finished close handshake.
+    pub fn is_clean(&self) -> bool {
+        self.ended.lock().finished.as_ref().is_some_and(|finished| finished.clean)
+    }
+}
+
+impl Ended {
+    fn lock(&self) -> MutexGuard<'_, Left> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn waiter(clock: &Clock) -> Result<Waiter, Error> {
+    Waiter::new(clock).map_err(|source| Error::from_io(Code::Internal, Stage::Call, "cannot open a poll", &source))
+}
+
+/// Answers go to gwa-refresh; room in the event queue wakes gwa-socket.
+fn connect_delivery(delivery: &Delivery, refresh: &Inbox<ToRefresh>, socket: &Inbox<ToSocket>) {
+    let (refresh, socket) = (refresh.clone(), socket.clone());
+    delivery.set_reply(Arc::new(move |id, answer: Result<Answer, Error>| {
+        refresh.send(ToRefresh::Input(RefreshInput::Answered { id, answer }));
+    }));
+    delivery.set_room_bell(Box::new(move || socket.ring()));
+}
+
+/// Held by the threads that produce events; the last one to go closes delivery.
+struct Producers(Arc<Delivery>);
+
+impl Drop for Producers {
+    fn drop(&mut self) {
+        self.0.close();
+    }
+}
+
+/// Who hears of a panic.
+struct Failure {
+    refresh: Inbox<ToRefresh>,
+    socket: Inbox<ToSocket>,
+    delivery: Arc<Delivery>,
+    shared: Arc<Shared>,
+    clock: Clock,
+}
+
+/// Runs a thread's body. A panic is a record and the state `Failed`, never a silent dead thread.
+fn guarded<T>(failure: &Failure, name: &'static str, body: impl FnOnce() -> T) -> Option<T> {
+    match catch_unwind(AssertUnwindSafe(body)) {
+        Ok(value) => Some(value),
+        Err(panic) => {
+            failure.report(name, &*panic);
+            None
+        }
+    }
+}
+
+impl Failure {
+    fn report(&self, name: &'static str, panic: &(dyn Any + Send)) {
+        let text = panic.downcast_ref::<&str>().copied().unwrap_or("a panic");
+        let location = format!("{name}: {text}");
+        let error = Error::new(Code::Panic, Stage::Live, location.clone());
+        let id = Entropy::new().uuid_v4();
+        self.delivery.push_record(self.clock.now(), id, Record::Panicked { location });
+        let from = self.shared.state();
+        self.shared.set_state(State::Failed);
+        let change = StateChange { from, to: State::Failed, reason: "panic", error: Some(error) };
+        self.delivery.push_notice(Notice::State(change));
+        self.refresh.send(ToRefresh::Input(RefreshInput::Close));
+        self.socket.send(ToSocket::Input(SessionInput::Close));
+    }
+}
