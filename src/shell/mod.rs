@@ -1,1 +1,4 @@
 //! Threads and sockets.
+
+#[allow(dead_code)]
+pub(crate) mod delivery;
