@@ -1,18 +1,57 @@
 //! The client: everything an application does with a connection, blocking and thread-safe.
 
-use std::sync::Arc;
+use std::fmt;
+use std::os::fd::AsRawFd;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use crate::config::settings::{Delivery as Mode, Settings};
 use crate::config::Config;
-use crate::error::Error;
+use crate::error::{Code, Error, Stage};
 use crate::event::{MessageKind, State};
 use crate::hooks::Request;
 use crate::metrics::Metrics;
+use crate::proto::oauth::Credentials;
+use crate::proto::outbox::Outbox;
+use crate::proto::refresher::{Credential, Input};
+use crate::proto::session::Rounds;
 use crate::proto::token::Token;
 use crate::secret::Secret;
+use crate::shell::clock::Clock;
+use crate::shell::delivery::{Delivery, EventFd as EventSignal, Parts as DeliveryParts, TokenTimes};
+use crate::shell::dial::resolvers_stuck;
+use crate::shell::engine::{Engine, Left, Parts};
+use crate::shell::gate::{no_descriptor, wait_for, Deadline, Gate};
+use crate::shell::random::Entropy;
+use crate::shell::{Carry, Net, Shared};
+use crate::sys::EventFd;
 
-/// One authenticated connection and the threads that keep it alive. `Send + Sync`: any thread may call anything.
-pub struct Client {}
+/// Near its end, a token that still serves is preferred to a longer wait for the next one.
+const MANDATORY_WAIT: Duration = Duration::from_secs(5);
+
+/// One authenticated connection and the threads that keep it alive. Any thread may call anything.
+///
+/// Dropping it shuts it down within `free.timeout_ms`.
+pub struct Client {
+    settings: Arc<Settings>,
+    clock: Clock,
+    net: Net,
+    delivery: Arc<Delivery>,
+    outbox: Arc<Mutex<Outbox>>,
+    shared: Arc<Shared>,
+    interrupt: EventFd,
+    life: Mutex<Life>,
+}
+
+/// Where in its life a client is.
+enum Life {
+    /// No thread runs.
+    Idle(Box<Carry>, Option<String>),
+    /// The threads run.
+    Running(Arc<Engine>),
+    /// The threads were told to stop, for good.
+    Closed(Option<Arc<Engine>>),
+}
 
 /// What a shutdown left behind.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -28,7 +67,7 @@ pub struct ShutdownReport {
     pub events_undelivered: u64,
     /// Messages handed back unsent.
     pub messages_unsent: u64,
-    /// Resolver threads still stuck in getaddrinfo.
+    /// Resolver threads of this process still stuck in getaddrinfo; they own nothing of the client.
     pub resolvers_stuck: u32,
     /// Name of the callback that is still running, if one is.
     pub stuck_callback: Option<&'static str>,
@@ -75,60 +114,382 @@ pub enum Event {
 
 /// Waits take `None` for "no limit".
 impl Client {
-    /// A client with a copy of `config`. Starts no thread, calls no hook.
+    /// A client with a copy of `config`. Reads the trust store; starts no thread, calls no hook.
+    ///
+    /// # Errors
+    /// What is wrong with the configuration, or `TrustStore`.
     pub fn new(config: &Config) -> Result<Self, Error> {
-        unimplemented!("{config:?}")
+        let settings = Arc::new(config.settings()?);
+        let clock = Clock::new();
+        let net = Net::new(Arc::clone(&settings), clock)?;
+        let level = match settings.delivery {
+            Mode::Poll => Some(Box::new(Level(event_fd()?)) as Box<dyn EventSignal>),
+            Mode::Callbacks | Mode::Inline => None,
+        };
+        let parts = DeliveryParts {
+            boot_id: Entropy::new().uuid_v4(),
+            clock: Arc::new(move || clock.now()),
+            tick: Arc::new(move || clock.awake_ms()),
+            event_fd: level,
+        };
+        let credentials = Credentials {
+            client_secret: settings.client_secret.clone(),
+            refresh_token: settings.refresh_token.clone(),
+            code: None,
+        };
+        Ok(Self {
+            delivery: Delivery::new(&settings, config.hooks.clone(), parts),
+            outbox: Arc::new(Mutex::new(Outbox::new(settings.send_queue_messages, settings.send_queue_bytes))),
+            shared: Arc::default(),
+            interrupt: event_fd()?,
+            life: Mutex::new(Life::Idle(Box::new(Carry { credentials, unauthorized: 0 }), None)),
+            settings,
+            clock,
+            net,
+        })
     }
+
     /// Starts the threads and returns at once; rounds of attempts go on for ever.
+    ///
+    /// # Errors
+    /// `BadState` when it is running or closed already, `Internal` when threads or descriptors are short.
     pub fn start(&self) -> Result<(), Error> {
-        unimplemented!()
+        self.launch(Rounds::Forever, None)
     }
+
     /// Starts, and waits until Ready, or one round failed, or the time is up: then everything it started is stopped.
-    pub fn connect(&self, _timeout: Option<Duration>) -> Result<(), Error> {
-        unimplemented!()
+    ///
+    /// Returns after the audit records of its outcome were delivered (not in poll mode, where the caller delivers).
+    ///
+    /// # Errors
+    /// The last failure of the round; `Timeout`; `Interrupted`; `Reentrant` inside a callback; `BadState`.
+    pub fn connect(&self, timeout: Option<Duration>) -> Result<(), Error> {
+        self.refuse_in_callback("connect")?;
+        let until = Deadline::after(timeout);
+        let gate = Gate::new()?;
+        self.launch(Rounds::Once, Some(gate.clone()))?;
+        let outcome = gate.wait(until, &self.interrupt).and_then(|outcome| outcome);
+        match outcome {
+            Ok(()) => {
+                self.delivery.flush_audit(until.left().unwrap_or(self.free_timeout()).min(self.free_timeout()));
+                Ok(())
+            }
+            Err(error) => {
+                self.stop_to_idle();
+                Err(error)
+            }
+        }
     }
-    /// Queues a message; its id.
-    pub fn send(&self, _kind: MessageKind, _data: &[u8]) -> Result<u64, Error> {
-        unimplemented!()
+
+    /// Queues a message and returns its id; the outcome comes by `on_sent`. Text must be UTF-8.
+    ///
+    /// # Errors
+    /// `BadState` when not started, `TooLarge`, `QueueFull`, `InvalidUtf8`.
+    pub fn send(&self, kind: MessageKind, data: &[u8]) -> Result<u64, Error> {
+        let engine = self.engine()?;
+        let max = self.settings.max_message_bytes;
+        if data.len() > max {
+            let text = format!("The message has {} bytes, ws.max_message_bytes is {max}.", data.len());
+            return Err(Error::new(Code::TooLarge, Stage::Call, text));
+        }
+        if kind == MessageKind::Text && std::str::from_utf8(data).is_err() {
+            return Err(Error::new(Code::InvalidUtf8, Stage::Call, "A text message must be UTF-8."));
+        }
+        let id = self.outbox.lock().unwrap_or_else(PoisonError::into_inner).push(kind, data)?;
+        engine.ring_socket();
+        Ok(id)
     }
-    /// Asks for a new token now; returns at once.
+
+    /// Asks for a new token now; returns at once. The outcome comes by `on_token` or `on_state`.
+    ///
+    /// # Errors
+    /// `BadState` when not started.
     pub fn refresh_now(&self) -> Result<(), Error> {
-        unimplemented!()
+        self.engine()?.tell_refresh(Input::RefreshNow);
+        Ok(())
     }
+
     /// A token with at least `min_left` of usable life, for the application's own REST calls.
-    pub fn token(&self, _min_left: Duration, _timeout: Option<Duration>) -> Result<Arc<Token>, Error> {
-        unimplemented!()
+    ///
+    /// # Errors
+    /// Why there is none; `Timeout`; `Interrupted`; `BadState` when not started; `Reentrant` when it would have to
+    /// wait inside a callback.
+    pub fn token(&self, min_left: Duration, timeout: Option<Duration>) -> Result<Arc<Token>, Error> {
+        let engine = self.engine()?;
+        let min_left_ms = millis(min_left);
+        let held = || self.held_token(min_left_ms);
+        if let Some(token) = held().filter(|token| self.clock.now().boot_ms < token.schedule.mandatory_ms) {
+            return Ok(token);
+        }
+        if timeout == Some(Duration::ZERO) {
+            return held().ok_or_else(|| Error::new(Code::Timeout, Stage::Call, "No token serves now."));
+        }
+        self.refuse_in_callback("token")?;
+        let gate = Gate::new()?;
+        engine.want_token(min_left_ms, gate.clone());
+        let mut until = Deadline::after(timeout);
+        if held().is_some() {
+            until = until.or_after(MANDATORY_WAIT);
+        }
+        match gate.wait(until, &self.interrupt) {
+            Ok(outcome) => outcome,
+            Err(error) if error.code() == Code::Timeout => held().ok_or(error),
+            Err(error) => Err(error),
+        }
     }
-    /// Replaces `client.secret` or `token.refresh_token` on a stopped or running client.
-    pub fn set_secret(&self, _key: &str, _value: Secret) -> Result<(), Error> {
-        unimplemented!()
+
+    /// Replaces `client.secret` or `token.refresh_token`, whether it runs or not.
+    ///
+    /// # Errors
+    /// `UnknownKey`, `BadValue`, `BadState` when closed.
+    pub fn set_secret(&self, key: &str, value: Secret) -> Result<(), Error> {
+        crate::config::check_secret(key, &value)?;
+        let credential = match key {
+            "client.secret" => Credential::ClientSecret(value),
+            "token.refresh_token" => Credential::RefreshToken(value),
+            _ => {
+                let text = format!("{key:?}; client.secret and token.refresh_token can be replaced.");
+                return Err(Error::new(Code::UnknownKey, Stage::Call, text));
+            }
+        };
+        match &mut *self.life() {
+            Life::Idle(carry, _) => carry.replace(credential),
+            Life::Running(engine) => engine.tell_refresh(Input::Credential(credential)),
+            Life::Closed(_) => return Err(bad_state("It is closed.")),
+        }
+        Ok(())
     }
+
     /// What the client is doing.
     pub fn state(&self) -> State {
-        unimplemented!()
+        self.shared.state()
     }
+
     /// Counters.
     pub fn metrics(&self) -> Metrics {
-        unimplemented!()
+        self.delivery.metrics()
     }
-    /// Counters and state as one JSON object.
+
+    /// Counters, state and the times of the token as one JSON object.
     pub fn stats_json(&self) -> String {
-        unimplemented!()
+        let now = self.clock.now();
+        let token = self.shared.token().map(|token| TokenTimes {
+            age_ms: now.wall_ms.saturating_sub(token.granted_at_wall_ms),
+            renewal_in_ms: token.schedule.refresh_ms.saturating_sub(now.boot_ms),
+            usable_for_ms: token.remaining_ms(now.boot_ms),
+        });
+        self.delivery.stats_json(self.state(), token)
     }
-    /// Level-triggered descriptor, readable while events wait (poll mode); -1 in other modes.
+
+    /// Level-triggered descriptor, readable while events wait (poll mode); -1 in other modes. The client owns it.
     pub fn event_fd(&self) -> i32 {
-        unimplemented!()
+        self.delivery.event_fd()
     }
+
     /// The next event (poll mode); `Ok(None)` when the time is up.
-    pub fn next_event(&self, _timeout: Option<Duration>) -> Result<Option<Event>, Error> {
-        unimplemented!()
+    ///
+    /// # Errors
+    /// `Closed` after a shutdown when nothing is left; `Interrupted`; `BadState` in another mode; `Reentrant`.
+    pub fn next_event(&self, timeout: Option<Duration>) -> Result<Option<Event>, Error> {
+        if self.settings.delivery != Mode::Poll {
+            return Err(bad_state("Events are polled only with delivery = poll."));
+        }
+        self.refuse_in_callback("next_event")?;
+        let until = Deadline::after(timeout);
+        loop {
+            if let Some(event) = self.delivery.next_event(Some(Duration::ZERO), &|| false)? {
+                return Ok(Some(event));
+            }
+            if self.interrupt.clear() {
+                return Err(Error::new(Code::Interrupted, Stage::Call, ""));
+            }
+            if until.is_over() {
+                return Ok(None);
+            }
+            wait_for(&[self.delivery.event_fd(), self.interrupt.as_raw_fd()], until)?;
+        }
     }
-    /// Ends the current or next blocking call with `Interrupted`. Async-signal-safe.
+
+    /// Ends the current or next blocking call with `Interrupted`. Async-signal-safe: one `write`.
     pub fn interrupt(&self) {
-        unimplemented!()
+        self.interrupt.raise();
     }
-    /// Stops everything under one deadline. Inside a callback of this client: asks for it and returns at once.
-    pub fn shutdown(&self, _timeout: Option<Duration>) -> Result<ShutdownReport, Error> {
-        unimplemented!()
+
+    /// Stops everything under one deadline: no more renewals, a WebSocket close, all records delivered, threads joined.
+    /// Inside a callback of this client it asks for that and returns at once, with `complete: false`.
+    pub fn shutdown(&self, timeout: Option<Duration>) -> ShutdownReport {
+        let until = Deadline::after(timeout);
+        let engine = self.begin_close();
+        let left = match &engine {
+            Some(engine) if !self.delivery.is_dispatch_thread() => self.wait_ended(engine, until),
+            Some(_) => None,
+            None => Some(Left::default()),
+        };
+        let complete = left.is_some();
+        if complete {
+            self.settle();
+        }
+        self.report(complete, engine.as_deref())
     }
+
+    // ---- life -----------------------------------------------------------------------------------------------
+
+    fn launch(&self, rounds: Rounds, told: Option<Gate<Result<(), Error>>>) -> Result<(), Error> {
+        let mut life = self.life();
+        let (carry, session_id) = match &*life {
+            Life::Idle(carry, session_id) => ((**carry).clone(), session_id.clone()),
+            Life::Running(_) => return Err(bad_state("It is running already.")),
+            Life::Closed(_) => return Err(bad_state("It is closed; create another client.")),
+        };
+        let parts = Parts {
+            settings: Arc::clone(&self.settings),
+            clock: self.clock,
+            net: self.net.clone(),
+            delivery: Arc::clone(&self.delivery),
+            outbox: Arc::clone(&self.outbox),
+            shared: Arc::clone(&self.shared),
+            carry,
+            session_id,
+        };
+        *life = Life::Running(Arc::new(Engine::start(parts, rounds, told)?));
+        Ok(())
+    }
+
+    /// After a failed connect: everything is stopped, and the client can be started again. What the threads
+    /// learned (a rotated refresh token above all) is kept.
+    fn stop_to_idle(&self) {
+        let Some(engine) = self.begin_close() else { return };
+        let until = Deadline::after(Some(self.free_timeout()));
+        if let Some(left) = self.wait_ended(&engine, until) {
+            let (Some(carry), Some(finished)) = (left.carry, left.finished) else { return };
+            self.shared.clear_token();
+            self.shared.set_state(State::Idle);
+            *self.life() = Life::Idle(Box::new(carry), finished.session_id);
+        }
+    }
+
+    /// Tells the threads to stop; they are told again by every call, which does no harm.
+    fn begin_close(&self) -> Option<Arc<Engine>> {
+        let mut life = self.life();
+        let engine = match &*life {
+            Life::Idle(..) => None,
+            Life::Running(engine) => Some(Arc::clone(engine)),
+            Life::Closed(engine) => engine.clone(),
+        };
+        *life = Life::Closed(engine.clone());
+        drop(life);
+        if let Some(engine) = &engine {
+            engine.close();
+        }
+        engine
+    }
+
+    /// Waits for the threads; when the time is up, no callback begins any more.
+    fn wait_ended(&self, engine: &Engine, until: Deadline) -> Option<Left> {
+        let left = engine.wait_ended(until);
+        if left.is_none() {
+            self.delivery.abandon();
+        }
+        left
+    }
+
+    /// All threads have ended: nothing is called any more but what the application itself polls.
+    fn settle(&self) {
+        self.shared.clear_token();
+        if self.shared.state() != State::Failed {
+            self.shared.set_state(State::Closed);
+        }
+        self.delivery.close();
+        if self.settings.delivery != Mode::Poll {
+            self.delivery.release_hooks();
+        }
+    }
+
+    fn report(&self, complete: bool, engine: Option<&Engine>) -> ShutdownReport {
+        let undelivered = self.delivery.undelivered();
+        ShutdownReport {
+            complete,
+            close_handshake: engine.is_some_and(Engine::is_clean),
+            audit_undelivered: undelivered.audit,
+            events_undelivered: undelivered.events,
+            messages_unsent: self.shared.unsent(),
+            resolvers_stuck: resolvers_stuck(),
+            stuck_callback: self.delivery.running_callback().map(|(name, _)| name),
+        }
+    }
+
+    // ---- small helpers --------------------------------------------------------------------------------------
+
+    fn life(&self) -> MutexGuard<'_, Life> {
+        self.life.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn engine(&self) -> Result<Arc<Engine>, Error> {
+        match &*self.life() {
+            Life::Running(engine) => Ok(Arc::clone(engine)),
+            Life::Idle(..) => Err(bad_state("It is not started.")),
+            Life::Closed(_) => Err(bad_state("It is closed.")),
+        }
+    }
+
+    fn held_token(&self, min_left_ms: u64) -> Option<Arc<Token>> {
+        let boot_ms = self.clock.now().boot_ms;
+        self.shared.token().filter(|token| token.remaining_ms(boot_ms) >= min_left_ms.max(1))
+    }
+
+    fn refuse_in_callback(&self, call: &str) -> Result<(), Error> {
+        if self.delivery.is_dispatch_thread() {
+            let text = format!("{call} waits for what the thread of this callback has to do.");
+            return Err(Error::new(Code::Reentrant, Stage::Call, text));
+        }
+        Ok(())
+    }
+
+    fn free_timeout(&self) -> Duration {
+        Duration::from_millis(self.settings.free_timeout_ms)
+    }
+}
+
+impl Drop for Client {
+    fn drop(&mut self) {
+        let timeout = self.free_timeout();
+        self.shutdown(Some(timeout));
+        // What was not polled will not be: the hooks go.
+        self.delivery.release_hooks();
+    }
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client").field("state", &self.state()).finish_non_exhaustive()
+    }
+}
+
+/// The poll-mode descriptor as delivery wants it.
+struct Level(EventFd);
+
+impl EventSignal for Level {
+    fn set(&self) {
+        self.0.raise();
+    }
+
+    fn clear(&self) {
+        self.0.clear();
+    }
+
+    fn raw(&self) -> i32 {
+        self.0.as_raw_fd()
+    }
+}
+
+fn event_fd() -> Result<EventFd, Error> {
+    EventFd::new().map_err(|source| no_descriptor(&source))
+}
+
+fn bad_state(text: &str) -> Error {
+    Error::new(Code::BadState, Stage::Call, text)
+}
+
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }

@@ -1,5 +1,9 @@
 //! Counters, as one snapshot.
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::audit::{Outcome, Record};
+
 /// A snapshot of a client's counters. All are 64 bits wide and saturate.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 #[non_exhaustive]
@@ -53,17 +57,154 @@ pub struct Metrics {
 impl Metrics {
     /// `100 × success / requests`, or 0 before the first attempt.
     pub fn success_rate_percent(&self) -> f64 {
-        if self.request_count == 0 {
-            return 0.0;
-        }
-        self.success_count as f64 / self.request_count as f64 * 100.0
+        percent(self.success_count, self.request_count)
     }
 
     /// Mean latency in milliseconds, or 0 before the first attempt.
     pub fn avg_latency_ms(&self) -> f64 {
-        if self.request_count == 0 {
-            return 0.0;
+        mean(self.total_latency_ms, self.request_count)
+    }
+}
+
+/// The tutorial's counters of authentication attempts, as they stood when a record was made.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(crate) struct Totals {
+    /// Attempts that succeeded.
+    pub(crate) success: u64,
+    /// Attempts that failed.
+    pub(crate) failure: u64,
+    /// Sum of the latencies of both.
+    pub(crate) latency_ms: u64,
+}
+
+impl Totals {
+    /// The counters with one more record counted; only attempts count.
+    #[must_use]
+    pub(crate) fn after(mut self, record: &Record) -> Self {
+        if let Record::Attempt { outcome, latency_ms, .. } = record {
+            let counter = match outcome {
+                Outcome::Success { .. } => &mut self.success,
+                Outcome::Failure(_) => &mut self.failure,
+            };
+            *counter = counter.saturating_add(1);
+            self.latency_ms = self.latency_ms.saturating_add(*latency_ms);
         }
-        self.total_latency_ms as f64 / self.request_count as f64
+        self
+    }
+
+    /// All attempts.
+    pub(crate) fn requests(self) -> u64 {
+        self.success.saturating_add(self.failure)
+    }
+
+    /// `100 × success / requests`, or 0 before the first attempt.
+    pub(crate) fn success_rate_percent(self) -> f64 {
+        percent(self.success, self.requests())
+    }
+
+    /// Mean latency in milliseconds, or 0 before the first attempt.
+    pub(crate) fn avg_latency_ms(self) -> f64 {
+        mean(self.latency_ms, self.requests())
+    }
+}
+
+/// One row per counter that any thread may raise: variant, and the field of [`Metrics`] it fills.
+macro_rules! counters {
+    ($($variant:ident => $field:ident, $doc:literal;)*) => {
+        /// A counter that the threads of a client raise.
+        #[derive(Clone, Copy, Debug, Eq, PartialEq)]
+        pub(crate) enum Counter {
+            $(#[doc = $doc] $variant,)*
+        }
+
+        /// The counters of one client, raised without a lock.
+        #[derive(Debug, Default)]
+        pub(crate) struct Counters {
+            $($field: AtomicU64,)*
+        }
+
+        impl Counters {
+            fn of(&self, counter: Counter) -> &AtomicU64 {
+                match counter { $(Counter::$variant => &self.$field,)* }
+            }
+
+            /// A snapshot; what the audit queue counts is left at zero.
+            pub(crate) fn snapshot(&self) -> Metrics {
+                Metrics { $($field: self.$field.load(Ordering::Relaxed),)* ..Metrics::default() }
+            }
+        }
+    };
+}
+
+counters! {
+    Renewals => renewals, "Renewals accepted.";
+    Handovers => handovers, "Of these, by hand-over to a second socket.";
+    Connects => connects, "Sockets opened.";
+    Drops => drops, "Sockets lost while live.";
+    Gaps => gaps, "Gaps reported.";
+    TokenRequests => token_requests, "Token requests made.";
+    TokenFailures => token_failures, "Token requests that failed.";
+    Throttles => throttles, "Times a server throttled us.";
+    MessagesReceived => messages_received, "Application messages received; counted by delivery itself.";
+    BytesReceived => bytes_received, "Their bytes; counted by delivery itself.";
+    MessagesSent => messages_sent, "Application messages sent.";
+    BytesSent => bytes_sent, "Their bytes.";
+    HookFailures => hook_failures, "Hooks that failed or panicked; counted by delivery itself.";
+    SlowCallbacks => slow_callbacks, "Callbacks above the threshold; counted by delivery itself.";
+    SenselessInputs => senseless_inputs, "Inputs a machine could not make sense of.";
+    LastLeadMs => last_lead_ms, "A gauge: time left when the last new token took effect.";
+}
+
+impl Counters {
+    /// Adds `n`; stops at the largest number.
+    pub(crate) fn add(&self, counter: Counter, n: u64) {
+        let add = |value: u64| Some(value.saturating_add(n));
+        // The closure always gives a value, so this cannot fail.
+        let _ = self.of(counter).fetch_update(Ordering::Relaxed, Ordering::Relaxed, add);
+    }
+
+    /// Replaces the value, for gauges.
+    pub(crate) fn set(&self, counter: Counter, value: u64) {
+        self.of(counter).store(value, Ordering::Relaxed);
+    }
+}
+
+/// The tutorial's formula, term by term, so that its results agree to the last digit.
+fn percent(part: u64, whole: u64) -> f64 {
+    if whole == 0 {
+        return 0.0;
+    }
+    part as f64 / whole as f64 * 100.0
+}
+
+fn mean(sum: u64, count: u64) -> f64 {
+    if count == 0 {
+        return 0.0;
+    }
+    sum as f64 / count as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::audit::Phase;
+
+    #[test]
+    fn counters_saturate() {
+        let counters = Counters::default();
+        counters.add(Counter::Drops, u64::MAX - 1);
+        counters.add(Counter::Drops, 1);
+        counters.add(Counter::Drops, 5);
+        assert_eq!(counters.snapshot().drops, u64::MAX);
+    }
+
+    #[test]
+    fn rates_are_zero_before_the_first_attempt_and_the_tutorials_after() {
+        let attempt =
+            |outcome| Record::Attempt { phase: Phase::First, outcome, latency_ms: 10, scopes_validated: true };
+        let none = Totals::default();
+        assert_eq!((none.success_rate_percent(), none.avg_latency_ms()), (0.0, 0.0));
+        let one = none.after(&attempt(Outcome::Success { scopes: vec![] })).after(&Record::Closed);
+        assert_eq!((one.success_rate_percent(), one.avg_latency_ms(), one.requests()), (100.0, 10.0, 1));
     }
 }

@@ -20,22 +20,12 @@ fn a_program_runs_in_its_environment_and_its_status_is_passed_on() {
     let script = r#"test -r "$GWA_CA_FILE" && test "$GENESYS_CLIENT_SECRET" = "it's" &&
         base=${GWA_TOKEN_URL%/oauth/token} && test "$GWA_WS_URL" = "wss${base#https}/ws" && exit 7"#;
     let mut sim = Command::new(SIM);
-    sim.args(["--client-secret", "it's", "--json-summary"])
-        .arg(&summary);
-    let output = sim
-        .args(["--run", "--", "sh", "-c", script])
-        .output()
-        .unwrap();
+    sim.args(["--client-secret", "it's", "--json-summary"]).arg(&summary);
+    let output = sim.args(["--run", "--", "sh", "-c", script]).output().unwrap();
     assert_eq!(output.status.code(), Some(7), "{output:?}");
     let written: Value = serde_json::from_str(&fs::read_to_string(&summary).unwrap()).unwrap();
     fs::remove_file(summary).unwrap();
-    for name in [
-        "messages_sent",
-        "messages_sent_on_forced_drops",
-        "token_requests",
-        "connects",
-        "forced_drops",
-    ] {
+    for name in ["messages_sent", "messages_sent_on_forced_drops", "token_requests", "connects", "forced_drops"] {
         assert_eq!(written[name], 0, "{name}");
     }
     assert!(String::from_utf8_lossy(&output.stdout).contains("0 token requests"));
@@ -45,15 +35,7 @@ fn a_program_runs_in_its_environment_and_its_status_is_passed_on() {
 fn what_it_prints_can_be_used() {
     let ready = scratch("ready.sh");
     let mut sim = Command::new(SIM);
-    sim.args([
-        "--plain",
-        "--lifetime",
-        "2.5",
-        "--rotate",
-        "--opaque",
-        "--ready-file",
-    ])
-    .arg(&ready);
+    sim.args(["--plain", "--lifetime", "2.5", "--rotate", "--opaque", "--ready-file"]).arg(&ready);
     let mut child = sim.stdout(Stdio::piped()).spawn().unwrap();
     let lines = BufReader::new(child.stdout.take().unwrap()).lines();
     let mut printed: Vec<String> = Vec::new();
@@ -63,26 +45,17 @@ fn what_it_prints_can_be_used() {
             break;
         }
     }
-    let exports: Vec<&String> = printed
-        .iter()
-        .filter(|line| line.starts_with("export "))
-        .collect();
+    let exports: Vec<&String> = printed.iter().filter(|line| line.starts_with("export ")).collect();
     let expected = fs::read_to_string(&ready).unwrap();
     assert_eq!(exports, expected.lines().collect::<Vec<_>>());
     let value = |name: &str| {
         let prefix = format!("export {name}='");
-        let line = expected
-            .lines()
-            .find_map(|line| line.strip_prefix(&prefix))
-            .unwrap();
+        let line = expected.lines().find_map(|line| line.strip_prefix(&prefix)).unwrap();
         line.trim_end_matches('\'').to_owned()
     };
-    let addr = value("GWA_TOKEN_URL")
-        .replace("http://", "")
-        .replace("/oauth/token", "");
+    let addr = value("GWA_TOKEN_URL").replace("http://", "").replace("/oauth/token", "");
     let mut tcp = TcpStream::connect(addr).unwrap();
-    tcp.write_all(b"POST /oauth/token HTTP/1.1\r\nConnection: close\r\n\r\n")
-        .unwrap();
+    tcp.write_all(b"POST /oauth/token HTTP/1.1\r\nConnection: close\r\n\r\n").unwrap();
     let mut reply = String::new();
     tcp.read_to_string(&mut reply).unwrap();
     assert!(reply.starts_with("HTTP/1.1 400 "), "{reply}");
@@ -93,28 +66,12 @@ fn what_it_prints_can_be_used() {
 
 #[test]
 fn it_ends_by_itself_and_says_what_is_wrong() {
-    let ends = Command::new(SIM)
-        .args(["--run-seconds", "0.05"])
-        .output()
-        .unwrap();
+    let ends = Command::new(SIM).args(["--run-seconds", "0.05"]).output().unwrap();
     assert!(ends.status.success());
     let limited = ["--run-seconds", "0.05", "--run", "--", "sleep", "60"];
-    assert_eq!(
-        Command::new(SIM).args(limited).status().unwrap().code(),
-        Some(137)
-    );
-    for bad in [
-        &["--nonsense"][..],
-        &["--port", "x"],
-        &["--run"],
-        &["--run", "--"],
-        &["--lifetime", "-1"],
-    ] {
-        assert_eq!(
-            Command::new(SIM).args(bad).output().unwrap().status.code(),
-            Some(2),
-            "{bad:?}"
-        );
+    assert_eq!(Command::new(SIM).args(limited).status().unwrap().code(), Some(137));
+    for bad in [&["--nonsense"][..], &["--port", "x"], &["--run"], &["--run", "--"], &["--lifetime", "-1"]] {
+        assert_eq!(Command::new(SIM).args(bad).output().unwrap().status.code(), Some(2), "{bad:?}");
     }
     let help = Command::new(SIM).arg("--help").output().unwrap();
     assert!(help.status.success() && help.stdout.starts_with(b"A Genesys Cloud"));

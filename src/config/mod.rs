@@ -20,3 +20,12 @@ impl Config {
         Ok(self.settings.clone())
     }
 }
+
+/// Whether a secret can be used: not empty, no control characters.
+pub fn check_secret(key: &str, value: &crate::Secret) -> Result<(), crate::Error> {
+    if value.is_empty() || value.expose().chars().any(char::is_control) {
+        let text = format!("{key} is empty or has control characters.");
+        return Err(crate::Error::new(crate::Code::BadValue, crate::Stage::Configure, text));
+    }
+    Ok(())
+}

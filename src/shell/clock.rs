@@ -27,6 +27,11 @@ impl Clock {
         }
     }
 
+    /// The awake clock alone, in milliseconds.
+    pub fn awake_ms(&self) -> u64 {
+        millis(self.awake.elapsed())
+    }
+
     /// A boot time of this clock as the system counts it, for a timer.
     pub fn system_boottime(&self, boot_ms: u64) -> Duration {
         self.boot.saturating_add(Duration::from_millis(boot_ms))
@@ -37,6 +42,11 @@ impl Default for Clock {
     fn default() -> Self {
         Self::new()
     }
+}
+
+/// A point of the awake clock, for threads of the application that wait.
+pub fn instant() -> Instant {
+    Instant::now()
 }
 
 fn millis(time: Duration) -> u64 {

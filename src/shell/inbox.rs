@@ -6,8 +6,8 @@ use std::sync::Arc;
 use super::gate::Gate;
 use super::wait::Bell;
 use crate::error::Error;
-use crate::proto::{refresher, session};
 use crate::proto::token::Token;
+use crate::proto::{refresher, session};
 
 /// What gwa-refresh is told.
 #[derive(Debug)]
@@ -28,7 +28,6 @@ pub enum ToSocket {
 }
 
 /// The sending end of a thread's inbox.
-#[derive(Debug)]
 pub struct Inbox<T> {
     sender: Sender<T>,
     bell: Bell,

@@ -16,7 +16,7 @@ use crate::error::Error;
 use crate::event::Notice;
 use crate::metrics::Counter;
 use crate::proto::oauth::Credentials;
-use crate::proto::refresher::{Input, News, Output, Refresher};
+use crate::proto::refresher::{Credential, Input, News, Output, Refresher};
 use crate::proto::session;
 use crate::proto::token::Token;
 
@@ -25,6 +25,17 @@ use crate::proto::token::Token;
 pub struct Carry {
     pub credentials: Credentials,
     pub unauthorized: u32,
+}
+
+impl Carry {
+    /// Replaces a credential.
+    pub fn replace(&mut self, credential: Credential) {
+        self.unauthorized = 0;
+        match credential {
+            Credential::ClientSecret(secret) => self.credentials.client_secret = secret,
+            Credential::RefreshToken(secret) => self.credentials.refresh_token = Some(secret),
+        }
+    }
 }
 
 /// Everything the thread owns.

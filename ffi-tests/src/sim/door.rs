@@ -26,10 +26,7 @@ impl Port {
         let claim = bind(addr)?;
         let addr = claim.local_addr()?.as_socket();
         let addr = addr.ok_or_else(|| io::Error::other("the address has no port"))?;
-        Ok(Self {
-            addr,
-            _claim: claim,
-        })
+        Ok(Self { addr, _claim: claim })
     }
 
     /// Listens, and serves what comes.
@@ -41,11 +38,7 @@ impl Port {
         let listener = TcpListener::from(socket);
         let named = thread::Builder::new().name("sim-door".to_owned());
         let thread = named.spawn(move || receive(&hub, &listener, &seen))?;
-        Ok(Door {
-            addr: self.addr,
-            closing,
-            thread,
-        })
+        Ok(Door { addr: self.addr, closing, thread })
     }
 }
 

@@ -213,8 +213,7 @@ impl WsScript<'_> {
 
     /// Actions in order on one connection, or on all, authenticated or not.
     pub fn act(self, connection: Option<usize>, actions: impl IntoIterator<Item = Action>) -> Self {
-        self.hub
-            .order(connection, &Order::Act(actions.into_iter().collect()));
+        self.hub.order(connection, &Order::Act(actions.into_iter().collect()));
         self
     }
 

@@ -20,19 +20,14 @@ pub(crate) struct Incoming {
 
 impl Incoming {
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
-        let mut named = self
-            .headers
-            .iter()
-            .filter(|(n, _)| n.eq_ignore_ascii_case(name));
+        let mut named = self.headers.iter().filter(|(n, _)| n.eq_ignore_ascii_case(name));
         named.next().map(|(_, value)| value.as_str())
     }
 
     /// A comma-separated header contains `token`, in any case.
     pub(crate) fn header_has(&self, name: &str, token: &str) -> bool {
         let value = self.header(name).unwrap_or_default();
-        value
-            .split(',')
-            .any(|part| part.trim().eq_ignore_ascii_case(token))
+        value.split(',').any(|part| part.trim().eq_ignore_ascii_case(token))
     }
 }
 
@@ -89,10 +84,7 @@ fn parse_head(held: &[u8]) -> Result<Option<(Incoming, usize)>, Fault> {
         return Ok(None);
     };
     let text = |value: &[u8]| String::from_utf8_lossy(value).into_owned();
-    let headers = parsed
-        .headers
-        .iter()
-        .map(|h| (h.name.to_owned(), text(h.value)));
+    let headers = parsed.headers.iter().map(|h| (h.name.to_owned(), text(h.value)));
     let target = parsed.path.unwrap_or_default();
     let (path, query) = target.split_once('?').unwrap_or((target, ""));
     let mut request = Incoming {
@@ -132,11 +124,7 @@ pub(crate) struct Answer {
 impl Answer {
     pub(crate) fn new(status: u16, kind: &str, body: impl Into<Vec<u8>>) -> Self {
         let headers = vec![("Content-Type".to_owned(), kind.to_owned())];
-        Self {
-            status,
-            headers,
-            body: body.into(),
-        }
+        Self { status, headers, body: body.into() }
     }
 
     pub(crate) fn json(status: u16, value: &serde_json::Value) -> Self {
@@ -152,11 +140,7 @@ impl Answer {
     /// Head and body apart, so that a fault can cut between them.
     pub(crate) fn head(&self, framing: &str) -> Vec<u8> {
         let mut out = format!("HTTP/1.1 {} {}\r\n", self.status, phrase(self.status));
-        if !self
-            .headers
-            .iter()
-            .any(|(n, _)| n.eq_ignore_ascii_case("date"))
-        {
+        if !self.headers.iter().any(|(n, _)| n.eq_ignore_ascii_case("date")) {
             let _ = write!(out, "Date: {}\r\n", http_date(SystemTime::now()));
         }
         for (name, value) in &self.headers {
@@ -237,9 +221,7 @@ fn hex(digit: u8) -> Option<u8> {
 /// A moment as HTTP writes it: `Sun, 06 Nov 1994 08:49:37 GMT`. For Retry-After and Date in scripts.
 pub fn http_date(at: SystemTime) -> String {
     const DAYS: [&str; 7] = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"];
-    const MONTHS: [&str; 12] = [
-        "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
-    ];
+    const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
     let secs = at.duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs());
     let (days, clock) = (secs / 86_400, secs % 86_400);
     let (year, month, day) = civil(days);

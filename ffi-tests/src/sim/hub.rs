@@ -47,12 +47,7 @@ struct Socket {
 }
 
 impl Hub {
-    pub(crate) fn new(
-        record: Record,
-        tls: Option<Arc<ServerConfig>>,
-        ledger: Ledger,
-        ws: WsPolicy,
-    ) -> Self {
+    pub(crate) fn new(record: Record, tls: Option<Arc<ServerConfig>>, ledger: Ledger, ws: WsPolicy) -> Self {
         Self {
             record,
             tls,
@@ -81,17 +76,13 @@ impl Hub {
     /// The next number of a pumped message.
     pub(crate) fn take_seq(&self, limit: u64) -> Option<u64> {
         let up = |seq| (limit == 0 || seq <= limit).then_some(seq + 1);
-        self.next_seq
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, up)
-            .ok()
+        self.next_seq.fetch_update(Ordering::Relaxed, Ordering::Relaxed, up).ok()
     }
 
     /// Waits; false when the simulator stops meanwhile.
     pub(crate) fn pause(&self, time: Duration) -> bool {
         let guard = lock(&self.stopped);
-        let waited = self
-            .stopping
-            .wait_timeout_while(guard, time, |stopped| !*stopped);
+        let waited = self.stopping.wait_timeout_while(guard, time, |stopped| !*stopped);
         !*waited.unwrap_or_else(PoisonError::into_inner).0
     }
 
@@ -100,11 +91,7 @@ impl Hub {
     }
 
     /// Serves a new connection on a thread of its own.
-    pub(crate) fn admit(
-        self: &Arc<Self>,
-        stream: TcpStream,
-        serve: fn(&Arc<Hub>, u64, Arc<TcpStream>),
-    ) {
+    pub(crate) fn admit(self: &Arc<Self>, stream: TcpStream, serve: fn(&Arc<Hub>, u64, Arc<TcpStream>)) {
         let mut crowd = lock(&self.crowd);
         let stream = Arc::new(stream);
         let tcp = crowd.next;
@@ -123,9 +110,7 @@ impl Hub {
     }
 
     pub(crate) fn enter(&self, connection: usize, orders: Sender<Order>, link: Arc<Link>) {
-        lock(&self.crowd)
-            .sockets
-            .insert(connection, Socket { orders, link });
+        lock(&self.crowd).sockets.insert(connection, Socket { orders, link });
     }
 
     pub(crate) fn leave(&self, connection: usize) {
@@ -135,10 +120,7 @@ impl Hub {
     /// Sends an order to every live WebSocket connection, or to one.
     pub(crate) fn order(&self, only: Option<usize>, order: &Order) {
         let crowd = lock(&self.crowd);
-        let wanted = crowd
-            .sockets
-            .iter()
-            .filter(|(index, _)| only.is_none_or(|o| o == **index));
+        let wanted = crowd.sockets.iter().filter(|(index, _)| only.is_none_or(|o| o == **index));
         for (_, socket) in wanted {
             let _ = socket.orders.send(order.clone());
         }

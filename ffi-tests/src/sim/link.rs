@@ -26,20 +26,13 @@ pub(crate) struct Link {
 
 impl Link {
     /// Shakes hands when `config` says TLS.
-    pub(crate) fn accept(
-        stream: Arc<TcpStream>,
-        config: Option<Arc<ServerConfig>>,
-    ) -> io::Result<Self> {
+    pub(crate) fn accept(stream: Arc<TcpStream>, config: Option<Arc<ServerConfig>>) -> io::Result<Self> {
         stream.set_nodelay(true)?;
         let tls = match config {
             Some(config) => Some(Mutex::new(shake_hands(&stream, config)?)),
             None => None,
         };
-        Ok(Self {
-            stream,
-            tls,
-            order: Mutex::new(()),
-        })
+        Ok(Self { stream, tls, order: Mutex::new(()) })
     }
 
     /// What TLS agreed on; `None` without TLS.
@@ -134,12 +127,7 @@ impl Reader {
             // What the client sent together with the end of its handshake has been decrypted already.
             let _ = take_plain(&mut tls, &mut plain);
         }
-        Self {
-            link,
-            raw,
-            plain,
-            taken: 0,
-        }
+        Self { link, raw, plain, taken: 0 }
     }
 
     /// Reads until the peer ends the connection or somebody severs it.

@@ -58,9 +58,7 @@ use token::Ledger;
 pub use handles::{TcpScript, TokenScript, WsScript};
 pub use http::http_date;
 pub use policy::{Issue, Pump, Rotation, TokenForm, TokenPolicy, WsPolicy};
-pub use record::{
-    Auth, Close, Connection, End, Handshake, Log, Received, Record, Request, Sent, TlsFacts,
-};
+pub use record::{Auth, Close, Connection, End, Handshake, Log, Received, Record, Request, Sent, TlsFacts};
 pub use script::{Action, AuthReply, Plan, TcpReply, TokenReply, Trigger, UpgradeReply};
 pub use tls::{Leaf, TlsOptions};
 pub use token::{Code, Issued};
@@ -122,12 +120,7 @@ impl Sim {
         let hub = Arc::new(Hub::new(record, tls, ledger, options.ws));
         let port = Port::claim(SocketAddr::new(options.ip, options.port))?;
         let door = Mutex::new(Some(port.open(&hub)?));
-        Ok(Sim {
-            hub,
-            port,
-            door,
-            ca_pem,
-        })
+        Ok(Sim { hub, port, door, ca_pem })
     }
 
     /// Where it listens.
@@ -137,11 +130,7 @@ impl Sim {
 
     /// The token endpoint.
     pub fn token_url(&self) -> String {
-        let scheme = if self.hub.tls.is_some() {
-            "https"
-        } else {
-            "http"
-        };
+        let scheme = if self.hub.tls.is_some() { "https" } else { "http" };
         format!("{scheme}://{}{TOKEN_PATH}", self.port.addr)
     }
 

@@ -187,11 +187,6 @@ pub struct Pump {
 impl Pump {
     /// Unpadded text messages without limit.
     pub fn every(every: Duration) -> Self {
-        Self {
-            every,
-            binary_every: 0,
-            size: 0,
-            limit: 0,
-        }
+        Self { every, binary_every: 0, size: 0, limit: 0 }
     }
 }

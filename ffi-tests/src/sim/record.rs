@@ -18,19 +18,13 @@ pub struct Record {
 
 impl Record {
     pub(crate) fn new() -> Self {
-        Self {
-            started: Instant::now(),
-            log: Mutex::new(Log::default()),
-            changed: Condvar::new(),
-        }
+        Self { started: Instant::now(), log: Mutex::new(Log::default()), changed: Condvar::new() }
     }
 
     /// Waits until the log satisfies `wanted`, at most `timeout`; says whether it did.
     pub fn wait_until(&self, timeout: Duration, wanted: impl Fn(&Log) -> bool) -> bool {
         let guard = self.lock();
-        let waited = self
-            .changed
-            .wait_timeout_while(guard, timeout, |log| !wanted(log));
+        let waited = self.changed.wait_timeout_while(guard, timeout, |log| !wanted(log));
         let (log, _) = waited.unwrap_or_else(PoisonError::into_inner);
         wanted(&log)
     }
@@ -191,10 +185,7 @@ pub struct Request {
 impl Request {
     /// The first header of that name, in any case.
     pub fn header(&self, name: &str) -> Option<&str> {
-        let mut named = self
-            .headers
-            .iter()
-            .filter(|(n, _)| n.eq_ignore_ascii_case(name));
+        let mut named = self.headers.iter().filter(|(n, _)| n.eq_ignore_ascii_case(name));
         named.next().map(|(_, value)| value.as_str())
     }
 
@@ -340,13 +331,7 @@ impl Log {
         if self.received.len() < KEPT_MESSAGES {
             let payload = data[..data.len().min(KEPT_BYTES)].to_vec();
             let len = data.len();
-            self.received.push(Received {
-                at,
-                connection,
-                binary,
-                payload,
-                len,
-            });
+            self.received.push(Received { at, connection, binary, payload, len });
         }
     }
 

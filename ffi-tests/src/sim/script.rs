@@ -243,10 +243,7 @@ impl Action {
 
     /// A close frame.
     pub fn close(code: u16, reason: &str) -> Self {
-        Action::Close {
-            code,
-            reason: reason.to_owned(),
-        }
+        Action::Close { code, reason: reason.to_owned() }
     }
 }
 
@@ -297,10 +294,7 @@ pub(crate) struct Queue<T> {
 
 impl<T: Clone> Queue<T> {
     pub(crate) fn new(always: T) -> Self {
-        Self {
-            next: VecDeque::new(),
-            always,
-        }
+        Self { next: VecDeque::new(), always }
     }
 
     pub(crate) fn take(&mut self) -> T {
@@ -335,11 +329,7 @@ impl Script {
     }
 
     pub(crate) fn auth(&mut self, again: bool) -> AuthReply {
-        let queue = if again {
-            &mut self.reauth
-        } else {
-            &mut self.first_auth
-        };
+        let queue = if again { &mut self.reauth } else { &mut self.first_auth };
         if queue.next.is_empty() {
             if let Some(reply) = self.any_auth.pop_front() {
                 return reply;
@@ -350,11 +340,7 @@ impl Script {
 
     /// What was planned for the connection of that index, and for every one.
     pub(crate) fn plan(&self, index: usize) -> Vec<(Trigger, Vec<Action>)> {
-        let own = self
-            .plans
-            .iter()
-            .filter(|(of, _)| *of == index)
-            .map(|(_, plan)| plan);
+        let own = self.plans.iter().filter(|(of, _)| *of == index).map(|(_, plan)| plan);
         let all = own.chain([&self.every]);
         all.flat_map(|plan| plan.entries.clone()).collect()
     }

@@ -42,9 +42,7 @@ pub(crate) fn serve(hub: &Arc<Hub>, tcp: u64, stream: Arc<TcpStream>) {
     let reply = hub.script().tcp.take();
     let bare = match reply {
         TcpReply::Serve => return serve_requests(hub, tcp, stream),
-        TcpReply::Stall | TcpReply::Drop | TcpReply::Reset | TcpReply::Garbage(_) => {
-            Link::accept(stream, None)
-        }
+        TcpReply::Stall | TcpReply::Drop | TcpReply::Reset | TcpReply::Garbage(_) => Link::accept(stream, None),
     };
     let Ok(bare) = bare.map(Arc::new) else { return };
     match reply {
@@ -68,19 +66,12 @@ fn serve_requests(hub: &Arc<Hub>, tcp: u64, stream: Arc<TcpStream>) {
         note_handshake(hub, tcp, Ok(facts));
     }
     let reader = Reader::new(Arc::clone(&link));
-    let conn = Conn {
-        hub: Arc::clone(hub),
-        tcp,
-        link,
-        reader,
-        held: Vec::new(),
-    };
+    let conn = Conn { hub: Arc::clone(hub), tcp, link, reader, held: Vec::new() };
     conn.run();
 }
 
 fn note_handshake(hub: &Hub, tcp: u64, result: Result<TlsFacts, String>) {
-    hub.record
-        .note(|log, at| log.tls.push(Handshake { at, tcp, result }));
+    hub.record.note(|log, at| log.tls.push(Handshake { at, tcp, result }));
 }
 
 impl Conn {
@@ -95,9 +86,7 @@ impl Conn {
                     self.route(&request, entry)
                 }
                 Err(Fault::Bad(status)) => {
-                    let _ = self
-                        .link
-                        .send(&Answer::new(status, "text/plain", "bad request").bytes());
+                    let _ = self.link.send(&Answer::new(status, "text/plain", "bad request").bytes());
                     Next::Close
                 }
                 Err(Fault::Gone) => Next::Close,
@@ -128,22 +117,11 @@ impl Conn {
             TokenReply::Throttle400 => refusal(400, "invalid_request", THROTTLED),
             TokenReply::InvalidGrant => refusal(400, "invalid_grant", "the grant is not valid"),
             TokenReply::InvalidClient => {
-                refusal(401, "invalid_client", "client authentication failed")
-                    .with("WWW-Authenticate", "Basic")
+                refusal(401, "invalid_client", "client authentication failed").with("WWW-Authenticate", "Basic")
             }
-            TokenReply::Forbidden => refusal(
-                403,
-                "unauthorized_client",
-                "the client may not use this grant",
-            ),
-            TokenReply::Status {
-                code,
-                headers,
-                body,
-            } => scripted(code, headers, body),
-            TokenReply::NotJson => {
-                Answer::new(200, "text/html", "<html><body>It works!</body></html>")
-            }
+            TokenReply::Forbidden => refusal(403, "unauthorized_client", "the client may not use this grant"),
+            TokenReply::Status { code, headers, body } => scripted(code, headers, body),
+            TokenReply::NotJson => Answer::new(200, "text/html", "<html><body>It works!</body></html>"),
             TokenReply::Huge { bytes } => huge(bytes),
             TokenReply::Redirect { to } => redirect(&to),
             TokenReply::Delay { ms, then } => {
@@ -169,9 +147,7 @@ impl Conn {
         let whole = answer.bytes();
         let head = whole.len() - answer.body.len();
         let keep = match *reply {
-            TokenReply::Chunked => {
-                return self.send(request, entry, answer.status, &answer.chunked(16))
-            }
+            TokenReply::Chunked => return self.send(request, entry, answer.status, &answer.chunked(16)),
             TokenReply::TrickleBytes { chunk, delay_ms } => {
                 return self.trickle(request, entry, &answer, chunk, delay_ms);
             }
@@ -182,14 +158,7 @@ impl Conn {
         self.vanish()
     }
 
-    fn trickle(
-        &mut self,
-        request: &Incoming,
-        entry: usize,
-        answer: &Answer,
-        chunk: usize,
-        delay_ms: u64,
-    ) -> Next {
+    fn trickle(&mut self, request: &Incoming, entry: usize, answer: &Answer, chunk: usize, delay_ms: u64) -> Next {
         let whole = answer.bytes();
         let mut pieces = whole.chunks(chunk.max(1));
         let last = pieces.next_back().unwrap_or_default();
@@ -221,9 +190,7 @@ impl Conn {
     }
 
     fn note_status(&self, entry: usize, status: Option<u16>) {
-        self.hub
-            .record
-            .note(|log, _| log.requests[entry].status = status);
+        self.hub.record.note(|log, _| log.requests[entry].status = status);
     }
 
     /// No answer, until the client gives up.
@@ -263,11 +230,7 @@ impl Conn {
 }
 
 pub(crate) fn scripted(code: u16, headers: Vec<(String, String)>, body: String) -> Answer {
-    Answer {
-        status: code,
-        headers,
-        body: body.into_bytes(),
-    }
+    Answer { status: code, headers, body: body.into_bytes() }
 }
 
 pub(crate) fn redirect(to: &str) -> Answer {
@@ -284,8 +247,5 @@ fn throttle_429(retry_after: Option<String>) -> Answer {
 
 fn huge(bytes: usize) -> Answer {
     let pad = "x".repeat(bytes);
-    Answer::json(
-        200,
-        &serde_json::json!({"access_token": pad, "token_type": "bearer", "expires_in": 3600}),
-    )
+    Answer::json(200, &serde_json::json!({"access_token": pad, "token_type": "bearer", "expires_in": 3600}))
 }

@@ -4,8 +4,7 @@ use std::io;
 use std::sync::Arc;
 
 use rcgen::{
-    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
-    KeyUsagePurpose,
+    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose,
 };
 use rustls::crypto::{ring, CryptoProvider};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
@@ -64,18 +63,13 @@ impl Authority {
             Leaf::Sound | Leaf::Expired | Leaf::WrongHost => params.signed_by(&key, &issuer)?,
         };
         let server = server_config(options, leaf.der().clone(), key.serialize_der())?;
-        Ok(Self {
-            ca_pem,
-            server: Arc::new(server),
-        })
+        Ok(Self { ca_pem, server: Arc::new(server) })
     }
 }
 
 fn ca_params() -> Result<CertificateParams, rcgen::Error> {
     let mut params = CertificateParams::new(Vec::new())?;
-    params
-        .distinguished_name
-        .push(DnType::CommonName, "genesys-ws-auth simulator CA");
+    params.distinguished_name.push(DnType::CommonName, "genesys-ws-auth simulator CA");
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
     Ok(params)
@@ -87,9 +81,7 @@ fn leaf_params(leaf: Leaf) -> Result<CertificateParams, rcgen::Error> {
         Leaf::Sound | Leaf::Expired | Leaf::SelfSigned => NAMES.map(str::to_owned).to_vec(),
     };
     let mut params = CertificateParams::new(names)?;
-    params
-        .distinguished_name
-        .push(DnType::CommonName, "genesys-ws-auth simulator");
+    params.distinguished_name.push(DnType::CommonName, "genesys-ws-auth simulator");
     params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
     params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
     params.use_authority_key_identifier_extension = true;
@@ -115,9 +107,7 @@ fn server_config(
 fn provider(options: TlsOptions) -> CryptoProvider {
     let mut provider = ring::default_provider();
     if options.chacha20_only {
-        let is_chacha = |suite: &rustls::SupportedCipherSuite| {
-            format!("{:?}", suite.suite()).contains("CHACHA20")
-        };
+        let is_chacha = |suite: &rustls::SupportedCipherSuite| format!("{:?}", suite.suite()).contains("CHACHA20");
         provider.cipher_suites.retain(is_chacha);
     }
     provider

@@ -82,9 +82,7 @@ impl Ledger {
     pub(crate) fn answer(&mut self, request: &Incoming, issue: &Issue) -> Answer {
         match self.grant(request) {
             Ok((grant, used)) => Answer::json(200, &self.issue(&grant, used.as_deref(), issue)),
-            Err(Refusal(401, error, why)) => {
-                refusal(401, error, why).with("WWW-Authenticate", "Basic")
-            }
+            Err(Refusal(401, error, why)) => refusal(401, error, why).with("WWW-Authenticate", "Basic"),
             Err(Refusal(status, error, why)) => refusal(status, error, why),
         }
     }
@@ -92,10 +90,7 @@ impl Ledger {
     /// A good token without a request.
     pub(crate) fn mint(&mut self, issue: &Issue) -> Issued {
         self.issue("mint", None, issue);
-        self.issued
-            .last()
-            .cloned()
-            .expect("a token was just issued")
+        self.issued.last().cloned().expect("a token was just issued")
     }
 
     /// When a token ends, if it is one of ours and not past that (unless `strict` is off).
@@ -141,11 +136,7 @@ impl Ledger {
                 self.redeem(field("code"), field("redirect_uri"), field("code_verifier"))?;
                 Ok(("authorization_code".to_owned(), None))
             }
-            _ => Err(Refusal(
-                400,
-                "unsupported_grant_type",
-                "grant_type is not supported",
-            )),
+            _ => Err(Refusal(400, "unsupported_grant_type", "grant_type is not supported")),
         }
     }
 
@@ -155,20 +146,12 @@ impl Ledger {
         }
         let kind = request.header("content-type").unwrap_or_default();
         if !kind.starts_with("application/x-www-form-urlencoded") {
-            return Err(Refusal(
-                400,
-                "invalid_request",
-                "the body must be form-url-encoded",
-            ));
+            return Err(Refusal(400, "invalid_request", "the body must be form-url-encoded"));
         }
         let (id, secret) = (&self.policy.client_id, &self.policy.client_secret);
         match request.header("authorization") {
             Some(value) if basic_fits(value, id, secret) => Ok(()),
-            _ => Err(Refusal(
-                401,
-                "invalid_client",
-                "client authentication failed",
-            )),
+            _ => Err(Refusal(401, "invalid_client", "client authentication failed")),
         }
     }
 
@@ -176,11 +159,7 @@ impl Ledger {
         match self.refresh.get(token) {
             Some(None) => Ok(()),
             Some(Some(ends)) if Instant::now() < *ends => Ok(()),
-            _ => Err(Refusal(
-                400,
-                "invalid_grant",
-                "the refresh token is not valid",
-            )),
+            _ => Err(Refusal(400, "invalid_grant", "the refresh token is not valid")),
         }
     }
 
@@ -192,23 +171,14 @@ impl Ledger {
     ) -> Result<(), Refusal> {
         let known = code.and_then(|code| self.codes.remove(&code));
         let Some(known) = known else {
-            return Err(Refusal(
-                400,
-                "invalid_grant",
-                "the authorization code is not valid",
-            ));
+            return Err(Refusal(400, "invalid_grant", "the authorization code is not valid"));
         };
         if known.redirect_uri.is_some() && known.redirect_uri != redirect_uri {
             return Err(Refusal(400, "invalid_grant", "the redirect_uri is another"));
         }
-        let shown =
-            verifier.map(|v| URL_SAFE_NO_PAD.encode(digest::digest(&digest::SHA256, v.as_bytes())));
+        let shown = verifier.map(|v| URL_SAFE_NO_PAD.encode(digest::digest(&digest::SHA256, v.as_bytes())));
         if known.challenge.is_some() && known.challenge != shown {
-            return Err(Refusal(
-                400,
-                "invalid_grant",
-                "the code_verifier does not fit",
-            ));
+            return Err(Refusal(400, "invalid_grant", "the code_verifier does not fit"));
         }
         Ok(())
     }
@@ -216,19 +186,11 @@ impl Ledger {
     /// Enters a new token into the books and writes the answer that carries it.
     fn issue(&mut self, grant: &str, used: Option<&str>, issue: &Issue) -> Value {
         let lifetime = issue.lifetime.unwrap_or(self.policy.lifetime).min(FOREVER);
-        let scope = issue
-            .scope
-            .clone()
-            .unwrap_or_else(|| self.policy.scope.clone());
+        let scope = issue.scope.clone().unwrap_or_else(|| self.policy.scope.clone());
         let access_token = self.access_token(lifetime, &scope, issue);
-        self.access
-            .insert(access_token.clone(), Instant::now() + lifetime);
+        self.access.insert(access_token.clone(), Instant::now() + lifetime);
         let refresh_token = self.next_refresh(grant, used);
-        let expires_in = self
-            .policy
-            .expires_in
-            .clone()
-            .unwrap_or_else(|| seconds(lifetime));
+        let expires_in = self.policy.expires_in.clone().unwrap_or_else(|| seconds(lifetime));
         let mut answer = json!({
             "access_token": access_token,
             "token_type": self.policy.token_type,
@@ -240,14 +202,7 @@ impl Ledger {
         }
         override_with(&mut answer, &issue.fields);
         let (at, grant) = (self.started.elapsed(), grant.to_owned());
-        self.issued.push(Issued {
-            at,
-            grant,
-            access_token,
-            refresh_token,
-            lifetime,
-            scope,
-        });
+        self.issued.push(Issued { at, grant, access_token, refresh_token, lifetime, scope });
         answer
     }
 
@@ -263,16 +218,9 @@ impl Ledger {
     }
 
     fn jwt(&self, lifetime: Duration, scope: &str, issue: &Issue) -> String {
-        let now = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .unwrap_or_default()
-            .as_secs();
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
         let whole = lifetime.subsec_nanos() == 0;
-        let exp = if whole {
-            json!(now + lifetime.as_secs())
-        } else {
-            json!(now as f64 + lifetime.as_secs_f64())
-        };
+        let exp = if whole { json!(now + lifetime.as_secs()) } else { json!(now as f64 + lifetime.as_secs_f64()) };
         let mut claims = json!({
             "iss": "https://localhost/simulator",
             "sub": self.policy.client_id,
@@ -284,11 +232,7 @@ impl Ledger {
         });
         override_with(&mut claims, &issue.claims);
         let part = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
-        let signed = format!(
-            "{}.{}",
-            part(&json!({"alg": "HS256", "typ": "JWT"})),
-            part(&claims)
-        );
+        let signed = format!("{}.{}", part(&json!({"alg": "HS256", "typ": "JWT"})), part(&claims));
         let signature = hmac::sign(&self.key, signed.as_bytes());
         format!("{signed}.{}", URL_SAFE_NO_PAD.encode(signature))
     }
@@ -330,23 +274,13 @@ impl Ledger {
         fill(&self.random, &mut bytes);
         let number = u128::from_be_bytes(bytes) & !(0xf << 76 | 0x3 << 62) | 0x4 << 76 | 0x2 << 62;
         let hex = format!("{number:032x}");
-        [
-            &hex[..8],
-            &hex[8..12],
-            &hex[12..16],
-            &hex[16..20],
-            &hex[20..],
-        ]
-        .join("-")
+        [&hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]].join("-")
     }
 }
 
 /// An OAuth error as the token endpoint writes it.
 pub(crate) fn refusal(status: u16, error: &str, description: &str) -> Answer {
-    Answer::json(
-        status,
-        &json!({"error": error, "description": description, "error_description": description}),
-    )
+    Answer::json(status, &json!({"error": error, "description": description, "error_description": description}))
 }
 
 /// Id and secret, joined as they are or form-url-encoded first (RFC 6749, 2.3.1).
@@ -354,18 +288,12 @@ fn basic_fits(value: &str, id: &str, secret: &str) -> bool {
     let Some((scheme, code)) = value.split_once(' ') else {
         return false;
     };
-    let decoded = STANDARD
-        .decode(code.trim())
-        .ok()
-        .and_then(|bytes| String::from_utf8(bytes).ok());
+    let decoded = STANDARD.decode(code.trim()).ok().and_then(|bytes| String::from_utf8(bytes).ok());
     let Some(pair) = decoded.filter(|_| scheme.eq_ignore_ascii_case("basic")) else {
         return false;
     };
-    let encoded = pair
-        .split_once(':')
-        .map(|(i, s)| (form_decode(i), form_decode(s)));
-    pair == format!("{id}:{secret}")
-        || encoded == Some((Some(id.to_owned()), Some(secret.to_owned())))
+    let encoded = pair.split_once(':').map(|(i, s)| (form_decode(i), form_decode(s)));
+    pair == format!("{id}:{secret}") || encoded == Some((Some(id.to_owned()), Some(secret.to_owned())))
 }
 
 fn override_with(object: &mut Value, overrides: &[(String, Option<Value>)]) {

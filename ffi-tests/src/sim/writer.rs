@@ -120,8 +120,7 @@ impl Writer {
         for i in 0..self.plan.len() {
             if let Trigger::AfterMs(ms) = self.plan[i].0 {
                 let steps = self.plan[i].1.iter().cloned().map(Step::Act).collect();
-                self.timers
-                    .push((Instant::now() + Duration::from_millis(ms), steps));
+                self.timers.push((Instant::now() + Duration::from_millis(ms), steps));
             }
         }
         self.fire();
@@ -158,9 +157,7 @@ impl Writer {
     fn wait(&self) -> Duration {
         let timers = self.timers.iter().map(|(due, _)| *due);
         let next = timers.chain(self.pump.as_ref().map(|(_, due)| *due)).min();
-        next.map_or(IDLE, |due| {
-            due.saturating_duration_since(Instant::now()).min(IDLE)
-        })
+        next.map_or(IDLE, |due| due.saturating_duration_since(Instant::now()).min(IDLE))
     }
 
     fn tick(&mut self) {
@@ -173,8 +170,7 @@ impl Writer {
     }
 
     fn later(&mut self, time: Duration, step: Step) {
-        self.timers
-            .push((Instant::now() + time, VecDeque::from([step])));
+        self.timers.push((Instant::now() + time, VecDeque::from([step])));
     }
 
     /// Does the steps in order; a pause puts the rest off.
@@ -182,22 +178,13 @@ impl Writer {
         while let Some(step) = steps.pop_front() {
             match step {
                 Step::Act(Action::Pause { ms }) => {
-                    self.timers
-                        .push((Instant::now() + Duration::from_millis(ms), steps));
+                    self.timers.push((Instant::now() + Duration::from_millis(ms), steps));
                     return;
                 }
                 Step::Act(action) => self.act(action),
-                Step::Answer {
-                    text,
-                    number,
-                    good_until,
-                } => self.answer(&text, number, good_until),
-                Step::AuthDeadline if !self.auth_seen => {
-                    self.act(Action::close(1008, "authentication timeout"))
-                }
-                Step::Expired(of) if of == self.accepted => {
-                    self.act(Action::close(1008, "token expired"))
-                }
+                Step::Answer { text, number, good_until } => self.answer(&text, number, good_until),
+                Step::AuthDeadline if !self.auth_seen => self.act(Action::close(1008, "authentication timeout")),
+                Step::Expired(of) if of == self.accepted => self.act(Action::close(1008, "token expired")),
                 Step::AuthDeadline | Step::Expired(_) => {}
                 Step::HangUp => self.link.sever(),
             }
@@ -264,17 +251,9 @@ impl Writer {
         let Some(seq) = self.hub.take_seq(pump.limit) else {
             return;
         };
-        let next = if now > due + BACKLOG {
-            now + pump.every
-        } else {
-            due + pump.every
-        };
+        let next = if now > due + BACKLOG { now + pump.every } else { due + pump.every };
         let binary = pump.binary_every > 0 && seq % pump.binary_every == 0;
-        let payload = if binary {
-            binary_message(seq, pump.size)
-        } else {
-            text_message(seq, pump.size)
-        };
+        let payload = if binary { binary_message(seq, pump.size) } else { text_message(seq, pump.size) };
         self.pump = Some((pump, next));
         let opcode = if binary { frame::BINARY } else { frame::TEXT };
         let bytes = frame::whole(opcode, &payload);
@@ -285,30 +264,14 @@ impl Writer {
     fn act(&mut self, action: Action) {
         match action {
             Action::Text(text) => {
-                self.message(
-                    &frame::whole(frame::TEXT, text.as_bytes()),
-                    1,
-                    text.len(),
-                    false,
-                    None,
-                );
+                self.message(&frame::whole(frame::TEXT, text.as_bytes()), 1, text.len(), false, None);
             }
-            Action::Binary(data) => self.message(
-                &frame::whole(frame::BINARY, &data),
-                1,
-                data.len(),
-                true,
-                None,
-            ),
+            Action::Binary(data) => self.message(&frame::whole(frame::BINARY, &data), 1, data.len(), true, None),
             Action::Fragmented { text, parts } => {
                 let bytes = frame::fragmented(text.as_bytes(), parts);
                 self.message(&bytes, parts as u64, text.len(), false, None);
             }
-            Action::Trickle {
-                text,
-                chunk,
-                delay_ms,
-            } => self.trickle(&text, chunk, delay_ms),
+            Action::Trickle { text, chunk, delay_ms } => self.trickle(&text, chunk, delay_ms),
             Action::Close { code, reason } => self.close(code, &reason),
             Action::CutFrame { text, keep } => {
                 let whole = frame::whole(frame::TEXT, text.as_bytes());
@@ -330,9 +293,7 @@ impl Writer {
             Action::IgnoreClose => self.ignore_close = true,
             // Handled where lists are walked; alone it has nothing to put off.
             Action::Pause { .. } => {}
-            Action::Ping(_) | Action::OversizedHeader { .. } | Action::InvalidUtf8 => {
-                self.odd_frame(&action)
-            }
+            Action::Ping(_) | Action::OversizedHeader { .. } | Action::InvalidUtf8 => self.odd_frame(&action),
             Action::Masked(_) | Action::Raw(_) => self.odd_frame(&action),
         }
         self.fire();
@@ -342,9 +303,7 @@ impl Writer {
     fn odd_frame(&mut self, action: &Action) {
         let bytes = match action {
             Action::Ping(data) => frame::whole(frame::PING, data),
-            Action::OversizedHeader { announced } => {
-                frame::header(frame::TEXT, true, false, *announced)
-            }
+            Action::OversizedHeader { announced } => frame::header(frame::TEXT, true, false, *announced),
             Action::InvalidUtf8 => frame::whole(frame::TEXT, b"{\"bad\":\"\xff\xfe\"}"),
             Action::Masked(text) => frame::masked(text.as_bytes()),
             Action::Raw(bytes) => bytes.clone(),
@@ -403,9 +362,7 @@ impl Writer {
         if self.emit(bytes, frames) {
             self.messages += 1;
             let index = self.index;
-            self.hub
-                .record
-                .note(|log, _| log.connections[index].sent.count(len, binary, seq));
+            self.hub.record.note(|log, _| log.connections[index].sent.count(len, binary, seq));
         }
     }
 
@@ -450,10 +407,7 @@ impl Writer {
 
 fn text_message(seq: u64, size: usize) -> Vec<u8> {
     let us = unix_us();
-    let bare = format!(
-        "{{\"type\":\"event\",\"seq\":{seq},\"sentAt\":{},\"sentAtUs\":{us}",
-        us / 1000
-    );
+    let bare = format!("{{\"type\":\"event\",\"seq\":{seq},\"sentAt\":{},\"sentAtUs\":{us}", us / 1000);
     let pad = size.saturating_sub(bare.len() + "}".len());
     if pad < ",\"pad\":\"\"".len() {
         return format!("{bare}}}").into_bytes();
@@ -470,8 +424,6 @@ fn binary_message(seq: u64, size: usize) -> Vec<u8> {
 }
 
 fn unix_us() -> u64 {
-    let now = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default();
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::try_from(now.as_micros()).unwrap_or(u64::MAX)
 }

@@ -38,36 +38,22 @@ pub(crate) fn serve(mut conn: Conn, request: &Incoming, entry: usize) {
 }
 
 /// The index of the connection, if there is one now.
-fn upgrade(
-    conn: &mut Conn,
-    request: &Incoming,
-    entry: usize,
-    reply: UpgradeReply,
-) -> Option<usize> {
+fn upgrade(conn: &mut Conn, request: &Incoming, entry: usize, reply: UpgradeReply) -> Option<usize> {
     let Some(key) = upgrade_key(request) else {
-        let answer =
-            Answer::new(426, "text/plain", "this is a WebSocket").with("Upgrade", "websocket");
+        let answer = Answer::new(426, "text/plain", "this is a WebSocket").with("Upgrade", "websocket");
         return refuse(conn, request, entry, &answer);
     };
     let (key, headers) = match reply {
         UpgradeReply::Accept => (key, Vec::new()),
         UpgradeReply::AcceptWith(headers) => (key, headers),
         UpgradeReply::WrongAcceptKey => (derive_accept_key(b"another key"), Vec::new()),
-        UpgradeReply::Status {
-            code,
-            headers,
-            body,
-        } => {
+        UpgradeReply::Status { code, headers, body } => {
             return refuse(conn, request, entry, &scripted(code, headers, body));
         }
         UpgradeReply::Redirect { to } => return refuse(conn, request, entry, &redirect(&to)),
         UpgradeReply::Delay { ms, then } => {
             let in_time = conn.hub.pause(Duration::from_millis(ms));
-            return if in_time {
-                upgrade(conn, request, entry, *then)
-            } else {
-                None
-            };
+            return if in_time { upgrade(conn, request, entry, *then) } else { None };
         }
         UpgradeReply::Hang => return over(conn.hang()),
         UpgradeReply::Drop => return over(conn.vanish()),
@@ -101,42 +87,21 @@ fn accept(
     key: &str,
     headers: Vec<(String, String)>,
 ) -> Option<usize> {
-    let mut answer = Answer {
-        status: 101,
-        headers,
-        body: Vec::new(),
-    };
-    answer = answer
-        .with("Upgrade", "websocket")
-        .with("Connection", "Upgrade")
-        .with("Sec-WebSocket-Accept", key);
-    let offered = request
-        .header("sec-websocket-protocol")
-        .and_then(|value| value.split(',').next());
-    let own = answer
-        .headers
-        .iter()
-        .any(|(n, _)| n.eq_ignore_ascii_case("sec-websocket-protocol"));
+    let mut answer = Answer { status: 101, headers, body: Vec::new() };
+    answer = answer.with("Upgrade", "websocket").with("Connection", "Upgrade").with("Sec-WebSocket-Accept", key);
+    let offered = request.header("sec-websocket-protocol").and_then(|value| value.split(',').next());
+    let own = answer.headers.iter().any(|(n, _)| n.eq_ignore_ascii_case("sec-websocket-protocol"));
     if let Some(first) = offered.filter(|_| !own) {
         answer = answer.with("Sec-WebSocket-Protocol", first.trim());
     }
     let tcp = conn.tcp;
     let index = conn.hub.record.note(|log, at| {
         log.requests[entry].status = Some(101);
-        log.connections.push(Connection {
-            at,
-            tcp,
-            request: entry,
-            sent: Sent::default(),
-            accepted: 0,
-            end: None,
-        });
+        log.connections.push(Connection { at, tcp, request: entry, sent: Sent::default(), accepted: 0, end: None });
         log.connections.len() - 1
     });
     if conn.link.send(&answer.head("")).is_err() {
-        conn.hub
-            .record
-            .note(|log, at| log.end(at, index, End::ClientGone));
+        conn.hub.record.note(|log, at| log.end(at, index, End::ClientGone));
         return None;
     }
     Some(index)
@@ -152,24 +117,14 @@ fn run(conn: Conn, index: usize) {
     let Ok(thread) = named.spawn(move || writer.run(alive)) else {
         return;
     };
-    conn.hub
-        .enter(index, orders.clone(), Arc::clone(&conn.link));
+    conn.hub.enter(index, orders.clone(), Arc::clone(&conn.link));
     let link = Arc::clone(&conn.link);
     let hub = Arc::clone(&conn.hub);
-    let session = Session {
-        hub: conn.hub,
-        index,
-        orders,
-        authenticated,
-        session: None,
-        begun: false,
-    };
+    let session = Session { hub: conn.hub, index, orders, authenticated, session: None, begun: false };
     session.read(conn.reader, conn.held);
     wait_for_writer(&ended);
     hub.leave(index);
-    let reset = hub
-        .record
-        .read(|log| matches!(log.connections[index].end, Some((_, End::Reset))));
+    let reset = hub.record.read(|log| matches!(log.connections[index].end, Some((_, End::Reset))));
     if !reset {
         link.sever();
     }
@@ -195,9 +150,7 @@ struct Session {
 
 impl Session {
     fn read(mut self, reader: Reader, held: Vec<u8>) {
-        let limits = WebSocketConfig::default()
-            .max_message_size(Some(MESSAGE_MAX))
-            .max_frame_size(Some(MESSAGE_MAX));
+        let limits = WebSocketConfig::default().max_message_size(Some(MESSAGE_MAX)).max_frame_size(Some(MESSAGE_MAX));
         let mut socket = WebSocket::from_partially_read(reader, held, Role::Server, Some(limits));
         let fault = loop {
             match socket.read() {
@@ -231,9 +184,7 @@ impl Session {
             }
             Message::Pong(_) => self.hub.record.note(|log, _| log.pongs += 1),
             Message::Close(frame) => {
-                let (code, reason) = frame.map_or((1005, String::new()), |f| {
-                    (f.code.into(), f.reason.to_string())
-                });
+                let (code, reason) = frame.map_or((1005, String::new()), |f| (f.code.into(), f.reason.to_string()));
                 self.take_close(code, reason);
             }
             Message::Frame(_) => {}
@@ -251,34 +202,20 @@ impl Session {
 
     fn take_message(&mut self, binary: bool, data: &[u8]) {
         let index = self.index;
-        self.hub
-            .record
-            .note(|log, at| log.receive(at, index, binary, data));
+        self.hub.record.note(|log, at| log.receive(at, index, binary, data));
         if !self.begun {
-            return self.order(Order::Act(vec![Action::close(
-                1008,
-                "the first message must be auth",
-            )]));
+            return self.order(Order::Act(vec![Action::close(1008, "the first message must be auth")]));
         }
         if self.hub.ws().echo {
             let text = || Action::Text(String::from_utf8_lossy(data).into_owned());
-            self.order(Order::Push(if binary {
-                Action::Binary(data.to_vec())
-            } else {
-                text()
-            }));
+            self.order(Order::Push(if binary { Action::Binary(data.to_vec()) } else { text() }));
         }
     }
 
     fn take_close(&mut self, code: u16, reason: String) {
         let connection = self.index;
         self.hub.record.note(|log, at| {
-            log.closes.push(Close {
-                at,
-                connection,
-                code,
-                reason,
-            });
+            log.closes.push(Close { at, connection, code, reason });
             log.end(at, connection, End::ClientClosed(code));
         });
         self.order(Order::ClientClosed(code));
@@ -305,23 +242,13 @@ impl Session {
         self.order(Order::Answer(steps));
     }
 
-    fn plan_answer(
-        &mut self,
-        reply: AuthReply,
-        number: usize,
-        auth: &Auth,
-        steps: &mut VecDeque<Step>,
-    ) {
+    fn plan_answer(&mut self, reply: AuthReply, number: usize, auth: &Auth, steps: &mut VecDeque<Step>) {
         match reply {
             AuthReply::Honest => steps.push_back(self.honest(number, auth, 0)),
             AuthReply::Padded(bytes) => steps.push_back(self.honest(number, auth, bytes)),
             AuthReply::Refuse(message) => steps.push_back(refusal(number, message.as_deref())),
             AuthReply::Never => {}
-            AuthReply::Text(text) => steps.push_back(Step::Answer {
-                text,
-                number,
-                good_until: None,
-            }),
+            AuthReply::Text(text) => steps.push_back(Step::Answer { text, number, good_until: None }),
             AuthReply::Act(actions) => steps.extend(actions.into_iter().map(Step::Act)),
             AuthReply::Before(actions, then) => {
                 steps.extend(actions.into_iter().map(Step::Act));
@@ -352,11 +279,7 @@ impl Session {
             reply["pad"] = json!("x".repeat(pad));
         }
         self.session = Some(session);
-        Step::Answer {
-            text: reply.to_string(),
-            number,
-            good_until: Some(good_until),
-        }
+        Step::Answer { text: reply.to_string(), number, good_until: Some(good_until) }
     }
 
     fn note_end(&self, end: End) {
@@ -384,11 +307,7 @@ fn refusal(number: usize, message: Option<&str>) -> Step {
         reply["message"] = json!(message);
     }
     let none: Option<Instant> = None;
-    Step::Answer {
-        text: reply.to_string(),
-        number,
-        good_until: none,
-    }
+    Step::Answer { text: reply.to_string(), number, good_until: none }
 }
 
 /// The frame, if it is an `auth` frame.

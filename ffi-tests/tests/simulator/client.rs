@@ -52,18 +52,10 @@ impl Write for Wire {
 
 pub fn tls_config(ca_pem: &str) -> Arc<ClientConfig> {
     let mut roots = RootCertStore::empty();
-    roots
-        .add(CertificateDer::from_pem_slice(ca_pem.as_bytes()).unwrap())
-        .unwrap();
+    roots.add(CertificateDer::from_pem_slice(ca_pem.as_bytes()).unwrap()).unwrap();
     let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let builder =
-        ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
-    Arc::new(
-        builder
-            .unwrap()
-            .with_root_certificates(roots)
-            .with_no_client_auth(),
-    )
+    let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
+    Arc::new(builder.unwrap().with_root_certificates(roots).with_no_client_auth())
 }
 
 pub fn tcp(sim: &Sim) -> TcpStream {
@@ -101,10 +93,7 @@ pub struct Reply {
 
 impl Reply {
     pub fn header(&self, name: &str) -> Option<&str> {
-        let mut named = self
-            .headers
-            .iter()
-            .filter(|(n, _)| n.eq_ignore_ascii_case(name));
+        let mut named = self.headers.iter().filter(|(n, _)| n.eq_ignore_ascii_case(name));
         named.next().map(|(_, value)| value.as_str())
     }
 
@@ -134,10 +123,7 @@ pub fn credentials() -> String {
 }
 
 pub fn refresh_body() -> String {
-    format!(
-        "grant_type=refresh_token&refresh_token={}",
-        TokenPolicy::default().refresh_token
-    )
+    format!("grant_type=refresh_token&refresh_token={}", TokenPolicy::default().refresh_token)
 }
 
 /// A good token request with the refresh token of the start.
@@ -169,9 +155,7 @@ fn read_reply(wire: &mut Wire) -> io::Result<Reply> {
         reply.body = read_chunks(wire, held)?;
         return Ok(reply);
     }
-    let len: usize = reply
-        .header("content-length")
-        .map_or(0, |value| value.parse().unwrap());
+    let len: usize = reply.header("content-length").map_or(0, |value| value.parse().unwrap());
     while held.len() < len {
         read_more(wire, &mut held)?;
     }
@@ -186,16 +170,8 @@ fn parse_head(held: &[u8]) -> Option<(Reply, usize)> {
         return None;
     };
     let text = |value: &[u8]| String::from_utf8(value.to_vec()).unwrap();
-    let headers = parsed
-        .headers
-        .iter()
-        .map(|h| (h.name.to_owned(), text(h.value)))
-        .collect();
-    let reply = Reply {
-        status: parsed.code.unwrap(),
-        headers,
-        body: Vec::new(),
-    };
+    let headers = parsed.headers.iter().map(|h| (h.name.to_owned(), text(h.value))).collect();
+    let reply = Reply { status: parsed.code.unwrap(), headers, body: Vec::new() };
     Some((reply, len))
 }
 
@@ -234,9 +210,7 @@ pub type Socket = WebSocket<Wire>;
 /// An upgraded WebSocket; or the refusal.
 pub fn try_upgrade(sim: &Sim) -> Result<Socket, tungstenite::Error> {
     let request = sim.ws_url().into_client_request().unwrap();
-    let limits = WebSocketConfig::default()
-        .max_frame_size(Some(4 << 20))
-        .max_message_size(Some(4 << 20));
+    let limits = WebSocketConfig::default().max_frame_size(Some(4 << 20)).max_message_size(Some(4 << 20));
     let done = tungstenite::client::client_with_config(request, dial(sim), Some(limits));
     match done {
         Ok((socket, _)) => Ok(socket),

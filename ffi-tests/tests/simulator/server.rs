@@ -9,10 +9,7 @@ use ffi_tests::sim::{End, Leaf, Options, Sim, TcpReply, TlsOptions, TokenReply};
 use crate::client::{self, connect, dial_as, tcp, BOUND};
 
 fn with_tls(tls: TlsOptions) -> Sim {
-    Sim::start(Options {
-        tls: Some(tls),
-        ..Options::default()
-    })
+    Sim::start(Options { tls: Some(tls), ..Options::default() })
 }
 
 #[test]
@@ -28,31 +25,19 @@ fn the_certificate_is_good_for_all_its_names() {
 
 #[test]
 fn broken_certificates_are_broken() {
-    for (leaf, words) in [
-        (Leaf::Expired, "Expired"),
-        (Leaf::WrongHost, "NotValidForName"),
-        (Leaf::SelfSigned, "UnknownIssuer"),
-    ] {
-        let sim = with_tls(TlsOptions {
-            leaf,
-            ..TlsOptions::default()
-        });
+    for (leaf, words) in
+        [(Leaf::Expired, "Expired"), (Leaf::WrongHost, "NotValidForName"), (Leaf::SelfSigned, "UnknownIssuer")]
+    {
+        let sim = with_tls(TlsOptions { leaf, ..TlsOptions::default() });
         let error = dial_as(&sim, "localhost").err().expect("no handshake");
         let said = format!("{:?} {error}", error.get_ref());
-        assert!(
-            said.contains(words) || said.to_lowercase().contains(&words.to_lowercase()),
-            "{leaf:?}: {said}"
-        );
+        assert!(said.contains(words) || said.to_lowercase().contains(&words.to_lowercase()), "{leaf:?}: {said}");
     }
 }
 
 #[test]
 fn tls_is_as_narrow_as_asked() {
-    let sim = with_tls(TlsOptions {
-        tls12_only: true,
-        chacha20_only: true,
-        ..TlsOptions::default()
-    });
+    let sim = with_tls(TlsOptions { tls12_only: true, chacha20_only: true, ..TlsOptions::default() });
     let _socket = connect(&sim);
     let log = sim.record().snapshot();
     let facts = log.tls[0].result.as_ref().unwrap();
@@ -62,10 +47,7 @@ fn tls_is_as_narrow_as_asked() {
 
 #[test]
 fn plain_mode_has_plain_urls() {
-    let sim = Sim::start(Options {
-        tls: None,
-        ..Options::default()
-    });
+    let sim = Sim::start(Options { tls: None, ..Options::default() });
     assert!(sim.token_url().starts_with("http://127.0.0.1:"));
     assert!(sim.ws_url().starts_with("ws://") && sim.ca_pem().is_empty());
     connect(&sim);
@@ -90,10 +72,7 @@ fn down_refuses_and_up_serves_again_on_the_same_port() {
 #[test]
 fn a_taken_port_is_an_error() {
     let sim = Sim::start(Options::default());
-    let second = Sim::try_start(Options {
-        port: sim.addr().port(),
-        ..Options::default()
-    });
+    let second = Sim::try_start(Options { port: sim.addr().port(), ..Options::default() });
     assert!(second.is_err());
 }
 
@@ -101,42 +80,28 @@ fn a_taken_port_is_an_error() {
 fn tcp_connections_are_scripted() {
     let sim = Sim::start(Options::default());
     let first_byte = || tcp(&sim).read(&mut [0; 1]);
-    sim.tcp()
-        .then(TcpReply::Drop)
-        .then(TcpReply::Reset)
-        .then(TcpReply::Garbage(b"SSH-2.0".to_vec()));
+    sim.tcp().then(TcpReply::Drop).then(TcpReply::Reset).then(TcpReply::Garbage(b"SSH-2.0".to_vec()));
     assert_eq!(first_byte().unwrap(), 0);
     assert_eq!(first_byte().unwrap_err().kind(), ErrorKind::ConnectionReset);
     assert!(dial_as(&sim, "localhost").is_err());
     sim.tcp().then(TcpReply::Stall).always(TcpReply::Serve);
     let stalled = tcp(&sim);
-    stalled
-        .set_read_timeout(Some(Duration::from_millis(30)))
-        .unwrap();
-    assert_eq!(
-        (&stalled).read(&mut [0; 1]).unwrap_err().kind(),
-        ErrorKind::WouldBlock
-    );
+    stalled.set_read_timeout(Some(Duration::from_millis(30))).unwrap();
+    assert_eq!((&stalled).read(&mut [0; 1]).unwrap_err().kind(), ErrorKind::WouldBlock);
     assert!(dial_as(&sim, "localhost").is_ok());
 }
 
 #[test]
 fn stopping_is_quick_whatever_is_going_on() {
     let sim = Sim::start(Options::default());
-    sim.token()
-        .then(TokenReply::Issue(ffi_tests::sim::Issue::new()));
+    sim.token().then(TokenReply::Issue(ffi_tests::sim::Issue::new()));
     let mut socket = connect(&sim);
     let idle = tcp(&sim);
     sim.ws().go_silent();
-    sim.token().always(TokenReply::Delay {
-        ms: 60_000,
-        then: Box::new(TokenReply::Hang),
-    });
+    sim.token().always(TokenReply::Delay { ms: 60_000, then: Box::new(TokenReply::Hang) });
     let mut wire = client::dial(&sim);
     std::io::Write::write_all(&mut wire, client::good_request().as_bytes()).unwrap();
-    assert!(sim
-        .record()
-        .wait_until(BOUND, |log| log.token_requests() == 2));
+    assert!(sim.record().wait_until(BOUND, |log| log.token_requests() == 2));
     let began = Instant::now();
     drop(sim);
     assert!(began.elapsed() < Duration::from_secs(2));

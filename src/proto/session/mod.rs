@@ -224,6 +224,11 @@ impl Session {
         self.shown
     }
 
+    /// The settings it follows.
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
     /// The session id the server gave last: offered again by a later session of the same client.
     pub fn session_id(&self) -> Option<&str> {
         self.session_id.as_deref()

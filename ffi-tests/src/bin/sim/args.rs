@@ -3,9 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use ffi_tests::sim::{
-    Action, AuthReply, Options, Plan, Pump, Rotation, Sim, TlsOptions, TokenForm, Trigger,
-};
+use ffi_tests::sim::{Action, AuthReply, Options, Plan, Pump, Rotation, Sim, TlsOptions, TokenForm, Trigger};
 
 pub const HELP: &str = "\
 A Genesys Cloud on this machine: token endpoint and /ws on one port, with a CA of its own.
@@ -69,9 +67,7 @@ impl Args {
                 break;
             }
             if !args.take_switch(&word) {
-                let value = words
-                    .next()
-                    .ok_or(format!("{word} needs a value, or is not known"))?;
+                let value = words.next().ok_or(format!("{word} needs a value, or is not known"))?;
                 args.take_value(&word, value)?;
             }
         }
@@ -94,9 +90,7 @@ impl Args {
             "--tls12" => self.tls(|tls| tls.tls12_only = true),
             "--chacha20" => self.tls(|tls| tls.chacha20_only = true),
             "--rotate" => {
-                self.options.token.rotation = Rotation::RevokeOld {
-                    grace: Duration::ZERO,
-                };
+                self.options.token.rotation = Rotation::RevokeOld { grace: Duration::ZERO };
             }
             "--opaque" => self.options.token.form = TokenForm::Opaque,
             "--echo" => self.options.ws.echo = true,
@@ -132,10 +126,7 @@ impl Args {
             }
             "--drop-after-renewals" => {
                 let oks = number::<u64>(word, &value)?.saturating_add(1);
-                self.plan(
-                    Trigger::Auths(oks),
-                    vec![Action::Pause { ms: 500 }, Action::Drop],
-                );
+                self.plan(Trigger::Auths(oks), vec![Action::Pause { ms: 500 }, Action::Drop]);
             }
             "--ready-file" => self.ready_file = Some(value.into()),
             "--run-seconds" => self.run_time = Some(seconds(word, &value)?),
@@ -174,9 +165,7 @@ fn program(mut words: impl Iterator<Item = String>) -> Result<Vec<String>, Strin
 }
 
 fn number<T: std::str::FromStr>(word: &str, value: &str) -> Result<T, String> {
-    value
-        .parse()
-        .map_err(|_| format!("{word} {value}: not a number it can be"))
+    value.parse().map_err(|_| format!("{word} {value}: not a number it can be"))
 }
 
 fn seconds(word: &str, value: &str) -> Result<Duration, String> {

@@ -135,9 +135,7 @@ fn run_program(
     limit: Option<Duration>,
 ) -> io::Result<ExitCode> {
     let mut command = Command::new(&program[0]);
-    command
-        .args(&program[1..])
-        .envs(exports.iter().map(|(name, value)| (name, value)));
+    command.args(&program[1..]).envs(exports.iter().map(|(name, value)| (name, value)));
     let mut child = command.spawn()?;
     let began = Instant::now();
     loop {
@@ -160,9 +158,7 @@ fn code_of(status: ExitStatus) -> ExitCode {
 }
 
 fn all_ended(log: &Log) -> bool {
-    log.connections
-        .iter()
-        .all(|connection| connection.end.is_some())
+    log.connections.iter().all(|connection| connection.end.is_some())
 }
 
 fn report(args: &Args, log: &Log) -> io::Result<()> {

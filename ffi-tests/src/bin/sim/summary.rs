@@ -47,14 +47,9 @@ pub fn words(log: &Log) -> String {
         log.forced_drops()
     );
     for (index, c) in log.connections.iter().enumerate() {
-        let end = c
-            .end
-            .as_ref()
-            .map_or("alive".to_owned(), |(_, end)| in_words(end));
+        let end = c.end.as_ref().map_or("alive".to_owned(), |(_, end)| in_words(end));
         let (sent, oks) = (c.sent.messages, c.accepted);
-        out += &format!(
-            "simulator: connection {index}: {sent} messages sent, {oks} auth accepted, {end}\n"
-        );
+        out += &format!("simulator: connection {index}: {sent} messages sent, {oks} auth accepted, {end}\n");
     }
     out
 }

@@ -1,5 +1,11 @@
 //! What is audited: a closed list of records that the machines emit. Secrets cannot enter.
 
+pub(crate) mod json;
+pub(crate) mod time;
+pub(crate) mod writer;
+
+pub use json::scopes_json;
+
 use crate::error::Error;
 
 /// Which kind of attempt a record is about (`metadata.phase`).
@@ -96,4 +102,33 @@ pub enum Record {
         /// File and line.
         location: String,
     },
+}
+
+impl Record {
+    /// The value of `event_type`, or of `action` for the scope payload.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Attempt { .. } => "authentication_attempt",
+            Self::Scopes(_) => "scope_validation",
+            Self::RefreshTokenNotPersisted { .. } => "refresh_token_not_persisted",
+            Self::ConnectionLost { .. } => "connection_lost",
+            Self::Closed => "client_closed",
+            Self::Panicked { .. } => "panic",
+        }
+    }
+
+    /// Whether `on_siem` is given the record too.
+    pub fn is_for_siem(&self) -> bool {
+        !matches!(self, Self::Scopes(_))
+    }
+
+    /// Whether the record says that something went wrong (`status`, and `severity` of the SIEM event).
+    pub fn is_failure(&self) -> bool {
+        match self {
+            Self::Attempt { outcome, .. } => matches!(outcome, Outcome::Failure(_)),
+            Self::Scopes(scopes) => scopes.result != ScopeResult::Allowed,
+            Self::RefreshTokenNotPersisted { .. } | Self::ConnectionLost { .. } | Self::Panicked { .. } => true,
+            Self::Closed => false,
+        }
+    }
 }

@@ -1,0 +1,169 @@
+//! The body of `gwa-dispatch`, the only thread of a client that runs the application's code (but see `inline`).
+
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, MutexGuard};
+
+use super::batch::{Batch, Item};
+use super::calls::{Caller, Inside};
+use super::log_queue::Line;
+use super::state::State;
+use super::{wait, wait_for, Delivery};
+use crate::audit::json::{Entry, Sink};
+use crate::hooks::Hooks;
+
+/// Work that goes before events.
+enum Urgent {
+    Record(Entry, u64),
+    Line(Line),
+}
+
+impl Delivery {
+    /// Calls hooks until the client is closed and everything is delivered, or until delivery is abandoned.
+    pub(crate) fn run_dispatcher(&self) {
+        let _inside = Inside::enter(self);
+        // Declared before the hooks: they are dropped, and perhaps released, before the end is announced.
+        let _finish = Finish(self);
+        let Some(hooks) = self.hooks() else { return };
+        let mut dispatcher = Dispatcher::new(self, &hooks);
+        while self.refill(&mut dispatcher.batch) {
+            dispatcher.caller.at_ms = (self.tick)();
+            if self.urgent.load(Ordering::Relaxed) {
+                dispatcher.serve_urgent();
+            }
+            dispatcher.serve_batch();
+        }
+    }
+
+    /// Waits for work and takes all events there are; `false` when there will be none.
+    fn refill(&self, batch: &mut Batch) -> bool {
+        let mut state = self.lock();
+        state.has_dispatcher = true;
+        loop {
+            if self.abandoned.load(Ordering::Relaxed) {
+                return false;
+            }
+            if state.has_work() {
+                std::mem::swap(&mut state.back, batch);
+                return true;
+            }
+            if state.is_closed {
+                return false;
+            }
+            state = self.park(state, batch);
+        }
+    }
+
+    /// Sleeps until there may be work. After a flood that is one wake-up more, once: its memory goes back.
+    fn park<'a>(&self, mut state: MutexGuard<'a, State>, batch: &mut Batch) -> MutexGuard<'a, State> {
+        state.waiters += 1;
+        if batch.is_bulky() || state.back.is_bulky() {
+            let (woken, timed_out) = wait_for(&self.work, state, self.idle);
+            state = woken;
+            if timed_out {
+                batch.give_back();
+                state.back.give_back();
+            }
+        } else {
+            state = wait(&self.work, state);
+        }
+        state.waiters -= 1;
+        state
+    }
+
+    /// The next record or line; the records up to `delivered` have been through their hooks.
+    fn take_urgent(&self, delivered: Option<u64>) -> Option<Urgent> {
+        let mut state = self.lock();
+        if let Some(seq) = delivered {
+            state.delivered_seq = seq;
+        }
+        let urgent = match state.pop_audit() {
+            Some((entry, prev_seq)) => Some(Urgent::Record(entry, prev_seq)),
+            None => state.log.pop().map(Urgent::Line),
+        };
+        if urgent.is_none() {
+            self.urgent.store(false, Ordering::Relaxed);
+        }
+        if state.watchers > 0 {
+            self.progress.notify_all();
+        }
+        urgent
+    }
+}
+
+/// What the thread has in hand.
+struct Dispatcher<'a> {
+    delivery: &'a Delivery,
+    caller: Caller<'a>,
+    batch: Batch,
+    json: String,
+}
+
+impl<'a> Dispatcher<'a> {
+    fn new(delivery: &'a Delivery, hooks: &'a Arc<Hooks>) -> Self {
+        let caller = Caller { delivery, hooks, slot: &delivery.calling, at_ms: 0 };
+        Self { delivery, caller, batch: Batch::default(), json: String::new() }
+    }
+
+    fn is_abandoned(&self) -> bool {
+        self.delivery.abandoned.load(Ordering::Relaxed)
+    }
+
+    fn serve_urgent(&mut self) {
+        let mut delivered = None;
+        while !self.is_abandoned() {
+            match self.delivery.take_urgent(delivered.take()) {
+                Some(Urgent::Record(entry, prev_seq)) => {
+                    self.serve_record(&entry, prev_seq);
+                    delivered = Some(entry.seq);
+                }
+                Some(Urgent::Line(line)) => self.caller.log(line.level, line.target, &line.text),
+                None => return,
+            }
+        }
+    }
+
+    fn serve_record(&mut self, entry: &Entry, prev_seq: u64) {
+        self.caller.audit(entry, Sink::Audit, &mut self.json);
+        if entry.is_for_siem() && !self.is_abandoned() {
+            self.caller.audit(entry, Sink::Siem { prev_seq }, &mut self.json);
+        }
+    }
+
+    fn serve_batch(&mut self) {
+        let delivery = self.delivery;
+        while !self.is_abandoned() {
+            match self.batch.pop() {
+                Some(Item::Message(message)) => {
+                    let len = message.data().len();
+                    self.caller.message(message);
+                    delivery.message_done(len);
+                }
+                Some(Item::Notice(notice)) => {
+                    self.caller.notice(&notice);
+                    delivery.gauges.notice_out();
+                }
+                None => break,
+            }
+            if delivery.urgent.load(Ordering::Relaxed) {
+                self.serve_urgent();
+            }
+        }
+        self.batch.rewind();
+    }
+}
+
+/// Announces the end of the thread however it ends.
+struct Finish<'a>(&'a Delivery);
+
+impl Drop for Finish<'_> {
+    fn drop(&mut self) {
+        let mut state = self.0.lock();
+        state.is_finished = true;
+        state.has_dispatcher = false;
+        // What nobody will see may hold tokens: it goes now. Its count stays, for the report.
+        let left = (std::mem::take(&mut state.back), std::mem::take(&mut state.front));
+        self.0.progress.notify_all();
+        drop(state);
+        drop(left);
+    }
+}

@@ -1,0 +1,231 @@
+//! Poll mode: no dispatcher; the application takes everything from one queue, in the order it came.
+
+use std::sync::{Arc, MutexGuard};
+use std::time::Duration;
+
+use super::batch::Item;
+use super::calls::{Callback, Caller, Inside};
+use super::state::State;
+use super::{wait_for, Delivery};
+use crate::audit::json::{Entry, Sink};
+use crate::client::Event;
+use crate::config::settings::Delivery as Mode;
+use crate::error::{Code, Error, Stage};
+use crate::event::Notice;
+use crate::hooks::{AuditView, Hooks, Message};
+
+/// Longest single wait: a condition variable sleeps through a suspend, the deadline does not.
+const LONGEST_WAIT: Duration = Duration::from_secs(30);
+
+/// An item out of the queue.
+enum Taken {
+    Event(Event),
+    Ask { id: u64, question: crate::event::Question },
+    Record { entry: Entry, sink: Sink },
+}
+
+impl Delivery {
+    /// The next event; `None` when the time is up (`timeout` of `None`: no limit). If a function is registered for it,
+    /// that is called first, here; of several threads one at a time. What is left after a close is handed out before
+    /// `Closed` is reported.
+    ///
+    /// `interrupted` is asked under the lock whenever a wait begins or ends: it must not call back into delivery.
+    pub(crate) fn next_event(
+        &self,
+        timeout: Option<Duration>,
+        interrupted: &dyn Fn() -> bool,
+    ) -> Result<Option<Event>, Error> {
+        if self.mode != Mode::Poll {
+            return Err(Error::new(Code::BadState, Stage::Call, "next_event needs delivery = poll."));
+        }
+        if self.is_dispatch_thread() {
+            return Err(Error::new(Code::Reentrant, Stage::Call, "next_event was called inside a callback."));
+        }
+        let Some((taken, hooks)) = self.take(timeout, interrupted)? else { return Ok(None) };
+        let event = self.event(taken);
+        if let Some(hooks) = hooks {
+            let _baton = Baton(self);
+            let _inside = Inside::enter(self);
+            // Dropped before the marks: this may be the last reference, and then the hooks are released here.
+            let hooks = hooks;
+            self.show(&event, &hooks);
+        }
+        Ok(Some(event))
+    }
+
+    /// Ends the wait of every thread in [`Delivery::next_event`] so that it asks `interrupted` again.
+    pub(crate) fn wake_all(&self) {
+        let _state = self.lock();
+        self.work.notify_all();
+    }
+
+    fn take(
+        &self,
+        timeout: Option<Duration>,
+        interrupted: &dyn Fn() -> bool,
+    ) -> Result<Option<(Taken, Option<Arc<Hooks>>)>, Error> {
+        let ends_ms = timeout.map(|timeout| self.boot_ms().saturating_add(whole_ms(timeout)));
+        let mut state = self.lock();
+        loop {
+            if interrupted() {
+                // This thread may have been the one woken for new work: another one has to look.
+                self.work.notify_one();
+                return Err(Error::new(Code::Interrupted, Stage::Call, ""));
+            }
+            if !state.is_delivering {
+                if let Some(taken) = self.pop(&mut state) {
+                    return Ok(Some(self.leave(state, taken)));
+                }
+                if state.is_closed {
+                    return Err(Error::new(Code::Closed, Stage::Call, ""));
+                }
+            }
+            let left = match ends_ms {
+                Some(ends_ms) => Duration::from_millis(ends_ms.saturating_sub(self.boot_ms())),
+                None => LONGEST_WAIT,
+            };
+            if left.is_zero() {
+                return Ok(None);
+            }
+            state.waiters += 1;
+            (state, _) = wait_for(&self.work, state, left.min(LONGEST_WAIT));
+            state.waiters -= 1;
+        }
+    }
+
+    /// Lets go of the queue with an item in hand: descriptor, other consumers and a waiting producer see what is left.
+    fn leave(&self, mut state: MutexGuard<'_, State>, taken: Taken) -> (Taken, Option<Arc<Hooks>>) {
+        let hooks = state.hooks.clone().filter(|hooks| has_hook(hooks, &taken));
+        state.is_delivering = hooks.is_some();
+        let has_work = state.has_work();
+        if !has_work {
+            state.back.give_back();
+            state.front.give_back();
+            self.lower(&mut state);
+        }
+        let passes_on = has_work && state.waiters > 0 && !state.is_delivering;
+        drop(state);
+        if passes_on {
+            self.work.notify_one();
+        }
+        self.ring_if_room();
+        (taken, hooks)
+    }
+
+    /// Takes the oldest item of all queues.
+    fn pop(&self, state: &mut State) -> Option<Taken> {
+        if let Some((entry, prev_seq)) = state.siem_next.take() {
+            return Some(Taken::Record { entry, sink: Sink::Siem { prev_seq } });
+        }
+        if state.front.is_empty() {
+            state.front.rewind();
+            std::mem::swap(&mut state.front, &mut state.back);
+        }
+        let place = |order: Option<u64>| order.unwrap_or(u64::MAX);
+        let event = place(state.front.first_order());
+        let (audit, log) = (place(state.audit.first_order()), place(state.log.first_order()));
+        if audit <= event && audit <= log {
+            return self.pop_record(state);
+        }
+        if log < event {
+            let line = state.log.pop()?;
+            return Some(Taken::Event(Event::Log { level: line.level, target: line.target, text: line.text }));
+        }
+        self.pop_event(state)
+    }
+
+    fn pop_record(&self, state: &mut State) -> Option<Taken> {
+        let (entry, prev_seq) = state.pop_audit()?;
+        state.delivered_seq = entry.seq;
+        if entry.is_for_siem() {
+            state.siem_next = Some((entry.clone(), prev_seq));
+        }
+        Some(Taken::Record { entry, sink: Sink::Audit })
+    }
+
+    fn pop_event(&self, state: &mut State) -> Option<Taken> {
+        match state.front.pop()? {
+            Item::Message(Message { kind, data_with_nul, connection }) => {
+                let data_with_nul = data_with_nul.to_vec();
+                self.gauges.message_out(data_with_nul.len().saturating_sub(1));
+                Some(Taken::Event(Event::Message { kind, data_with_nul, connection }))
+            }
+            Item::Notice(notice) => {
+                self.gauges.notice_out();
+                Some(match *notice {
+                    Notice::Ask { id, question } => Taken::Ask { id, question },
+                    other => Taken::Event(Event::Notice(other)),
+                })
+            }
+        }
+    }
+
+    /// The owned form of an item; text is made here, outside the lock.
+    fn event(&self, taken: Taken) -> Event {
+        match taken {
+            Taken::Event(event) => event,
+            Taken::Ask { id, question } => Event::Request(self.request(id, &question)),
+            Taken::Record { entry, sink } => {
+                let mut json_with_nul = String::new();
+                entry.render_with_nul(&self.context, sink, &mut json_with_nul);
+                let siem = sink != Sink::Audit;
+                Event::Audit { json_with_nul, seq: entry.seq, kind: entry.kind(), siem }
+            }
+        }
+    }
+
+    /// Calls the function registered for an event.
+    fn show(&self, event: &Event, hooks: &Hooks) {
+        let mut caller = Caller { delivery: self, hooks, slot: &self.calling, at_ms: (self.tick)() };
+        match event {
+            Event::Message { kind, data_with_nul, connection } => {
+                caller.message(Message { kind: *kind, data_with_nul, connection: *connection });
+            }
+            Event::Notice(notice) => caller.notice(notice),
+            Event::Request(request) => caller.ask(request),
+            Event::Audit { json_with_nul, seq, kind, siem } => {
+                let (hook, callback) =
+                    if *siem { (&hooks.on_siem, Callback::Siem) } else { (&hooks.on_audit, Callback::Audit) };
+                if let Some(hook) = hook {
+                    caller.audit_text(hook.as_ref(), callback, AuditView { json_with_nul, seq: *seq, kind });
+                }
+            }
+            Event::Log { level, target, text } => caller.log(*level, target, text),
+        }
+    }
+}
+
+/// Held while a hook runs inside `next_event`.
+struct Baton<'a>(&'a Delivery);
+
+impl Drop for Baton<'_> {
+    fn drop(&mut self) {
+        let mut state = self.0.lock();
+        state.is_delivering = false;
+        // All: one may take what is left, another may have to see that the client is closed.
+        let has_waiters = state.waiters > 0;
+        drop(state);
+        if has_waiters {
+            self.0.work.notify_all();
+        }
+    }
+}
+
+fn has_hook(hooks: &Hooks, taken: &Taken) -> bool {
+    match taken {
+        Taken::Event(Event::Message { .. }) => hooks.on_message.is_some(),
+        Taken::Event(Event::Notice(Notice::Token(_))) => hooks.on_token.is_some(),
+        Taken::Event(Event::Notice(Notice::Sent(_))) => hooks.on_sent.is_some(),
+        Taken::Event(Event::Notice(_)) => hooks.on_state.is_some(),
+        Taken::Event(Event::Log { .. }) => hooks.on_log.is_some(),
+        Taken::Event(Event::Request(_)) | Taken::Ask { .. } => hooks.on_ask.is_some(),
+        Taken::Event(Event::Audit { siem: false, .. }) | Taken::Record { sink: Sink::Audit, .. } => {
+            hooks.on_audit.is_some()
+        }
+        Taken::Event(Event::Audit { .. }) | Taken::Record { .. } => hooks.on_siem.is_some(),
+    }
+}
+
+fn whole_ms(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,188 @@
+//! What the one lock of delivery guards, and the gauges that are read without it.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::Arc;
+
+use super::audit_queue::AuditQueue;
+use super::batch::{Batch, ENTRY_BYTES};
+use super::log_queue::LogQueue;
+use crate::audit::json::Entry;
+use crate::hooks::{Hooks, Reply};
+
+/// Called when a full queue has room again.
+pub(super) type Bell = Arc<dyn Fn() + Send + Sync>;
+
+/// Queues, waiting threads and the stage of life.
+pub(super) struct State {
+    /// Filled by producers.
+    pub(super) back: Batch,
+    /// Emptied by `next_event` (poll mode only; the dispatcher keeps its own).
+    pub(super) front: Batch,
+    pub(super) audit: AuditQueue,
+    /// A record whose audit form was handed out and whose SIEM form is next, with the `prev_seq` of that (poll mode).
+    pub(super) siem_next: Option<(Entry, u64)>,
+    pub(super) log: LogQueue,
+    /// Counts everything queued: one order for poll mode.
+    pub(super) order: u64,
+    /// `seq` of the last record the SIEM sink was given.
+    pub(super) siem_seq: u64,
+    /// `seq` of the last record whose hooks have returned.
+    pub(super) delivered_seq: u64,
+    /// Consumers asleep on `work`.
+    pub(super) waiters: usize,
+    /// Threads asleep on `progress`.
+    pub(super) watchers: usize,
+    /// Whether the event descriptor is readable.
+    pub(super) is_raised: bool,
+    /// A thread runs a hook inside `next_event`; the others wait, so that hooks stay serial.
+    pub(super) is_delivering: bool,
+    /// No more work will come.
+    pub(super) is_closed: bool,
+    /// A dispatcher runs, or is about to.
+    pub(super) has_dispatcher: bool,
+    /// The dispatcher has ended: events that come now are counted and not kept.
+    pub(super) is_finished: bool,
+    pub(super) hooks: Option<Arc<Hooks>>,
+    pub(super) reply: Option<Reply>,
+    pub(super) bell: Option<Bell>,
+}
+
+impl State {
+    pub(super) fn new(audit: AuditQueue, hooks: Hooks) -> Self {
+        Self {
+            back: Batch::default(),
+            front: Batch::default(),
+            audit,
+            siem_next: None,
+            log: LogQueue::default(),
+            order: 0,
+            siem_seq: 0,
+            delivered_seq: 0,
+            waiters: 0,
+            watchers: 0,
+            is_raised: false,
+            is_delivering: false,
+            is_closed: false,
+            has_dispatcher: false,
+            is_finished: false,
+            hooks: Some(Arc::new(hooks)),
+            reply: None,
+            bell: None,
+        }
+    }
+
+    /// Whether a consumer would find something.
+    pub(super) fn has_work(&self) -> bool {
+        !self.back.is_empty() || self.has_urgent() || self.siem_next.is_some() || !self.front.is_empty()
+    }
+
+    /// Whether an audit record or a line of log waits: these go before events.
+    pub(super) fn has_urgent(&self) -> bool {
+        !self.audit.is_empty() || !self.log.is_empty()
+    }
+
+    /// The next place in the order of everything.
+    pub(super) fn next_order(&mut self) -> u64 {
+        self.order += 1;
+        self.order
+    }
+
+    /// Takes the oldest record with its `prev_seq` for the SIEM sink.
+    pub(super) fn pop_audit(&mut self) -> Option<(Entry, u64)> {
+        let entry = self.audit.pop()?;
+        let prev_seq = self.siem_seq;
+        if entry.is_for_siem() {
+            self.siem_seq = entry.seq;
+        }
+        Some((entry, prev_seq))
+    }
+}
+
+/// How much went into the event queue and came out of it. Each counter has one writer at a time (producers
+/// write under the lock, the consumer is one), so plain stores do; anybody reads without the lock.
+#[derive(Debug, Default)]
+pub(super) struct Gauges {
+    pushed: Flow,
+    done: Flow,
+    /// `pushed.bytes` when the queue last became full.
+    crossed_bytes: AtomicU64,
+}
+
+#[derive(Debug, Default)]
+struct Flow {
+    messages: AtomicU64,
+    /// Payloads and entries of messages.
+    bytes: AtomicU64,
+    notices: AtomicU64,
+}
+
+/// The bounds of the event queue.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Bounds {
+    pub(super) messages: u64,
+    pub(super) bytes: u64,
+}
+
+impl Gauges {
+    /// A message of this length went in. Called under the lock.
+    pub(super) fn message_in(&self, len: usize, bounds: Bounds) {
+        let was_full = self.is_full(bounds);
+        raise(&self.pushed.bytes, (len + ENTRY_BYTES) as u64, Ordering::Relaxed);
+        raise(&self.pushed.messages, 1, Ordering::Release);
+        if !was_full && self.is_full(bounds) {
+            self.crossed_bytes.store(self.pushed.bytes.load(Ordering::Relaxed), Ordering::Relaxed);
+        }
+    }
+
+    /// A message of this length was dealt with. Ordered against the producer's note that it waits for room.
+    pub(super) fn message_out(&self, len: usize) {
+        raise(&self.done.bytes, (len + ENTRY_BYTES) as u64, Ordering::Release);
+        raise(&self.done.messages, 1, Ordering::SeqCst);
+    }
+
+    /// A notice went in. Called under the lock.
+    pub(super) fn notice_in(&self) {
+        raise(&self.pushed.notices, 1, Ordering::Release);
+    }
+
+    /// A notice was dealt with.
+    pub(super) fn notice_out(&self) {
+        raise(&self.done.notices, 1, Ordering::Release);
+    }
+
+    /// Whether the queue is at its bound. Messages that the consumer has in hand count.
+    pub(super) fn is_full(&self, bounds: Bounds) -> bool {
+        self.messages() >= bounds.messages || self.bytes() >= bounds.bytes
+    }
+
+    /// Bytes that went in since the queue became full.
+    pub(super) fn bytes_over(&self) -> u64 {
+        self.pushed.bytes.load(Ordering::Relaxed).saturating_sub(self.crossed_bytes.load(Ordering::Relaxed))
+    }
+
+    /// Messages not yet dealt with.
+    pub(super) fn messages(&self) -> u64 {
+        depth(&self.pushed.messages, &self.done.messages)
+    }
+
+    /// Their payloads and entries.
+    pub(super) fn bytes(&self) -> u64 {
+        depth(&self.pushed.bytes, &self.done.bytes)
+    }
+
+    /// Messages and notices not yet dealt with.
+    pub(super) fn events(&self) -> u64 {
+        self.messages().saturating_add(depth(&self.pushed.notices, &self.done.notices))
+    }
+}
+
+/// Adds without a locked instruction: the caller is the only writer.
+fn raise(counter: &AtomicU64, n: u64, ordering: Ordering) {
+    counter.store(counter.load(Ordering::Relaxed).wrapping_add(n), ordering);
+}
+
+fn depth(pushed: &AtomicU64, done: &AtomicU64) -> u64 {
+    // `done` first: it never passes `pushed`, so the difference cannot come out negative.
+    let done = done.load(Ordering::SeqCst);
+    pushed.load(Ordering::Acquire).saturating_sub(done)
+}

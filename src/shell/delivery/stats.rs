@@ -1,0 +1,106 @@
+//! Counters, rates, depths and the running callback as one JSON object.
+
+use super::Delivery;
+use crate::audit::writer::Object;
+use crate::config::settings::Delivery as Mode;
+use crate::event::State;
+use crate::metrics::Metrics;
+
+/// The times of the token in use, as the caller's clock sees them now.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(crate) struct TokenTimes {
+    /// Since it was granted.
+    pub(crate) age_ms: u64,
+    /// Until the next renewal starts; 0 when it is under way.
+    pub(crate) renewal_in_ms: u64,
+    /// Until it is no longer presented; 0 when that has passed.
+    pub(crate) usable_for_ms: u64,
+}
+
+impl Delivery {
+    /// The statistics of this moment. Members are only ever added.
+    pub(crate) fn stats_json(&self, state: State, token: Option<TokenTimes>) -> String {
+        let mut out = String::with_capacity(1024);
+        let mut stats = Object::begin(&mut out);
+        stats.text("state", state.name()).text("boot_id", &self.context.boot_id).text("delivery", self.mode_name());
+        metrics_members(&mut stats, &self.metrics());
+        self.queue_members(&mut stats);
+        match self.running_callback() {
+            None => _ = stats.plain("running_callback", "null"),
+            Some((name, time)) => {
+                stats.object("running_callback", |call| {
+                    call.text("name", name).plain("for_ms", time.as_millis());
+                });
+            }
+        }
+        match token {
+            None => _ = stats.plain("token", "null"),
+            Some(token) => {
+                stats.object("token", |times| {
+                    times.plain("age_ms", token.age_ms).plain("renewal_in_ms", token.renewal_in_ms);
+                    times.plain("usable_for_ms", token.usable_for_ms);
+                });
+            }
+        }
+        stats.end();
+        out
+    }
+
+    fn queue_members(&self, stats: &mut Object<'_>) {
+        let (audit, audit_bound) = {
+            let state = self.lock();
+            (state.audit.len(), state.audit.capacity())
+        };
+        stats.object("event_queue", |queue| {
+            queue.plain("events", self.gauges.events()).plain("messages", self.gauges.messages());
+            queue.plain("bytes", self.gauges.bytes());
+            queue.plain("messages_bound", self.bounds.messages).plain("bytes_bound", self.bounds.bytes);
+        });
+        stats.object("audit_queue", |queue| {
+            queue.plain("records", audit).plain("records_bound", audit_bound);
+        });
+    }
+
+    fn mode_name(&self) -> &'static str {
+        match self.mode {
+            Mode::Callbacks => "callbacks",
+            Mode::Inline => "inline",
+            Mode::Poll => "poll",
+        }
+    }
+}
+
+/// Every counter under its field's name. Destructured, so that a new counter cannot be forgotten here.
+fn metrics_members(stats: &mut Object<'_>, metrics: &Metrics) {
+    macro_rules! members {
+        ($($field:ident),* $(,)?) => {
+            let Metrics { $($field),* } = metrics;
+            $(stats.plain(stringify!($field), $field);)*
+        };
+    }
+    members!(
+        success_count,
+        failure_count,
+        total_latency_ms,
+        request_count,
+        renewals,
+        handovers,
+        connects,
+        drops,
+        gaps,
+        token_requests,
+        token_failures,
+        throttles,
+        messages_received,
+        bytes_received,
+        messages_sent,
+        bytes_sent,
+        audit_records,
+        audit_lost,
+        hook_failures,
+        slow_callbacks,
+        senseless_inputs,
+        last_lead_ms,
+    );
+    stats.plain("success_rate", metrics.success_rate_percent()).plain("avg_latency_ms", metrics.avg_latency_ms());
+}
