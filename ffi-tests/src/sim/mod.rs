@@ -37,6 +37,7 @@ mod handles;
 mod http;
 mod hub;
 mod link;
+mod outgoing;
 mod policy;
 mod record;
 mod script;

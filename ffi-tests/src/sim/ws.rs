@@ -5,9 +5,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::Arc;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use serde_json::{json, Value};
+use serde_json::Value;
 use tungstenite::error::ProtocolError;
 use tungstenite::handshake::derive_accept_key;
 use tungstenite::protocol::{Role, WebSocketConfig};
@@ -31,19 +31,24 @@ const LAST_WORDS: Duration = Duration::from_secs(1);
 /// Answers an upgrade, and serves the connection to its end when it was accepted.
 pub(crate) fn serve(mut conn: Conn, request: &Incoming, entry: usize) {
     let reply = conn.hub.script().upgrade.take();
-    let next = upgrade(&mut conn, request, entry, reply);
-    if let Some(index) = next {
-        run(conn, index);
+    if let Some(accepted) = upgrade(&mut conn, request, entry, reply) {
+        run(conn, accepted);
     }
 }
 
-/// The index of the connection, if there is one now.
+/// A connection that was upgraded; orders may be waiting already.
+struct Accepted {
+    index: usize,
+    orders: Sender<Order>,
+    inbox: Receiver<Order>,
+}
+
 fn upgrade(
     conn: &mut Conn,
     request: &Incoming,
     entry: usize,
     reply: UpgradeReply,
-) -> Option<usize> {
+) -> Option<Accepted> {
     let Some(key) = upgrade_key(request) else {
         let answer =
             Answer::new(426, "text/plain", "this is a WebSocket").with("Upgrade", "websocket");
@@ -82,7 +87,7 @@ fn upgrade_key(request: &Incoming) -> Option<String> {
     Some(derive_accept_key(key.as_bytes()))
 }
 
-fn refuse(conn: &mut Conn, request: &Incoming, entry: usize, answer: &Answer) -> Option<usize> {
+fn refuse(conn: &mut Conn, request: &Incoming, entry: usize, answer: &Answer) -> Option<Accepted> {
     if !matches!(conn.answer(request, entry, answer), Next::Over) {
         let _ = conn.link.say_goodbye();
         conn.link.finish();
@@ -90,7 +95,7 @@ fn refuse(conn: &mut Conn, request: &Incoming, entry: usize, answer: &Answer) ->
     None
 }
 
-fn over(_: Next) -> Option<usize> {
+fn over(_: Next) -> Option<Accepted> {
     None
 }
 
@@ -100,7 +105,7 @@ fn accept(
     entry: usize,
     key: &str,
     headers: Vec<(String, String)>,
-) -> Option<usize> {
+) -> Option<Accepted> {
     let mut answer = Answer {
         status: 101,
         headers,
@@ -120,40 +125,55 @@ fn accept(
     if let Some(first) = offered.filter(|_| !own) {
         answer = answer.with("Sec-WebSocket-Protocol", first.trim());
     }
-    let tcp = conn.tcp;
-    let index = conn.hub.record.note(|log, at| {
+    let (orders, inbox) = mpsc::channel();
+    let index = enter(conn, entry, &orders);
+    if conn.link.send(&answer.head("")).is_err() {
+        conn.hub
+            .record
+            .note(|log, at| log.end(at, index, End::ClientGone));
+        conn.hub.leave(index);
+        return None;
+    }
+    Some(Accepted {
+        index,
+        orders,
+        inbox,
+    })
+}
+
+/// Enters the connection into the record, together with the possibility to order it about.
+fn enter(conn: &Conn, entry: usize, orders: &Sender<Order>) -> usize {
+    conn.hub.record.note(|log, at| {
+        let index = log.connections.len();
         log.requests[entry].status = Some(101);
         log.connections.push(Connection {
             at,
-            tcp,
+            tcp: conn.tcp,
             request: entry,
             sent: Sent::default(),
             accepted: 0,
             end: None,
         });
-        log.connections.len() - 1
-    });
-    if conn.link.send(&answer.head("")).is_err() {
         conn.hub
-            .record
-            .note(|log, at| log.end(at, index, End::ClientGone));
-        return None;
-    }
-    Some(index)
+            .enter(index, orders.clone(), Arc::clone(&conn.link));
+        index
+    })
 }
 
 /// Reads on this thread, writes on another.
-fn run(conn: Conn, index: usize) {
-    let (orders, inbox) = mpsc::channel();
+fn run(conn: Conn, accepted: Accepted) {
+    let Accepted {
+        index,
+        orders,
+        inbox,
+    } = accepted;
     let (alive, ended) = mpsc::channel();
     let authenticated = Arc::new(AtomicBool::new(false));
     let writer = Writer::new(&conn.hub, &conn.link, index, inbox, &authenticated);
     let named = thread::Builder::new().name(format!("sim-ws-{index}"));
     let Ok(thread) = named.spawn(move || writer.run(alive)) else {
-        return;
+        return conn.hub.leave(index);
     };
-    conn.hub
-        .enter(index, orders.clone(), Arc::clone(&conn.link));
     let link = Arc::clone(&conn.link);
     let hub = Arc::clone(&conn.hub);
     let session = Session {
@@ -347,13 +367,16 @@ impl Session {
         let offered = self.session.as_deref().or(auth.session_id.as_deref());
         let session = ledger.session(offered);
         drop(ledger);
-        let mut reply = json!({"type": "auth", "status": "ok", "sessionId": session});
-        if pad > 0 {
-            reply["pad"] = json!("x".repeat(pad));
-        }
+        // Written out, so that the fields are in the order in which they are documented.
+        let pad = if pad > 0 {
+            format!(r#","pad":"{}""#, "x".repeat(pad))
+        } else {
+            String::new()
+        };
+        let text = format!(r#"{{"type":"auth","status":"ok","sessionId":"{session}"{pad}}}"#);
         self.session = Some(session);
         Step::Answer {
-            text: reply.to_string(),
+            text,
             number,
             good_until: Some(good_until),
         }
@@ -379,15 +402,14 @@ fn fault_of(error: &Error) -> Option<String> {
 }
 
 fn refusal(number: usize, message: Option<&str>) -> Step {
-    let mut reply = json!({"type": "auth", "status": "error"});
-    if let Some(message) = message {
-        reply["message"] = json!(message);
-    }
-    let none: Option<Instant> = None;
+    let message = message.map_or(String::new(), |words| {
+        format!(r#","message":{}"#, Value::from(words))
+    });
+    let text = format!(r#"{{"type":"auth","status":"error"{message}}}"#);
     Step::Answer {
-        text: reply.to_string(),
+        text,
         number,
-        good_until: none,
+        good_until: None,
     }
 }
 

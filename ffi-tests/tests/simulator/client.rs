@@ -75,12 +75,16 @@ pub fn tcp(sim: &Sim) -> TcpStream {
 
 /// Connected and, with TLS, handshaken under that name.
 pub fn dial_as(sim: &Sim, name: &str) -> io::Result<Wire> {
-    let mut stream = tcp(sim);
     if sim.ca_pem().is_empty() {
-        return Ok(Wire::Plain(stream));
+        return Ok(Wire::Plain(tcp(sim)));
     }
+    dial_with(sim, name, &tls_config(sim.ca_pem()))
+}
+
+pub fn dial_with(sim: &Sim, name: &str, config: &Arc<ClientConfig>) -> io::Result<Wire> {
+    let mut stream = tcp(sim);
     let name = ServerName::try_from(name.to_owned()).unwrap();
-    let mut tls = ClientConnection::new(tls_config(sim.ca_pem()), name).unwrap();
+    let mut tls = ClientConnection::new(Arc::clone(config), name).unwrap();
     while tls.is_handshaking() {
         tls.complete_io(&mut stream)?;
     }

@@ -373,3 +373,15 @@ fn a_first_token_can_be_made_to_fail_on_the_socket_only() {
     assert_eq!(auth(&mut upgrade(&sim), &stale)["status"], "error");
     connect(&sim);
 }
+
+#[test]
+fn answers_have_their_fields_in_the_documented_order() {
+    let sim = start(WsPolicy::default());
+    let mut socket = upgrade(&sim);
+    sim.ws().refuse_auth("a \"quoted\" word");
+    send_auth(&mut socket, "any");
+    let refused = r#"{"type":"auth","status":"error","message":"a \"quoted\" word"}"#;
+    assert_eq!(read_text(&mut socket), refused);
+    send_auth(&mut socket, &token(&sim));
+    assert!(read_text(&mut socket).starts_with(r#"{"type":"auth","status":"ok","sessionId":""#));
+}
