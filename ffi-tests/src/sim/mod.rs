@@ -63,7 +63,7 @@ pub use record::{
     Auth, Close, Connection, End, Handshake, Log, Received, Record, Request, Sent, TlsFacts,
 };
 pub use script::{Action, AuthReply, Plan, TcpReply, TokenReply, Trigger, UpgradeReply};
-pub use tls::{Leaf, TlsOptions};
+pub use tls::{Identity, Leaf, TlsOptions};
 pub use token::{Code, Issued};
 
 pub(crate) const TOKEN_PATH: &str = "/oauth/token";
@@ -102,6 +102,7 @@ pub struct Sim {
     port: Port,
     door: Mutex<Option<Door>>,
     ca_pem: String,
+    client: Identity,
 }
 
 impl Sim {
@@ -117,7 +118,10 @@ impl Sim {
     /// Starts a simulator, or says why it cannot: the port is taken, say.
     pub fn try_start(options: Options) -> io::Result<Sim> {
         let authority = options.tls.map(Authority::new).transpose()?;
-        let (ca_pem, tls) = authority.map_or((String::new(), None), |a| (a.ca_pem, Some(a.server)));
+        let (ca_pem, client, tls) = match authority {
+            Some(all) => (all.ca_pem, all.client, Some(all.server)),
+            None => (String::new(), Identity::default(), None),
+        };
         let record = Record::new();
         let ledger = Ledger::new(options.token, record.started());
         let hub = Arc::new(Hub::new(record, tls, ledger, options.ws));
@@ -128,6 +132,7 @@ impl Sim {
             port,
             door,
             ca_pem,
+            client,
         })
     }
 
@@ -155,6 +160,11 @@ impl Sim {
     /// The CA's certificate; empty without TLS.
     pub fn ca_pem(&self) -> &str {
         &self.ca_pem
+    }
+
+    /// A certificate of the CA for a client, and its key; empty without TLS.
+    pub fn client_identity(&self) -> &Identity {
+        &self.client
     }
 
     /// Everything it saw and did.

@@ -167,6 +167,8 @@ pub struct TlsFacts {
     pub suite: String,
     /// The client resumed an earlier session.
     pub resumed: bool,
+    /// The client showed a certificate.
+    pub client_certificate: bool,
 }
 
 /// One HTTP request.

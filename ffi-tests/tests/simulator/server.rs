@@ -181,3 +181,27 @@ fn a_second_handshake_can_resume_the_first() {
     };
     assert_eq!(sim.record().read(resumed), [false, true]);
 }
+
+#[test]
+fn client_certificates_can_be_required() {
+    let sim = with_tls(TlsOptions {
+        client_certificate: true,
+        ..TlsOptions::default()
+    });
+    let ask = |config| {
+        let mut wire = client::dial_with(&sim, "localhost", &config)?;
+        client::exchange(&mut wire, &client::good_request())
+    };
+    assert!(ask(client::tls_config(sim.ca_pem())).is_err());
+    assert_eq!(
+        ask(client::tls_config_with_certificate(&sim))
+            .unwrap()
+            .status,
+        200
+    );
+    assert!(sim.record().wait_until(BOUND, |log| log.tls.len() == 2));
+    let mut shakes = sim.record().snapshot().tls;
+    shakes.sort_by_key(|shake| shake.tcp);
+    assert!(shakes[0].result.is_err());
+    assert!(shakes[1].result.as_ref().unwrap().client_certificate);
+}
