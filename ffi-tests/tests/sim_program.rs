@@ -6,6 +6,9 @@ use std::net::TcpStream;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
+use base64::engine::general_purpose::STANDARD;
+use base64::Engine as _;
+use ffi_tests::sim::TokenPolicy;
 use serde_json::Value;
 
 const SIM: &str = env!("CARGO_BIN_EXE_sim");
@@ -75,4 +78,62 @@ fn it_ends_by_itself_and_says_what_is_wrong() {
     }
     let help = Command::new(SIM).arg("--help").output().unwrap();
     assert!(help.status.success() && help.stdout.starts_with(b"A Genesys Cloud"));
+}
+
+#[test]
+fn a_drop_after_a_renewal_is_summed_up() {
+    let summary = scratch("drop.json");
+    let mut sim = Command::new(SIM);
+    sim.args(["--plain", "--message-every-ms", "5", "--drop-after-renewals", "1", "--run-seconds", "1.5"]);
+    sim.arg("--json-summary").arg(&summary);
+    let mut child = sim.stdout(Stdio::piped()).spawn().unwrap();
+    let mut out = BufReader::new(child.stdout.take().unwrap());
+    let url = read_export(&mut out, "GWA_WS_URL");
+    let addr = url.replace("ws://", "").replace("/ws", "");
+    let token = fetch_token(&addr);
+    let (mut socket, _) = tungstenite::client(&url, TcpStream::connect(&addr).unwrap()).unwrap();
+    let auth = serde_json::json!({"type": "auth", "token": token}).to_string();
+    let (mut events, mut oks) = (0_u64, 0);
+    socket.send(auth.as_str().into()).unwrap();
+    while let Ok(message) = socket.read() {
+        let frame: Value = serde_json::from_str(message.to_text().unwrap()).unwrap();
+        events += u64::from(frame["type"] == "event");
+        oks += u64::from(frame["status"] == "ok");
+        if frame["status"] == "ok" && oks == 1 {
+            socket.send(auth.as_str().into()).unwrap();
+        }
+    }
+    assert!(child.wait().unwrap().success());
+    let written: Value = serde_json::from_str(&fs::read_to_string(&summary).unwrap()).unwrap();
+    fs::remove_file(summary).unwrap();
+    assert_eq!((&written["forced_drops"], &written["reauths"]), (&1.into(), &1.into()));
+    assert_eq!(written["messages_sent"], events);
+    assert_eq!(written["messages_sent_on_forced_drops"], events);
+    assert_eq!(written["connections"][0]["end"], "dropped by the script");
+}
+
+fn read_export(out: &mut impl BufRead, name: &str) -> String {
+    let prefix = format!("export {name}='");
+    let mut lines = out.lines().map(Result::unwrap);
+    let line = lines.find(|line| line.starts_with(&prefix)).unwrap();
+    line[prefix.len()..].trim_end_matches('\'').to_owned()
+}
+
+fn fetch_token(addr: &str) -> String {
+    let policy = TokenPolicy::default();
+    let basic = STANDARD.encode(format!("{}:{}", policy.client_id, policy.client_secret));
+    let body = "grant_type=client_credentials";
+    let mut tcp = TcpStream::connect(addr).unwrap();
+    write!(
+        tcp,
+        "POST /oauth/token HTTP/1.1\r\nAuthorization: Basic {basic}\r\nConnection: close\r\n\
+         Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    )
+    .unwrap();
+    let mut reply = String::new();
+    tcp.read_to_string(&mut reply).unwrap();
+    let (_, json) = reply.split_once("\r\n\r\n").unwrap();
+    let fields: Value = serde_json::from_str(json).unwrap();
+    fields["access_token"].as_str().unwrap().to_owned()
 }

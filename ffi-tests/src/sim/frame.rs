@@ -22,8 +22,8 @@ pub(crate) fn part(opcode: u8, fin: bool, payload: &[u8]) -> Vec<u8> {
     out
 }
 
-/// A text message cut into `parts` frames.
-pub(crate) fn fragmented(payload: &[u8], parts: usize) -> Vec<u8> {
+/// A text message cut into `parts` frames; and how many there are.
+pub(crate) fn fragmented(payload: &[u8], parts: usize) -> (Vec<u8>, u64) {
     let step = payload.len().div_ceil(parts.max(1)).max(1);
     let chunks: Vec<&[u8]> = payload.chunks(step).collect();
     let mut out = Vec::new();
@@ -31,7 +31,7 @@ pub(crate) fn fragmented(payload: &[u8], parts: usize) -> Vec<u8> {
         let opcode = if i == 0 { TEXT } else { CONTINUATION };
         out.extend(part(opcode, i + 1 == chunks.len(), chunk));
     }
-    out
+    (out, chunks.len() as u64)
 }
 
 /// A close frame; code 1005 means one without a body.

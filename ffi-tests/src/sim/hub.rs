@@ -128,16 +128,24 @@ impl Hub {
 
     /// Ends our direction of every WebSocket connection, even where the writer is blocked.
     pub(crate) fn drop_sockets(&self) {
-        for (&index, socket) in &lock(&self.crowd).sockets {
-            self.record.note(|log, at| log.end(at, index, End::Dropped));
+        // The record is never locked while the crowd is: `accept` has them the other way round.
+        let indices: Vec<usize> = lock(&self.crowd).sockets.keys().copied().collect();
+        self.record.note(|log, at| {
+            for &index in &indices {
+                log.end(at, index, End::Dropped);
+            }
+        });
+        let crowd = lock(&self.crowd);
+        for socket in indices.iter().filter_map(|index| crowd.sockets.get(index)) {
             socket.link.finish();
             let _ = socket.orders.send(Order::Severed);
         }
     }
 
-    /// Live WebSocket connections.
+    /// WebSocket connections that have not ended.
     pub(crate) fn live(&self) -> Vec<usize> {
         let mut live: Vec<usize> = lock(&self.crowd).sockets.keys().copied().collect();
+        self.record.read(|log| live.retain(|&index| log.connections[index].end.is_none()));
         live.sort_unstable();
         live
     }

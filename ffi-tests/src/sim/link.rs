@@ -42,6 +42,7 @@ impl Link {
             version: format!("{:?}", tls.protocol_version()?),
             suite: format!("{:?}", tls.negotiated_cipher_suite()?.suite()),
             resumed: tls.handshake_kind() == Some(HandshakeKind::Resumed),
+            client_certificate: tls.peer_certificates().is_some(),
         })
     }
 

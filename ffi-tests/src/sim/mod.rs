@@ -37,6 +37,7 @@ mod handles;
 mod http;
 mod hub;
 mod link;
+mod outgoing;
 mod policy;
 mod record;
 mod script;
@@ -60,7 +61,7 @@ pub use http::http_date;
 pub use policy::{Issue, Pump, Rotation, TokenForm, TokenPolicy, WsPolicy};
 pub use record::{Auth, Close, Connection, End, Handshake, Log, Received, Record, Request, Sent, TlsFacts};
 pub use script::{Action, AuthReply, Plan, TcpReply, TokenReply, Trigger, UpgradeReply};
-pub use tls::{Leaf, TlsOptions};
+pub use tls::{Identity, Leaf, TlsOptions};
 pub use token::{Code, Issued};
 
 pub(crate) const TOKEN_PATH: &str = "/oauth/token";
@@ -99,6 +100,7 @@ pub struct Sim {
     port: Port,
     door: Mutex<Option<Door>>,
     ca_pem: String,
+    client: Identity,
 }
 
 impl Sim {
@@ -114,13 +116,16 @@ impl Sim {
     /// Starts a simulator, or says why it cannot: the port is taken, say.
     pub fn try_start(options: Options) -> io::Result<Sim> {
         let authority = options.tls.map(Authority::new).transpose()?;
-        let (ca_pem, tls) = authority.map_or((String::new(), None), |a| (a.ca_pem, Some(a.server)));
+        let (ca_pem, client, tls) = match authority {
+            Some(all) => (all.ca_pem, all.client, Some(all.server)),
+            None => (String::new(), Identity::default(), None),
+        };
         let record = Record::new();
         let ledger = Ledger::new(options.token, record.started());
         let hub = Arc::new(Hub::new(record, tls, ledger, options.ws));
         let port = Port::claim(SocketAddr::new(options.ip, options.port))?;
         let door = Mutex::new(Some(port.open(&hub)?));
-        Ok(Sim { hub, port, door, ca_pem })
+        Ok(Sim { hub, port, door, ca_pem, client })
     }
 
     /// Where it listens.
@@ -143,6 +148,11 @@ impl Sim {
     /// The CA's certificate; empty without TLS.
     pub fn ca_pem(&self) -> &str {
         &self.ca_pem
+    }
+
+    /// A certificate of the CA for a client, and its key; empty without TLS.
+    pub fn client_identity(&self) -> &Identity {
+        &self.client
     }
 
     /// Everything it saw and did.

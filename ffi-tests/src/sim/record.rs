@@ -3,6 +3,8 @@
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use super::outgoing::Outgoing;
+
 /// How many application messages from clients are kept with their content; all are counted.
 const KEPT_MESSAGES: usize = 10_000;
 /// How much of each received application message is kept.
@@ -159,6 +161,8 @@ pub struct TlsFacts {
     pub suite: String,
     /// The client resumed an earlier session.
     pub resumed: bool,
+    /// The client showed a certificate.
+    pub client_certificate: bool,
 }
 
 /// One HTTP request.
@@ -242,11 +246,11 @@ impl Sent {
         self.ranges.iter().flat_map(|&(first, last)| first..=last)
     }
 
-    pub(crate) fn count(&mut self, bytes: usize, binary: bool, seq: Option<u64>) {
+    pub(crate) fn count(&mut self, message: &Outgoing) {
         self.messages += 1;
-        self.binary += u64::from(binary);
-        self.bytes += bytes as u64;
-        let Some(seq) = seq else { return };
+        self.binary += u64::from(message.binary);
+        self.bytes += message.len as u64;
+        let Some(seq) = message.seq else { return };
         match self.ranges.last_mut() {
             Some((_, last)) if *last + 1 == seq => *last = seq,
             _ => self.ranges.push((seq, seq)),

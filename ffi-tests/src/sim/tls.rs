@@ -1,5 +1,6 @@
 //! A certificate authority made at start, and leaf certificates, sound and otherwise.
 
+use std::error::Error;
 use std::io;
 use std::sync::Arc;
 
@@ -8,7 +9,8 @@ use rcgen::{
 };
 use rustls::crypto::{ring, CryptoProvider};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
-use rustls::{ServerConfig, SupportedProtocolVersion};
+use rustls::server::WebPkiClientVerifier;
+use rustls::{RootCertStore, ServerConfig, SupportedProtocolVersion};
 
 static TLS12: &[&SupportedProtocolVersion] = &[&rustls::version::TLS12];
 
@@ -38,11 +40,23 @@ pub struct TlsOptions {
     pub tls12_only: bool,
     /// No AES: memcheck reports false errors in ring's AES-GCM.
     pub chacha20_only: bool,
+    /// Only clients that show a certificate of the CA: see [`super::Sim::client_identity`].
+    pub client_certificate: bool,
+}
+
+/// A certificate and its key, as PEM.
+#[derive(Clone, Debug, Default)]
+pub struct Identity {
+    /// The certificate.
+    pub certificate_pem: String,
+    /// The key, PKCS#8.
+    pub key_pem: String,
 }
 
 /// The CA of one simulator and the server side made from it.
 pub(crate) struct Authority {
     pub(crate) ca_pem: String,
+    pub(crate) client: Identity,
     pub(crate) server: Arc<ServerConfig>,
 }
 
@@ -51,10 +65,10 @@ impl Authority {
         Self::build(options).map_err(io::Error::other)
     }
 
-    fn build(options: TlsOptions) -> Result<Self, Box<dyn std::error::Error + Send + Sync>> {
+    fn build(options: TlsOptions) -> Result<Self, Box<dyn Error + Send + Sync>> {
         let ca_key = KeyPair::generate()?;
         let params = ca_params()?;
-        let ca_pem = params.self_signed(&ca_key)?.pem();
+        let ca = params.self_signed(&ca_key)?;
         let issuer = Issuer::new(params, ca_key);
         let key = KeyPair::generate()?;
         let params = leaf_params(options.leaf)?;
@@ -62,9 +76,20 @@ impl Authority {
             Leaf::SelfSigned => params.self_signed(&key)?,
             Leaf::Sound | Leaf::Expired | Leaf::WrongHost => params.signed_by(&key, &issuer)?,
         };
-        let server = server_config(options, leaf.der().clone(), key.serialize_der())?;
-        Ok(Self { ca_pem, server: Arc::new(server) })
+        let roots = options.client_certificate.then(|| ca.der().clone());
+        let server = server_config(options, leaf.der().clone(), key.serialize_der(), roots)?;
+        Ok(Self { ca_pem: ca.pem(), client: client_identity(&issuer)?, server: Arc::new(server) })
     }
+}
+
+fn client_identity(issuer: &Issuer<'_, KeyPair>) -> Result<Identity, rcgen::Error> {
+    let key = KeyPair::generate()?;
+    let mut params = CertificateParams::new(Vec::new())?;
+    params.distinguished_name.push(DnType::CommonName, "genesys-ws-auth client");
+    params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+    let certificate_pem = params.signed_by(&key, issuer)?.pem();
+    Ok(Identity { certificate_pem, key_pem: key.serialize_pem() })
 }
 
 fn ca_params() -> Result<CertificateParams, rcgen::Error> {
@@ -92,16 +117,28 @@ fn leaf_params(leaf: Leaf) -> Result<CertificateParams, rcgen::Error> {
     Ok(params)
 }
 
+/// With `client_ca`, only clients that show a certificate of it.
 fn server_config(
     options: TlsOptions,
     leaf: CertificateDer<'static>,
     key: Vec<u8>,
-) -> Result<ServerConfig, rustls::Error> {
+    client_ca: Option<CertificateDer<'static>>,
+) -> Result<ServerConfig, Box<dyn Error + Send + Sync>> {
     let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key));
-    ServerConfig::builder_with_provider(Arc::new(provider(options)))
+    let provider = Arc::new(provider(options));
+    let verifier = match client_ca {
+        Some(ca) => {
+            let mut roots = RootCertStore::empty();
+            roots.add(ca)?;
+            WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider)).build()?
+        }
+        None => WebPkiClientVerifier::no_client_auth(),
+    };
+    let config = ServerConfig::builder_with_provider(provider)
         .with_protocol_versions(versions(options))?
-        .with_no_client_auth()
-        .with_single_cert(vec![leaf], key)
+        .with_client_cert_verifier(verifier)
+        .with_single_cert(vec![leaf], key)?;
+    Ok(config)
 }
 
 fn provider(options: TlsOptions) -> CryptoProvider {

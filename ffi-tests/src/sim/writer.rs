@@ -5,12 +5,12 @@ use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use super::frame;
 use super::hub::Hub;
 use super::link::Link;
-use super::policy::Pump;
+use super::outgoing::{Outgoing, Pumping};
 use super::record::End;
 use super::script::{Action, Trigger};
 
@@ -20,8 +20,6 @@ const CLOSE_WAIT: Duration = Duration::from_secs(2);
 const LINGER: Duration = Duration::from_secs(1);
 /// No wait is longer; there may be no timer at all.
 const IDLE: Duration = Duration::from_secs(3600);
-/// A pump that fell behind by more than this does not catch up.
-const BACKLOG: Duration = Duration::from_secs(1);
 
 /// What a writer is told.
 #[derive(Clone)]
@@ -69,7 +67,7 @@ pub(crate) struct Writer {
     authenticated: Arc<AtomicBool>,
     timers: Vec<(Instant, VecDeque<Step>)>,
     plan: Vec<(Trigger, Vec<Action>)>,
-    pump: Option<(Pump, Instant)>,
+    pump: Option<Pumping>,
     /// An `auth` frame has come.
     auth_seen: bool,
     accepted: u64,
@@ -156,7 +154,7 @@ impl Writer {
     /// The time to the next timer or pumped message.
     fn wait(&self) -> Duration {
         let timers = self.timers.iter().map(|(due, _)| *due);
-        let next = timers.chain(self.pump.as_ref().map(|(_, due)| *due)).min();
+        let next = timers.chain(self.pump.as_ref().map(Pumping::due).filter(|_| !self.is_mute())).min();
         next.map_or(IDLE, |due| due.saturating_duration_since(Instant::now()).min(IDLE))
     }
 
@@ -230,47 +228,27 @@ impl Writer {
 
     fn start_pump(&mut self) {
         if self.pump.is_none() {
-            let pump = self.hub.ws().pump.clone();
-            self.pump = pump.map(|pump| (pump, Instant::now()));
+            self.pump = self.hub.ws().pump.clone().map(Pumping::new);
         }
     }
 
     fn pump_due(&mut self, now: Instant) {
-        if self.is_mute() {
-            // Nothing can come of it; waiting for its time would spin.
-            self.pump = self.pump.take().map(|(pump, _)| (pump, now + IDLE));
-            return;
-        }
-        let Some((pump, due)) = self.pump.take() else {
+        let mute = self.is_mute();
+        let Some(pump) = self.pump.as_mut().filter(|pump| !mute && pump.due() <= now) else {
             return;
         };
-        if due > now {
-            self.pump = Some((pump, due));
-            return;
+        match pump.take(&self.hub, now) {
+            Some(message) => self.message(&message),
+            None => self.pump = None,
         }
-        let Some(seq) = self.hub.take_seq(pump.limit) else {
-            return;
-        };
-        let next = if now > due + BACKLOG { now + pump.every } else { due + pump.every };
-        let binary = pump.binary_every > 0 && seq % pump.binary_every == 0;
-        let payload = if binary { binary_message(seq, pump.size) } else { text_message(seq, pump.size) };
-        self.pump = Some((pump, next));
-        let opcode = if binary { frame::BINARY } else { frame::TEXT };
-        let bytes = frame::whole(opcode, &payload);
-        self.message(&bytes, 1, payload.len(), binary, Some(seq));
         self.fire();
     }
 
     fn act(&mut self, action: Action) {
         match action {
-            Action::Text(text) => {
-                self.message(&frame::whole(frame::TEXT, text.as_bytes()), 1, text.len(), false, None);
-            }
-            Action::Binary(data) => self.message(&frame::whole(frame::BINARY, &data), 1, data.len(), true, None),
-            Action::Fragmented { text, parts } => {
-                let bytes = frame::fragmented(text.as_bytes(), parts);
-                self.message(&bytes, parts as u64, text.len(), false, None);
-            }
+            Action::Text(text) => self.message(&Outgoing::text(&text)),
+            Action::Binary(data) => self.message(&Outgoing::binary(&data)),
+            Action::Fragmented { text, parts } => self.message(&Outgoing::fragmented(&text, parts)),
             Action::Trickle { text, chunk, delay_ms } => self.trickle(&text, chunk, delay_ms),
             Action::Close { code, reason } => self.close(code, &reason),
             Action::CutFrame { text, keep } => {
@@ -323,7 +301,7 @@ impl Writer {
                 return;
             }
         }
-        self.message(last, 1, text.len(), false, None);
+        self.message(&Outgoing::rest(text, last));
     }
 
     fn close(&mut self, code: u16, reason: &str) {
@@ -354,15 +332,17 @@ impl Writer {
 
     fn resume(&mut self) {
         self.silent = false;
-        self.pump = self.pump.take().map(|(pump, _)| (pump, Instant::now()));
+        if let Some(pump) = &mut self.pump {
+            pump.restart();
+        }
     }
 
     /// An application message; counted once the kernel has all of it.
-    fn message(&mut self, bytes: &[u8], frames: u64, len: usize, binary: bool, seq: Option<u64>) {
-        if self.emit(bytes, frames) {
+    fn message(&mut self, message: &Outgoing) {
+        if self.emit(&message.bytes, message.frames) {
             self.messages += 1;
             let index = self.index;
-            self.hub.record.note(|log, _| log.connections[index].sent.count(len, binary, seq));
+            self.hub.record.note(|log, _| log.connections[index].sent.count(message));
         }
     }
 
@@ -403,27 +383,4 @@ impl Writer {
         let index = self.index;
         self.hub.record.note(|log, at| log.end(at, index, end));
     }
-}
-
-fn text_message(seq: u64, size: usize) -> Vec<u8> {
-    let us = unix_us();
-    let bare = format!("{{\"type\":\"event\",\"seq\":{seq},\"sentAt\":{},\"sentAtUs\":{us}", us / 1000);
-    let pad = size.saturating_sub(bare.len() + "}".len());
-    if pad < ",\"pad\":\"\"".len() {
-        return format!("{bare}}}").into_bytes();
-    }
-    let fill = "x".repeat(pad - ",\"pad\":\"\"".len());
-    format!("{bare},\"pad\":\"{fill}\"}}").into_bytes()
-}
-
-fn binary_message(seq: u64, size: usize) -> Vec<u8> {
-    let mut out = seq.to_be_bytes().to_vec();
-    out.extend_from_slice(&unix_us().to_be_bytes());
-    out.resize(size.max(out.len()), 0);
-    out
-}
-
-fn unix_us() -> u64 {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(now.as_micros()).unwrap_or(u64::MAX)
 }

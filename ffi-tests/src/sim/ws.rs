@@ -5,9 +5,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::Arc;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use serde_json::{json, Value};
+use serde_json::Value;
 use tungstenite::error::ProtocolError;
 use tungstenite::handshake::derive_accept_key;
 use tungstenite::protocol::{Role, WebSocketConfig};
@@ -31,14 +31,19 @@ const LAST_WORDS: Duration = Duration::from_secs(1);
 /// Answers an upgrade, and serves the connection to its end when it was accepted.
 pub(crate) fn serve(mut conn: Conn, request: &Incoming, entry: usize) {
     let reply = conn.hub.script().upgrade.take();
-    let next = upgrade(&mut conn, request, entry, reply);
-    if let Some(index) = next {
-        run(conn, index);
+    if let Some(accepted) = upgrade(&mut conn, request, entry, reply) {
+        run(conn, accepted);
     }
 }
 
-/// The index of the connection, if there is one now.
-fn upgrade(conn: &mut Conn, request: &Incoming, entry: usize, reply: UpgradeReply) -> Option<usize> {
+/// A connection that was upgraded; orders may be waiting already.
+struct Accepted {
+    index: usize,
+    orders: Sender<Order>,
+    inbox: Receiver<Order>,
+}
+
+fn upgrade(conn: &mut Conn, request: &Incoming, entry: usize, reply: UpgradeReply) -> Option<Accepted> {
     let Some(key) = upgrade_key(request) else {
         let answer = Answer::new(426, "text/plain", "this is a WebSocket").with("Upgrade", "websocket");
         return refuse(conn, request, entry, &answer);
@@ -68,7 +73,7 @@ fn upgrade_key(request: &Incoming) -> Option<String> {
     Some(derive_accept_key(key.as_bytes()))
 }
 
-fn refuse(conn: &mut Conn, request: &Incoming, entry: usize, answer: &Answer) -> Option<usize> {
+fn refuse(conn: &mut Conn, request: &Incoming, entry: usize, answer: &Answer) -> Option<Accepted> {
     if !matches!(conn.answer(request, entry, answer), Next::Over) {
         let _ = conn.link.say_goodbye();
         conn.link.finish();
@@ -76,7 +81,7 @@ fn refuse(conn: &mut Conn, request: &Incoming, entry: usize, answer: &Answer) ->
     None
 }
 
-fn over(_: Next) -> Option<usize> {
+fn over(_: Next) -> Option<Accepted> {
     None
 }
 
@@ -86,7 +91,7 @@ fn accept(
     entry: usize,
     key: &str,
     headers: Vec<(String, String)>,
-) -> Option<usize> {
+) -> Option<Accepted> {
     let mut answer = Answer { status: 101, headers, body: Vec::new() };
     answer = answer.with("Upgrade", "websocket").with("Connection", "Upgrade").with("Sec-WebSocket-Accept", key);
     let offered = request.header("sec-websocket-protocol").and_then(|value| value.split(',').next());
@@ -94,30 +99,44 @@ fn accept(
     if let Some(first) = offered.filter(|_| !own) {
         answer = answer.with("Sec-WebSocket-Protocol", first.trim());
     }
-    let tcp = conn.tcp;
-    let index = conn.hub.record.note(|log, at| {
-        log.requests[entry].status = Some(101);
-        log.connections.push(Connection { at, tcp, request: entry, sent: Sent::default(), accepted: 0, end: None });
-        log.connections.len() - 1
-    });
+    let (orders, inbox) = mpsc::channel();
+    let index = enter(conn, entry, &orders);
     if conn.link.send(&answer.head("")).is_err() {
         conn.hub.record.note(|log, at| log.end(at, index, End::ClientGone));
+        conn.hub.leave(index);
         return None;
     }
-    Some(index)
+    Some(Accepted { index, orders, inbox })
+}
+
+/// Enters the connection into the record, together with the possibility to order it about.
+fn enter(conn: &Conn, entry: usize, orders: &Sender<Order>) -> usize {
+    conn.hub.record.note(|log, at| {
+        let index = log.connections.len();
+        log.requests[entry].status = Some(101);
+        log.connections.push(Connection {
+            at,
+            tcp: conn.tcp,
+            request: entry,
+            sent: Sent::default(),
+            accepted: 0,
+            end: None,
+        });
+        conn.hub.enter(index, orders.clone(), Arc::clone(&conn.link));
+        index
+    })
 }
 
 /// Reads on this thread, writes on another.
-fn run(conn: Conn, index: usize) {
-    let (orders, inbox) = mpsc::channel();
+fn run(conn: Conn, accepted: Accepted) {
+    let Accepted { index, orders, inbox } = accepted;
     let (alive, ended) = mpsc::channel();
     let authenticated = Arc::new(AtomicBool::new(false));
     let writer = Writer::new(&conn.hub, &conn.link, index, inbox, &authenticated);
     let named = thread::Builder::new().name(format!("sim-ws-{index}"));
     let Ok(thread) = named.spawn(move || writer.run(alive)) else {
-        return;
+        return conn.hub.leave(index);
     };
-    conn.hub.enter(index, orders.clone(), Arc::clone(&conn.link));
     let link = Arc::clone(&conn.link);
     let hub = Arc::clone(&conn.hub);
     let session = Session { hub: conn.hub, index, orders, authenticated, session: None, begun: false };
@@ -274,12 +293,11 @@ impl Session {
         let offered = self.session.as_deref().or(auth.session_id.as_deref());
         let session = ledger.session(offered);
         drop(ledger);
-        let mut reply = json!({"type": "auth", "status": "ok", "sessionId": session});
-        if pad > 0 {
-            reply["pad"] = json!("x".repeat(pad));
-        }
+        // Written out, so that the fields are in the order in which they are documented.
+        let pad = if pad > 0 { format!(r#","pad":"{}""#, "x".repeat(pad)) } else { String::new() };
+        let text = format!(r#"{{"type":"auth","status":"ok","sessionId":"{session}"{pad}}}"#);
         self.session = Some(session);
-        Step::Answer { text: reply.to_string(), number, good_until: Some(good_until) }
+        Step::Answer { text, number, good_until: Some(good_until) }
     }
 
     fn note_end(&self, end: End) {
@@ -302,12 +320,9 @@ fn fault_of(error: &Error) -> Option<String> {
 }
 
 fn refusal(number: usize, message: Option<&str>) -> Step {
-    let mut reply = json!({"type": "auth", "status": "error"});
-    if let Some(message) = message {
-        reply["message"] = json!(message);
-    }
-    let none: Option<Instant> = None;
-    Step::Answer { text: reply.to_string(), number, good_until: none }
+    let message = message.map_or(String::new(), |words| format!(r#","message":{}"#, Value::from(words)));
+    let text = format!(r#"{{"type":"auth","status":"error"{message}}}"#);
+    Step::Answer { text, number, good_until: None }
 }
 
 /// The frame, if it is an `auth` frame.

@@ -7,10 +7,11 @@ use std::time::Duration;
 
 use base64::engine::general_purpose::STANDARD;
 use base64::Engine as _;
-use ffi_tests::sim::{Sim, TokenPolicy};
+use ffi_tests::sim::{Identity, Sim, TokenPolicy};
+use rustls::client::WantsClientCert;
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, ServerName};
-use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls::{ClientConfig, ClientConnection, ConfigBuilder, RootCertStore, StreamOwned};
 use serde_json::{json, Value};
 use tungstenite::client::IntoClientRequest;
 use tungstenite::protocol::WebSocketConfig;
@@ -51,11 +52,22 @@ impl Write for Wire {
 }
 
 pub fn tls_config(ca_pem: &str) -> Arc<ClientConfig> {
+    Arc::new(trusting(ca_pem).with_no_client_auth())
+}
+
+pub fn tls_config_with_certificate(sim: &Sim) -> Arc<ClientConfig> {
+    let Identity { certificate_pem, key_pem } = sim.client_identity();
+    let chain = vec![CertificateDer::from_pem_slice(certificate_pem.as_bytes()).unwrap()];
+    let key = PrivateKeyDer::from_pem_slice(key_pem.as_bytes()).unwrap();
+    Arc::new(trusting(sim.ca_pem()).with_client_auth_cert(chain, key).unwrap())
+}
+
+fn trusting(ca_pem: &str) -> ConfigBuilder<ClientConfig, WantsClientCert> {
     let mut roots = RootCertStore::empty();
     roots.add(CertificateDer::from_pem_slice(ca_pem.as_bytes()).unwrap()).unwrap();
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
-    Arc::new(builder.unwrap().with_root_certificates(roots).with_no_client_auth())
+    builder.unwrap().with_root_certificates(roots)
 }
 
 pub fn tcp(sim: &Sim) -> TcpStream {
@@ -67,12 +79,16 @@ pub fn tcp(sim: &Sim) -> TcpStream {
 
 /// Connected and, with TLS, handshaken under that name.
 pub fn dial_as(sim: &Sim, name: &str) -> io::Result<Wire> {
-    let mut stream = tcp(sim);
     if sim.ca_pem().is_empty() {
-        return Ok(Wire::Plain(stream));
+        return Ok(Wire::Plain(tcp(sim)));
     }
+    dial_with(sim, name, &tls_config(sim.ca_pem()))
+}
+
+pub fn dial_with(sim: &Sim, name: &str, config: &Arc<ClientConfig>) -> io::Result<Wire> {
+    let mut stream = tcp(sim);
     let name = ServerName::try_from(name.to_owned()).unwrap();
-    let mut tls = ClientConnection::new(tls_config(sim.ca_pem()), name).unwrap();
+    let mut tls = ClientConnection::new(Arc::clone(config), name).unwrap();
     while tls.is_handshaking() {
         tls.complete_io(&mut stream)?;
     }

@@ -233,3 +233,18 @@ fn silence_is_silence_until_it_ends() {
     sim.ws().act(None, [Action::Resume]).push_text("back");
     assert_eq!(read_text(&mut socket), "back");
 }
+
+#[test]
+fn a_connection_on_record_can_be_ordered_about() {
+    let sim = start(WsPolicy::default());
+    std::thread::scope(|scope| {
+        let opened = scope.spawn(|| upgrade(&sim));
+        assert!(sim.record().wait_until(BOUND, |log| log.ws_connects() == 1));
+        sim.ws().act(Some(0), [Action::Text("early".into()), Action::close(1013, "later")]);
+        let mut socket = opened.join().unwrap();
+        assert_eq!(read_text(&mut socket), "early");
+        assert!(matches!(socket.read(), Ok(Message::Close(_))));
+    });
+    assert!(sim.record().wait_until(BOUND, |log| log.connections[0].end.is_some()));
+    assert!(sim.ws().live().is_empty());
+}

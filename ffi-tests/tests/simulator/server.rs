@@ -108,3 +108,42 @@ fn stopping_is_quick_whatever_is_going_on() {
     assert!(socket.read().is_err());
     assert_eq!((&idle).read(&mut [0; 1]).unwrap_or(0), 0);
 }
+
+#[test]
+fn it_listens_where_it_is_told_to() {
+    let ip = std::net::Ipv6Addr::LOCALHOST.into();
+    let sim = Sim::start(Options { ip, ..Options::default() });
+    assert!(sim.token_url().starts_with("https://[::1]:"), "{}", sim.token_url());
+    assert!(dial_as(&sim, "::1").is_ok());
+}
+
+#[test]
+fn a_second_handshake_can_resume_the_first() {
+    let sim = Sim::start(Options::default());
+    let config = client::tls_config(sim.ca_pem());
+    for _ in 0..2 {
+        let mut wire = client::dial_with(&sim, "localhost", &config).unwrap();
+        assert_eq!(client::exchange(&mut wire, &client::good_request()).unwrap().status, 200);
+    }
+    let resumed = |log: &ffi_tests::sim::Log| {
+        let facts = log.tls.iter().map(|shake| shake.result.as_ref().unwrap().resumed);
+        facts.collect::<Vec<_>>()
+    };
+    assert_eq!(sim.record().read(resumed), [false, true]);
+}
+
+#[test]
+fn client_certificates_can_be_required() {
+    let sim = with_tls(TlsOptions { client_certificate: true, ..TlsOptions::default() });
+    let ask = |config| {
+        let mut wire = client::dial_with(&sim, "localhost", &config)?;
+        client::exchange(&mut wire, &client::good_request())
+    };
+    assert!(ask(client::tls_config(sim.ca_pem())).is_err());
+    assert_eq!(ask(client::tls_config_with_certificate(&sim)).unwrap().status, 200);
+    assert!(sim.record().wait_until(BOUND, |log| log.tls.len() == 2));
+    let mut shakes = sim.record().snapshot().tls;
+    shakes.sort_by_key(|shake| shake.tcp);
+    assert!(shakes[0].result.is_err());
+    assert!(shakes[1].result.as_ref().unwrap().client_certificate);
+}

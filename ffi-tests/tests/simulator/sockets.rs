@@ -79,7 +79,7 @@ fn who_does_not_authenticate_is_closed() {
 #[test]
 fn a_socket_does_not_outlive_its_token() {
     let sim = start(WsPolicy::default());
-    sim.token().policy(|p| p.lifetime = Duration::from_millis(300));
+    sim.token().policy(|p| p.lifetime = Duration::from_millis(800));
     let mut socket = connect(&sim);
     assert_eq!(read_close(&mut socket), (1008, "token expired".to_owned()));
     // A renewal in time, and it lives on.
@@ -87,7 +87,7 @@ fn a_socket_does_not_outlive_its_token() {
     sim.token().policy(|p| p.lifetime = BOUND);
     let renewed = token(&sim);
     auth(&mut socket, &renewed);
-    sim.ws().plan_next(Plan::new().on(Trigger::AfterMs(400), [Action::Text("late".into())]));
+    sim.ws().plan_next(Plan::new().on(Trigger::AfterMs(900), [Action::Text("late".into())]));
     upgrade(&sim).read().unwrap();
     sim.ws().push_text("alive");
     assert_eq!(read_text(&mut socket), "alive");
@@ -257,4 +257,31 @@ fn a_first_token_can_be_made_to_fail_on_the_socket_only() {
     let stale = token(&sim);
     assert_eq!(auth(&mut upgrade(&sim), &stale)["status"], "error");
     connect(&sim);
+}
+
+#[test]
+fn answers_have_their_fields_in_the_documented_order() {
+    let sim = start(WsPolicy::default());
+    let mut socket = upgrade(&sim);
+    sim.ws().refuse_auth("a \"quoted\" word");
+    send_auth(&mut socket, "any");
+    let refused = r#"{"type":"auth","status":"error","message":"a \"quoted\" word"}"#;
+    assert_eq!(read_text(&mut socket), refused);
+    send_auth(&mut socket, &token(&sim));
+    assert!(read_text(&mut socket).starts_with(r#"{"type":"auth","status":"ok","sessionId":""#));
+}
+
+#[test]
+fn one_connection_can_be_told_to_ignore_a_close() {
+    let sim = start(WsPolicy::default());
+    sim.ws().plan(0, Plan::new().on(Trigger::Auths(1), [Action::IgnoreClose]));
+    let (mut first, mut second) = (connect(&sim), connect(&sim));
+    for socket in [&mut first, &mut second] {
+        socket.close(None).unwrap();
+    }
+    assert!(matches!(second.read(), Ok(Message::Close(_))));
+    assert!(sim.record().wait_until(BOUND, |log| log.closes.len() == 2));
+    sim.ws().act(Some(0), [Action::Text("{}".into()), Action::close(1005, "")]);
+    assert_eq!(read_text(&mut first), "{}");
+    assert!(matches!(first.read(), Ok(Message::Close(None))));
 }
