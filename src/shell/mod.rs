@@ -1,4 +1,5 @@
 //! Threads and sockets.
 
-#[allow(dead_code)]
+// Until the threads use all of it.
+#[allow(dead_code, unused_imports)]
 pub(crate) mod delivery;
