@@ -16,6 +16,7 @@ mod audit_queue;
 mod batch;
 mod calls;
 mod dispatcher;
+mod histogram;
 mod log_queue;
 mod poll;
 mod producer;
@@ -172,9 +173,10 @@ impl Delivery {
         self.counters.0.add(counter, n);
     }
 
-    /// Sets a gauge.
-    pub(crate) fn gauge(&self, counter: Counter, value: u64) {
-        self.counters.0.set(counter, value);
+    /// A new token took effect with this much left of the old one: the gauge, and a histogram in the stats.
+    pub(crate) fn token_took_effect(&self, lead_ms: u64) {
+        self.counters.0.set(Counter::LastLeadMs, lead_ms);
+        self.lock().leads.add(lead_ms);
     }
 
     /// A snapshot of all counters.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::audit_queue::AuditQueue;
 use super::batch::{Batch, ENTRY_BYTES};
+use super::histogram::Histogram;
 use super::log_queue::LogQueue;
 use crate::audit::json::Entry;
 use crate::hooks::{Hooks, Reply};
@@ -36,6 +37,10 @@ pub(super) struct State {
     pub(super) is_raised: bool,
     /// A thread runs a hook inside `next_event`; the others wait, so that hooks stay serial.
     pub(super) is_delivering: bool,
+    /// Latencies of all attempts.
+    pub(super) latencies: Histogram,
+    /// What was left of the old token whenever a new one took effect.
+    pub(super) leads: Histogram,
     /// No more work will come.
     pub(super) is_closed: bool,
     /// A dispatcher runs, or is about to.
@@ -62,6 +67,8 @@ impl State {
             watchers: 0,
             is_raised: false,
             is_delivering: false,
+            latencies: Histogram::default(),
+            leads: Histogram::default(),
             is_closed: false,
             has_dispatcher: false,
             is_finished: false,

@@ -396,7 +396,7 @@ fn statistics_are_one_json_object() {
     let delivery = delivery(|_| (), Hooks::default());
     record(&delivery, "", attempt(Outcome::Success { scopes: vec![] }));
     delivery.count(Counter::Connects, 2);
-    delivery.gauge(Counter::LastLeadMs, 55_000);
+    delivery.token_took_effect(55_000);
     let token = TokenTimes { age_ms: 1, renewal_in_ms: 2, usable_for_ms: 3 };
     let json = delivery.stats_json(State::Ready, Some(token));
     let stats: serde_json::Value = serde_json::from_str(&json).unwrap();
@@ -404,6 +404,7 @@ fn statistics_are_one_json_object() {
     assert_eq!((&stats["success_count"], &stats["connects"]), (&1.into(), &2.into()));
     assert_eq!(stats["success_rate"], 100);
     assert_eq!((&stats["avg_latency_ms"], &stats["last_lead_ms"]), (&142.into(), &55_000.into()));
+    assert_eq!((&stats["latency_ms"]["p50"], &stats["lead_ms"]["p1"]), (&142.into(), &55_000.into()));
     assert_eq!(stats["audit_queue"]["records"], 1);
     assert_eq!(stats["event_queue"]["messages_bound"], 4096);
     assert_eq!(stats["token"]["renewal_in_ms"], 2);
