@@ -236,6 +236,14 @@ impl Delivery {
         }
     }
 
+    /// After [`Delivery::begin`]: the thread could not be spawned, so nobody must wait for it.
+    pub(crate) fn begin_failed(&self) {
+        let mut state = self.lock();
+        state.has_dispatcher = false;
+        state.is_closed = true;
+        self.progress.notify_all();
+    }
+
     /// No more work will come. The dispatcher delivers what is queued, records first, and ends. Never waits.
     pub(crate) fn close(&self) {
         let mut state = self.lock();

@@ -331,6 +331,19 @@ fn hooks_are_released_once_after_the_last_call() {
 }
 
 #[test]
+fn nobody_waits_for_a_dispatcher_that_could_not_be_spawned() {
+    let (hooks, calls) = recorder();
+    let delivery = delivery(|_| (), hooks);
+    delivery.begin();
+    record(&delivery, "", Record::Closed);
+    delivery.begin_failed();
+    assert!(!delivery.flush_audit(LONG));
+    assert!(delivery.close_by(LONG));
+    assert_eq!(delivery.undelivered(), Undelivered { events: 0, audit: 1 });
+    assert!(calls.lock().unwrap().is_empty());
+}
+
+#[test]
 fn hooks_of_a_client_that_never_ran_are_released_at_once() {
     let count = Arc::new(AtomicUsize::new(0));
     let owned = Released(count.clone());
