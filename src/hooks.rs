@@ -31,9 +31,11 @@ impl<'a> Message<'a> {
 pub struct AuditView<'a> {
     /// One JSON object, without line breaks, followed by one NUL byte that is not part of it.
     pub json_with_nul: &'a str,
-    /// Position in the order of this client's records, from 1, without holes.
+    /// Position in the order of this client's records, from 1. `on_audit` sees every number, or a record of kind
+    /// `audit_loss` that covers the lost ones and carries the last of them. `on_siem` is not given scope payloads;
+    /// its JSON says in `prev_seq` which number it was given before.
     pub seq: u64,
-    /// `event_type` or `action` of the record.
+    /// `event_type` or `action` of the record; `audit_loss` for the marker of a loss.
     pub kind: &'static str,
 }
 
@@ -83,7 +85,11 @@ pub enum Answer {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct HookFailed;
 
-/// The application's functions. All but `on_message` in `Delivery::Inline` are called by one thread, one at a time.
+/// The application's functions. All but `on_message` in `Delivery::Inline` are called by one thread, one at a time;
+/// in `Delivery::Poll` by the thread that polls. No lock is held meanwhile, so they may call back. A panic in one is
+/// caught, counted and logged. They are dropped after the last call, and with them what they own.
+// Written out: what a hook is given is best read where it is registered.
+#[allow(clippy::type_complexity)]
 #[derive(Clone, Default)]
 #[non_exhaustive]
 pub struct Hooks {

@@ -9,7 +9,7 @@ use crate::event::{MessageKind, Notice};
 use crate::hooks::Message;
 
 /// Capacity that a batch keeps while idle; what is above it is given back.
-pub(super) const KEEP_BYTES: usize = 64 << 10;
+pub(super) const KEEP_BYTES: usize = 16 << 10;
 
 /// What a queued message costs beside its payload; counted, so that many empty messages are bounded as well.
 pub(super) const ENTRY_BYTES: usize = size_of::<Entry>() + 1;

@@ -35,7 +35,7 @@ impl Delivery {
     }
 
     /// Waits for work and takes all events there are; `false` when there will be none.
-    fn refill(&self, batch: &mut Batch) -> bool {
+    pub(super) fn refill(&self, batch: &mut Batch) -> bool {
         let mut state = self.lock();
         state.has_dispatcher = true;
         loop {
@@ -54,7 +54,7 @@ impl Delivery {
     }
 
     /// Sleeps until there may be work. After a flood that is one wake-up more, once: its memory goes back.
-    fn park<'a>(&self, mut state: MutexGuard<'a, State>, batch: &mut Batch) -> MutexGuard<'a, State> {
+    pub(super) fn park<'a>(&self, mut state: MutexGuard<'a, State>, batch: &mut Batch) -> MutexGuard<'a, State> {
         state.waiters += 1;
         if batch.is_bulky() || state.back.is_bulky() {
             let (woken, timed_out) = wait_for(&self.work, state, self.idle);

@@ -16,6 +16,7 @@ mod audit_queue;
 mod batch;
 mod calls;
 mod dispatcher;
+mod histogram;
 mod log_queue;
 mod poll;
 mod producer;
@@ -23,6 +24,8 @@ mod state;
 mod stats;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_audit;
 #[cfg(test)]
 mod tests_poll;
 
@@ -36,7 +39,7 @@ use std::time::Duration;
 
 use audit_queue::AuditQueue;
 use calls::{Inside, Slot};
-use state::{Bounds, Gauges, State};
+use state::{Apart, Bounds, Gauges, State};
 
 use crate::audit::json::Context;
 use crate::config::settings::{Delivery as Mode, Settings};
@@ -89,7 +92,7 @@ pub(crate) struct Delivery {
     tick: Arc<dyn Fn() -> u64 + Send + Sync>,
     event_fd: Option<Box<dyn EventFd>>,
     wants: Wants,
-    counters: Counters,
+    counters: Apart<Counters>,
     gauges: Gauges,
     /// A producer found the queue full and waits for the bell.
     is_starved: AtomicBool,
@@ -101,7 +104,7 @@ pub(crate) struct Delivery {
     calling: Slot,
     /// What the socket thread is running (inline mode).
     inline: Slot,
-    state: Mutex<State>,
+    state: Apart<Mutex<State>>,
     /// Consumers sleep here until there is work.
     work: Condvar,
     /// Producers of records, and those who wait for a flush or an end, sleep here until something was delivered.
@@ -134,14 +137,14 @@ impl Delivery {
             tick: parts.tick,
             event_fd: parts.event_fd,
             wants: Wants::of(settings.delivery, &hooks),
-            counters: Counters::default(),
+            counters: Apart::default(),
             gauges: Gauges::default(),
             is_starved: AtomicBool::new(false),
             urgent: AtomicBool::new(false),
             abandoned: AtomicBool::new(false),
             calling: Slot::default(),
             inline: Slot::default(),
-            state: Mutex::new(State::new(audit, hooks)),
+            state: Apart(Mutex::new(State::new(audit, hooks))),
             work: Condvar::new(),
             progress: Condvar::new(),
         })
@@ -167,12 +170,13 @@ impl Delivery {
 
     /// Raises a counter.
     pub(crate) fn count(&self, counter: Counter, n: u64) {
-        self.counters.add(counter, n);
+        self.counters.0.add(counter, n);
     }
 
-    /// Sets a gauge.
-    pub(crate) fn gauge(&self, counter: Counter, value: u64) {
-        self.counters.set(counter, value);
+    /// A new token took effect with this much left of the old one: the gauge, and a histogram in the stats.
+    pub(crate) fn token_took_effect(&self, lead_ms: u64) {
+        self.counters.0.set(Counter::LastLeadMs, lead_ms);
+        self.lock().leads.add(lead_ms);
     }
 
     /// A snapshot of all counters.
@@ -186,7 +190,7 @@ impl Delivery {
             request_count: totals.requests(),
             audit_records: state.audit.seq(),
             audit_lost: state.audit.lost(),
-            ..self.counters.snapshot()
+            ..self.counters.0.snapshot()
         }
     }
 
@@ -230,6 +234,14 @@ impl Delivery {
         if !state.has_work() {
             self.lower(&mut state);
         }
+    }
+
+    /// After [`Delivery::begin`]: the thread could not be spawned, so nobody must wait for it.
+    pub(crate) fn begin_failed(&self) {
+        let mut state = self.lock();
+        state.has_dispatcher = false;
+        state.is_closed = true;
+        self.progress.notify_all();
     }
 
     /// No more work will come. The dispatcher delivers what is queued, records first, and ends. Never waits.
@@ -301,7 +313,7 @@ impl Delivery {
 
     fn lock(&self) -> MutexGuard<'_, State> {
         // No code that panics runs under the lock; should it ever, the queues are still whole.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn hooks(&self) -> Option<Arc<Hooks>> {

@@ -5,23 +5,31 @@ use std::time::Duration;
 
 use super::batch::Item;
 use super::calls::{Callback, Caller, Inside};
+use super::log_queue::Line;
 use super::state::State;
 use super::{wait_for, Delivery};
 use crate::audit::json::{Entry, Sink};
 use crate::client::Event;
 use crate::config::settings::Delivery as Mode;
 use crate::error::{Code, Error, Stage};
-use crate::event::Notice;
+use crate::event::{MessageKind, Notice};
 use crate::hooks::{AuditView, Hooks, Message};
 
 /// Longest single wait: a condition variable sleeps through a suspend, the deadline does not.
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
 
+/// An item in hand, with the hooks if one is registered for it.
+struct Pick {
+    taken: Taken,
+    hooks: Option<Arc<Hooks>>,
+}
+
 /// An item out of the queue.
 enum Taken {
-    Event(Event),
-    Ask { id: u64, question: crate::event::Question },
+    Message { kind: MessageKind, data_with_nul: Vec<u8>, connection: u64 },
+    Notice(Notice),
     Record { entry: Entry, sink: Sink },
+    Line(Line),
 }
 
 impl Delivery {
@@ -41,7 +49,7 @@ impl Delivery {
         if self.is_dispatch_thread() {
             return Err(Error::new(Code::Reentrant, Stage::Call, "next_event was called inside a callback."));
         }
-        let Some((taken, hooks)) = self.take(timeout, interrupted)? else { return Ok(None) };
+        let Some(Pick { taken, hooks }) = self.take(timeout, interrupted)? else { return Ok(None) };
         let event = self.event(taken);
         if let Some(hooks) = hooks {
             let _baton = Baton(self);
@@ -59,11 +67,7 @@ impl Delivery {
         self.work.notify_all();
     }
 
-    fn take(
-        &self,
-        timeout: Option<Duration>,
-        interrupted: &dyn Fn() -> bool,
-    ) -> Result<Option<(Taken, Option<Arc<Hooks>>)>, Error> {
+    fn take(&self, timeout: Option<Duration>, interrupted: &dyn Fn() -> bool) -> Result<Option<Pick>, Error> {
         let ends_ms = timeout.map(|timeout| self.boot_ms().saturating_add(whole_ms(timeout)));
         let mut state = self.lock();
         loop {
@@ -94,7 +98,7 @@ impl Delivery {
     }
 
     /// Lets go of the queue with an item in hand: descriptor, other consumers and a waiting producer see what is left.
-    fn leave(&self, mut state: MutexGuard<'_, State>, taken: Taken) -> (Taken, Option<Arc<Hooks>>) {
+    fn leave(&self, mut state: MutexGuard<'_, State>, taken: Taken) -> Pick {
         let hooks = state.hooks.clone().filter(|hooks| has_hook(hooks, &taken));
         state.is_delivering = hooks.is_some();
         let has_work = state.has_work();
@@ -109,7 +113,7 @@ impl Delivery {
             self.work.notify_one();
         }
         self.ring_if_room();
-        (taken, hooks)
+        Pick { taken, hooks }
     }
 
     /// Takes the oldest item of all queues.
@@ -128,8 +132,7 @@ impl Delivery {
             return self.pop_record(state);
         }
         if log < event {
-            let line = state.log.pop()?;
-            return Some(Taken::Event(Event::Log { level: line.level, target: line.target, text: line.text }));
+            return state.log.pop().map(Taken::Line);
         }
         self.pop_event(state)
     }
@@ -148,14 +151,11 @@ impl Delivery {
             Item::Message(Message { kind, data_with_nul, connection }) => {
                 let data_with_nul = data_with_nul.to_vec();
                 self.gauges.message_out(data_with_nul.len().saturating_sub(1));
-                Some(Taken::Event(Event::Message { kind, data_with_nul, connection }))
+                Some(Taken::Message { kind, data_with_nul, connection })
             }
             Item::Notice(notice) => {
                 self.gauges.notice_out();
-                Some(match *notice {
-                    Notice::Ask { id, question } => Taken::Ask { id, question },
-                    other => Taken::Event(Event::Notice(other)),
-                })
+                Some(Taken::Notice(*notice))
             }
         }
     }
@@ -163,8 +163,10 @@ impl Delivery {
     /// The owned form of an item; text is made here, outside the lock.
     fn event(&self, taken: Taken) -> Event {
         match taken {
-            Taken::Event(event) => event,
-            Taken::Ask { id, question } => Event::Request(self.request(id, &question)),
+            Taken::Message { kind, data_with_nul, connection } => Event::Message { kind, data_with_nul, connection },
+            Taken::Notice(Notice::Ask { id, question }) => Event::Request(self.request(id, &question)),
+            Taken::Notice(notice) => Event::Notice(notice),
+            Taken::Line(line) => Event::Log { level: line.level, target: line.target, text: line.text },
             Taken::Record { entry, sink } => {
                 let mut json_with_nul = String::new();
                 entry.render_with_nul(&self.context, sink, &mut json_with_nul);
@@ -213,16 +215,14 @@ impl Drop for Baton<'_> {
 
 fn has_hook(hooks: &Hooks, taken: &Taken) -> bool {
     match taken {
-        Taken::Event(Event::Message { .. }) => hooks.on_message.is_some(),
-        Taken::Event(Event::Notice(Notice::Token(_))) => hooks.on_token.is_some(),
-        Taken::Event(Event::Notice(Notice::Sent(_))) => hooks.on_sent.is_some(),
-        Taken::Event(Event::Notice(_)) => hooks.on_state.is_some(),
-        Taken::Event(Event::Log { .. }) => hooks.on_log.is_some(),
-        Taken::Event(Event::Request(_)) | Taken::Ask { .. } => hooks.on_ask.is_some(),
-        Taken::Event(Event::Audit { siem: false, .. }) | Taken::Record { sink: Sink::Audit, .. } => {
-            hooks.on_audit.is_some()
-        }
-        Taken::Event(Event::Audit { .. }) | Taken::Record { .. } => hooks.on_siem.is_some(),
+        Taken::Message { .. } => hooks.on_message.is_some(),
+        Taken::Notice(Notice::Token(_)) => hooks.on_token.is_some(),
+        Taken::Notice(Notice::Sent(_)) => hooks.on_sent.is_some(),
+        Taken::Notice(Notice::Ask { .. }) => hooks.on_ask.is_some(),
+        Taken::Notice(_) => hooks.on_state.is_some(),
+        Taken::Record { sink: Sink::Audit, .. } => hooks.on_audit.is_some(),
+        Taken::Record { sink: Sink::Siem { .. }, .. } => hooks.on_siem.is_some(),
+        Taken::Line(_) => hooks.on_log.is_some(),
     }
 }
 

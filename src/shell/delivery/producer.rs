@@ -95,6 +95,9 @@ impl Delivery {
     pub(crate) fn push_record(&self, now: Now, id: String, record: Record) {
         let state = self.lock_with_audit_room();
         self.push_into(state, |state| {
+            if let Record::Attempt { latency_ms, .. } = &record {
+                state.latencies.add(*latency_ms);
+            }
             let order = state.next_order();
             state.audit.push(order, now.wall_ms, id, record);
             self.urgent.store(true, Ordering::Relaxed);

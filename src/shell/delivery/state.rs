@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::audit_queue::AuditQueue;
 use super::batch::{Batch, ENTRY_BYTES};
+use super::histogram::Histogram;
 use super::log_queue::LogQueue;
 use crate::audit::json::Entry;
 use crate::hooks::{Hooks, Reply};
@@ -36,6 +37,10 @@ pub(super) struct State {
     pub(super) is_raised: bool,
     /// A thread runs a hook inside `next_event`; the others wait, so that hooks stay serial.
     pub(super) is_delivering: bool,
+    /// Latencies of all attempts.
+    pub(super) latencies: Histogram,
+    /// What was left of the old token whenever a new one took effect.
+    pub(super) leads: Histogram,
     /// No more work will come.
     pub(super) is_closed: bool,
     /// A dispatcher runs, or is about to.
@@ -62,6 +67,8 @@ impl State {
             watchers: 0,
             is_raised: false,
             is_delivering: false,
+            latencies: Histogram::default(),
+            leads: Histogram::default(),
             is_closed: false,
             has_dispatcher: false,
             is_finished: false,
@@ -98,14 +105,30 @@ impl State {
     }
 }
 
-/// How much went into the event queue and came out of it. Each counter has one writer at a time (producers
-/// write under the lock, the consumer is one), so plain stores do; anybody reads without the lock.
+/// How much went into the event queue and came out of it. Each side has one writer at a time (producers write
+/// under the lock, the consumer is one), so plain stores do; anybody reads without the lock.
+///
+/// The two sides lie on cache lines of their own, and the producer looks at the consumer's only when what it
+/// saw there last would make the queue full: otherwise every message would move both lines between two cores.
 #[derive(Debug, Default)]
 pub(super) struct Gauges {
-    pushed: Flow,
-    done: Flow,
-    /// `pushed.bytes` when the queue last became full.
+    pushed: Apart<Pushed>,
+    done: Apart<Flow>,
+}
+
+/// A value on cache lines of its own (two: neighbours are fetched in pairs).
+#[derive(Debug, Default)]
+#[repr(align(128))]
+pub(super) struct Apart<T>(pub(super) T);
+
+#[derive(Debug, Default)]
+struct Pushed {
+    flow: Flow,
+    /// `flow.bytes` when the queue last became full.
     crossed_bytes: AtomicU64,
+    /// What the producer last saw of the consumer's side: never more than is there.
+    seen_messages: AtomicU64,
+    seen_bytes: AtomicU64,
 }
 
 #[derive(Debug, Default)]
@@ -127,52 +150,66 @@ impl Gauges {
     /// A message of this length went in. Called under the lock.
     pub(super) fn message_in(&self, len: usize, bounds: Bounds) {
         let was_full = self.is_full(bounds);
-        raise(&self.pushed.bytes, (len + ENTRY_BYTES) as u64, Ordering::Relaxed);
-        raise(&self.pushed.messages, 1, Ordering::Release);
+        let flow = &self.pushed.0.flow;
+        raise(&flow.bytes, (len + ENTRY_BYTES) as u64, Ordering::Relaxed);
+        raise(&flow.messages, 1, Ordering::Release);
         if !was_full && self.is_full(bounds) {
-            self.crossed_bytes.store(self.pushed.bytes.load(Ordering::Relaxed), Ordering::Relaxed);
+            self.pushed.0.crossed_bytes.store(flow.bytes.load(Ordering::Relaxed), Ordering::Relaxed);
         }
     }
 
     /// A message of this length was dealt with. Ordered against the producer's note that it waits for room.
     pub(super) fn message_out(&self, len: usize) {
-        raise(&self.done.bytes, (len + ENTRY_BYTES) as u64, Ordering::Release);
-        raise(&self.done.messages, 1, Ordering::SeqCst);
+        raise(&self.done.0.bytes, (len + ENTRY_BYTES) as u64, Ordering::Release);
+        raise(&self.done.0.messages, 1, Ordering::SeqCst);
     }
 
     /// A notice went in. Called under the lock.
     pub(super) fn notice_in(&self) {
-        raise(&self.pushed.notices, 1, Ordering::Release);
+        raise(&self.pushed.0.flow.notices, 1, Ordering::Release);
     }
 
     /// A notice was dealt with.
     pub(super) fn notice_out(&self) {
-        raise(&self.done.notices, 1, Ordering::Release);
+        raise(&self.done.0.notices, 1, Ordering::Release);
     }
 
-    /// Whether the queue is at its bound. Messages that the consumer has in hand count.
+    /// Whether the queue is at its bound, as a producer asks. Messages that the consumer has in hand count.
     pub(super) fn is_full(&self, bounds: Bounds) -> bool {
-        self.messages() >= bounds.messages || self.bytes() >= bounds.bytes
+        let Pushed { flow, seen_messages, seen_bytes, .. } = &self.pushed.0;
+        let exceeds = |pushed: &AtomicU64, seen: u64, bound| pushed.load(Ordering::Relaxed).wrapping_sub(seen) >= bound;
+        if !exceeds(&flow.messages, seen_messages.load(Ordering::Relaxed), bounds.messages)
+            && !exceeds(&flow.bytes, seen_bytes.load(Ordering::Relaxed), bounds.bytes)
+        {
+            return false;
+        }
+        // Two producers may both store here; either value was true a moment ago.
+        let messages = self.done.0.messages.load(Ordering::SeqCst);
+        let bytes = self.done.0.bytes.load(Ordering::SeqCst);
+        seen_messages.store(messages, Ordering::Relaxed);
+        seen_bytes.store(bytes, Ordering::Relaxed);
+        exceeds(&flow.messages, messages, bounds.messages) || exceeds(&flow.bytes, bytes, bounds.bytes)
     }
 
     /// Bytes that went in since the queue became full.
     pub(super) fn bytes_over(&self) -> u64 {
-        self.pushed.bytes.load(Ordering::Relaxed).saturating_sub(self.crossed_bytes.load(Ordering::Relaxed))
+        let Pushed { flow, crossed_bytes, .. } = &self.pushed.0;
+        flow.bytes.load(Ordering::Relaxed).saturating_sub(crossed_bytes.load(Ordering::Relaxed))
     }
 
     /// Messages not yet dealt with.
     pub(super) fn messages(&self) -> u64 {
-        depth(&self.pushed.messages, &self.done.messages)
+        depth(&self.pushed.0.flow.messages, &self.done.0.messages)
     }
 
     /// Their payloads and entries.
     pub(super) fn bytes(&self) -> u64 {
-        depth(&self.pushed.bytes, &self.done.bytes)
+        depth(&self.pushed.0.flow.bytes, &self.done.0.bytes)
     }
 
     /// Messages and notices not yet dealt with.
     pub(super) fn events(&self) -> u64 {
-        self.messages().saturating_add(depth(&self.pushed.notices, &self.done.notices))
+        self.messages().saturating_add(depth(&self.pushed.0.flow.notices, &self.done.0.notices))
     }
 }
 

@@ -1,5 +1,6 @@
 //! Counters, rates, depths and the running callback as one JSON object.
 
+use super::histogram::Histogram;
 use super::Delivery;
 use crate::audit::writer::Object;
 use crate::config::settings::Delivery as Mode;
@@ -47,17 +48,18 @@ impl Delivery {
     }
 
     fn queue_members(&self, stats: &mut Object<'_>) {
-        let (audit, audit_bound) = {
+        {
             let state = self.lock();
-            (state.audit.len(), state.audit.capacity())
-        };
+            stats.object("latency_ms", |members| percentile_members(members, &state.latencies));
+            stats.object("lead_ms", |members| percentile_members(members, &state.leads));
+            stats.object("audit_queue", |queue| {
+                queue.plain("records", state.audit.len()).plain("records_bound", state.audit.capacity());
+            });
+        }
         stats.object("event_queue", |queue| {
             queue.plain("events", self.gauges.events()).plain("messages", self.gauges.messages());
             queue.plain("bytes", self.gauges.bytes());
             queue.plain("messages_bound", self.bounds.messages).plain("bytes_bound", self.bounds.bytes);
-        });
-        stats.object("audit_queue", |queue| {
-            queue.plain("records", audit).plain("records_bound", audit_bound);
         });
     }
 
@@ -67,6 +69,14 @@ impl Delivery {
             Mode::Inline => "inline",
             Mode::Poll => "poll",
         }
+    }
+}
+
+/// Of leads the low percentiles are the ones that matter: how close it came.
+fn percentile_members(members: &mut Object<'_>, histogram: &Histogram) {
+    members.plain("count", histogram.total());
+    for (name, percent) in [("p1", 1), ("p10", 10), ("p50", 50), ("p90", 90), ("p99", 99), ("max", 100)] {
+        members.plain(name, histogram.percentile_ms(percent));
     }
 }
 
