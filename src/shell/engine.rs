@@ -130,7 +130,8 @@ impl Engine {
         if parts.settings.delivery != Mode::Poll {
             parts.delivery.begin();
             let delivery = Arc::clone(&parts.delivery);
-            self.spawn("gwa-dispatch", USER_STACK, move || delivery.run_dispatcher())?;
+            self.spawn("gwa-dispatch", USER_STACK, move || delivery.run_dispatcher())
+                .inspect_err(|_| parts.delivery.begin_failed())?;
         }
         let (failure, ended, guard) = (self.failure(parts), Arc::clone(&self.ended), Arc::clone(&producers));
         self.spawn("gwa-refresh", STACK, move || {

@@ -193,7 +193,7 @@ impl SocketThread {
     fn count_renewal(&self, lead_ms: u64, handover: bool) {
         self.delivery.count(Counter::Renewals, 1);
         self.delivery.count(Counter::Handovers, u64::from(handover));
-        self.delivery.gauge(Counter::LastLeadMs, lead_ms);
+        self.delivery.token_took_effect(lead_ms);
     }
 
     fn tell_refresh(&self, input: refresher::Input) {
