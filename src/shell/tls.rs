@@ -103,9 +103,10 @@ fn certificate_fault(reason: &CertificateError, stage: Stage) -> Error {
         Reason::NotValidYet | Reason::NotValidYetContext { .. } => (Code::CertificateExpired, 45),
         Reason::NotValidForName | Reason::NotValidForNameContext { .. } => (Code::CertificateHost, 42),
         Reason::UnknownIssuer => (Code::CertificateUntrusted, 48),
+        // What an authority looks like that has only the name of one we trust, such as one that was renewed.
+        Reason::BadSignature => (Code::CertificateUntrusted, 51),
         // A self-signed leaf, or an authority used as a server: nobody we trust has issued it for this.
         Reason::Other(other) if other.0.to_string().contains("CaUsedAsEndEntity") => (Code::CertificateUntrusted, 42),
-        Reason::BadSignature => (Code::Certificate, 51),
         Reason::Revoked => (Code::Certificate, 44),
         _ => (Code::Certificate, 42),
     };
@@ -188,11 +189,11 @@ mod tests {
 
     #[test]
     fn a_store_says_where_it_is_from_and_how_many_roots_it_has() {
-        let (pem, _) = super::super::testing::authority();
+        let pem = super::super::testing::Authority::new().pem();
         let client = TlsClient::new(&Trust::Memory(pem.into_bytes())).unwrap();
         assert_eq!(client.report(), &TrustReport { store: "memory".into(), roots: 1 });
         assert!(client.session("api.example.com").is_ok() && client.session("127.0.0.1").is_ok());
-        assert_eq!(client.session("not a name").unwrap_err().code(), Code::BadValue);
+        assert_eq!(client.session("not a name").map(drop).unwrap_err().code(), Code::BadValue);
     }
 
     #[test]
@@ -202,7 +203,8 @@ mod tests {
         assert_eq!(code(CertificateError::NotValidYet), Code::CertificateExpired);
         assert_eq!(code(CertificateError::NotValidForName), Code::CertificateHost);
         assert_eq!(code(CertificateError::UnknownIssuer), Code::CertificateUntrusted);
-        assert_eq!(code(CertificateError::BadSignature), Code::Certificate);
+        assert_eq!(code(CertificateError::BadSignature), Code::CertificateUntrusted);
+        assert_eq!(code(CertificateError::Revoked), Code::Certificate);
     }
 
     #[test]

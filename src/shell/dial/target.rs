@@ -23,7 +23,8 @@ impl Target {
     /// The target of an `https`, `wss` or, if allowed and on a loopback address, `http` or `ws` URL.
     pub fn parse(url: &str, allow_plain_loopback: bool) -> Result<Self, Error> {
         let uri: Uri = url.parse().map_err(|error| bad(&format!("The URL cannot be read: {error}.")))?;
-        if uri.authority().is_some_and(|authority| authority.as_str().contains('@')) {
+        let authority = uri.authority().map_or("", |authority| authority.as_str());
+        if authority.contains('@') {
             return Err(bad("A URL must not carry a user name or password."));
         }
         let tls = match uri.scheme_str() {
@@ -31,11 +32,16 @@ impl Target {
             Some("http" | "ws") => false,
             _ => return Err(bad("The URL needs the scheme https or wss.")),
         };
-        let host = uri.host().unwrap_or_default().trim_start_matches('[').trim_end_matches(']');
+        let host = uri.host().unwrap_or_default();
+        let port = match authority.strip_prefix(host) {
+            Some("") if tls => 443,
+            Some("") => 80,
+            _ => uri.port_u16().filter(|&port| port > 0).ok_or_else(|| bad("The port in the URL is no port."))?,
+        };
+        let host = host.trim_start_matches('[').trim_end_matches(']');
         if host.is_empty() {
             return Err(bad("The URL has no host."));
         }
-        let port = uri.port_u16().unwrap_or(if tls { 443 } else { 80 });
         let path = uri.path_and_query().map_or("/", |path| path.as_str());
         let path = if path.starts_with('/') { path.into() } else { format!("/{path}") };
         let target = Self { host: host.into(), port, tls, path };
@@ -119,7 +125,18 @@ mod tests {
 
     #[test]
     fn senseless_urls_are_refused() {
-        for url in ["", "api.example.com", "ftp://h/", "https://", "https://u:p@h/", "https://h:x/", "https://ä/"] {
+        for url in [
+            "",
+            "api.example.com",
+            "ftp://h/",
+            "https://",
+            "https://u:p@h/",
+            "https://h:x/",
+            "https://h:/",
+            "https://h:0/",
+            "https://h:65536/",
+            "https://ä/",
+        ] {
             let error = parse(url).unwrap_err();
             assert_eq!(error.code(), Code::BadValue, "{url}");
             assert!(!error.to_string().contains("u:p"));

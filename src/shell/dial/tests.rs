@@ -1,1 +1,86 @@
+use std::net::TcpListener;
+use std::sync::Arc;
 
+use super::*;
+use crate::config::settings::Trust;
+use crate::shell::testing::{plain, read_until, secure, serve, serve_tls, Authority, Side};
+
+fn code(settings: Settings) -> (Code, Stage) {
+    let error = Side::new(settings).dial().map(drop).unwrap_err();
+    assert!(error.detail().host.contains(':'), "{error}");
+    (error.code(), error.detail().stage)
+}
+
+#[test]
+fn a_refused_connection_keeps_its_errno() {
+    let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let error = Side::new(plain(address)).dial().map(drop).unwrap_err();
+    assert_eq!((error.code(), error.detail().os_errno), (Code::Connect, libc::ECONNREFUSED));
+    assert_eq!(error.detail().host, address.to_string());
+}
+
+#[test]
+fn a_name_without_address_is_an_error_of_its_own() {
+    // A label above 63 characters is refused without asking anybody.
+    let ws_url = format!("wss://{}.invalid/ws", "x".repeat(64));
+    let authority = Authority::new();
+    let trust = Trust::Memory(authority.pem().into_bytes());
+    assert_eq!(code(Settings { ws_url, trust, ..Settings::default() }), (Code::Dns, Stage::Resolve));
+}
+
+#[test]
+fn connecting_and_tls_have_their_own_limits() {
+    let silent = serve(|mut peer| drop(read_until(&mut peer, b"never")));
+    let settings = Settings { connect_timeout_ms: 0, ..plain(silent) };
+    assert_eq!(code(settings), (Code::ConnectTimeout, Stage::Connect));
+    let settings = Settings { tls_timeout_ms: 5, ..secure(silent, &Authority::new()) };
+    assert_eq!(code(settings), (Code::TlsTimeout, Stage::Tls));
+}
+
+#[test]
+fn a_look_up_that_takes_too_long_says_so() {
+    let silent = serve(|mut peer| drop(read_until(&mut peer, b"never")));
+    let mut settings = secure(silent, &Authority::new());
+    settings.ws_url = "wss://localhost.localdomain/".into();
+    settings.connect_timeout_ms = 0;
+    let (code, stage) = code(settings);
+    assert!(code == Code::ConnectTimeout && stage == Stage::Resolve || code == Code::Dns);
+}
+
+#[test]
+fn bad_certificates_are_told_apart() {
+    let (authority, stranger) = (Authority::new(), Authority::new());
+    let server = |names: &[&str], until| {
+        serve_tls(authority.server(names, until), |mut peer| drop(read_until(&mut peer, b"never")))
+    };
+    let good = server(&["localhost"], 2100);
+    assert_eq!(code(secure(good, &stranger)), (Code::CertificateUntrusted, Stage::Tls));
+    let other = server(&["example.com"], 2100);
+    assert_eq!(code(secure(other, &authority)), (Code::CertificateHost, Stage::Tls));
+    let expired = server(&["localhost"], 2001);
+    assert_eq!(code(secure(expired, &authority)), (Code::CertificateExpired, Stage::Tls));
+    assert!(Side::new(secure(good, &authority)).dial().is_ok());
+}
+
+#[test]
+fn something_that_is_not_tls_is_told() {
+    use std::io::Write;
+    let address = serve(|mut peer| {
+        let _ = peer.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n");
+        read_until(&mut peer, b"never");
+    });
+    assert_eq!(code(secure(address, &Authority::new())), (Code::Tls, Stage::Tls));
+    let hung_up = serve(drop);
+    assert_eq!(code(secure(hung_up, &Authority::new())), (Code::Tls, Stage::Tls));
+}
+
+#[test]
+fn a_network_without_tls_needs_no_trust_store() {
+    let clock = Clock::new();
+    let address = serve(drop);
+    let none = Trust::File("/nonexistent".into());
+    let net = Net::new(Arc::new(Settings { trust: none.clone(), ..plain(address) }), clock).unwrap();
+    assert!(net.trust_report().is_none());
+    let error = Net::new(Arc::new(Settings { trust: none, ..Settings::default() }), clock).map(drop).unwrap_err();
+    assert_eq!(error.code(), Code::TrustStore);
+}

@@ -13,6 +13,8 @@ use super::{Wire, KEEP};
 const SMALL: usize = 8 << 10;
 /// Size it grows to when reads fill it. A record is at most 18 KiB, so it always fits.
 const LARGE: usize = 64 << 10;
+/// Size it may have at most. Only a handshake message in many records needs more than one record's room.
+const HUGE: usize = 128 << 10;
 /// Header of a record (RFC 8446 5.1).
 const HEADER: usize = 5;
 /// Longest record a peer may send (RFC 5246 6.2.3); anything above is for rustls to refuse.
@@ -31,6 +33,8 @@ pub(super) struct Session {
     restless: bool,
     /// close_notify has come.
     peer_closed: bool,
+    /// An error has ended it: rustls is not asked again.
+    dead: bool,
 }
 
 /// What is to be done when rustls is ready to send.
@@ -57,7 +61,14 @@ enum Step {
 
 impl Session {
     pub(super) fn new(connection: UnbufferedClientConnection) -> Self {
-        Self { connection, cipher: Cipher::default(), plain: Plain::default(), restless: true, peer_closed: false }
+        Self {
+            connection,
+            cipher: Cipher::default(),
+            plain: Plain::default(),
+            restless: true,
+            peer_closed: false,
+            dead: false,
+        }
     }
 
     /// Goes on with the handshake; whether it is done and our last flight is with the kernel.
@@ -152,6 +163,9 @@ impl Session {
 
     /// Asks rustls what is next, and does it. Plaintext goes to `buffer` from `used` on, and what does not fit is kept.
     fn step(&mut self, wire: &mut Wire, want: Want<'_>, buffer: &mut [u8], used: &mut usize) -> io::Result<Step> {
+        if self.dead {
+            return Err(io::ErrorKind::NotConnected.into());
+        }
         let UnbufferedStatus { mut discard, state } = self.connection.process_tls_records(self.cipher.filled());
         let step = match state {
             Ok(ConnectionState::ReadTraffic(mut traffic)) => {
@@ -177,8 +191,9 @@ impl Session {
             Ok(ConnectionState::Closed) => Ok(Step::Closed),
             Ok(_) => Err(io::Error::other("TLS is in a state that a client does not have")),
             Err(error) => {
+                self.cipher.discard(discard);
                 self.say_why(wire);
-                Err(refused(error))
+                return Err(refused(error));
             }
         };
         self.cipher.discard(discard);
@@ -186,11 +201,13 @@ impl Session {
     }
 
     /// Sends the alert that rustls has queued for an error, if it can be sent at once.
+    ///
+    /// rustls keeps places in the received bytes, so it has to be shown the rest of them, not an empty slice.
     fn say_why(&mut self, wire: &mut Wire) {
-        while let Ok(ConnectionState::EncodeTlsData(mut data)) = self.connection.process_tls_records(&mut []).state {
-            if encode(&mut data, &mut wire.out).is_err() {
-                break;
-            }
+        self.dead = true;
+        let state = self.connection.process_tls_records(self.cipher.filled()).state;
+        if let Ok(ConnectionState::EncodeTlsData(mut alert)) = state {
+            let _ = encode(&mut alert, &mut wire.out);
         }
         let _ = wire.flush();
     }
@@ -288,6 +305,9 @@ impl Cipher {
     /// Reads from the socket, at least one byte.
     fn fill(&mut self, wire: &mut Wire) -> io::Result<()> {
         self.make_room();
+        if self.end == HUGE {
+            return Err(refused(rustls::Error::General("a handshake message is too long".into())));
+        }
         let space = self.buffer.get_mut(self.end..).unwrap_or_default();
         let size = space.len();
         let count = wire.receive(space)?;
@@ -301,6 +321,7 @@ impl Cipher {
         Ok(())
     }
 
+    /// Makes room for at least a byte, unless the buffer is at its largest.
     fn make_room(&mut self) {
         if self.start == self.end {
             (self.start, self.end) = (0, 0);
@@ -309,7 +330,7 @@ impl Cipher {
             (self.start, self.end) = (0, self.end - self.start);
         }
         if self.buffer.len() == self.end {
-            self.buffer.resize((self.buffer.len() * 2).clamp(SMALL, LARGE), 0);
+            self.buffer.resize((self.buffer.len() * 2).clamp(SMALL, HUGE), 0);
         }
     }
 
