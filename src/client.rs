@@ -8,8 +8,8 @@ use std::time::Duration;
 use crate::config::settings::{Delivery as Mode, Settings};
 use crate::config::Config;
 use crate::error::{Code, Error, Stage};
+pub use crate::event::Event;
 use crate::event::{MessageKind, State};
-use crate::hooks::Request;
 use crate::metrics::Metrics;
 use crate::proto::oauth::Credentials;
 use crate::proto::outbox::Outbox;
@@ -71,45 +71,6 @@ pub struct ShutdownReport {
     pub resolvers_stuck: u32,
     /// Name of the callback that is still running, if one is.
     pub stuck_callback: Option<&'static str>,
-}
-
-/// An event taken from the queue in poll mode, owned.
-#[derive(Debug)]
-#[non_exhaustive]
-pub enum Event {
-    /// A message: payload plus one NUL byte.
-    Message {
-        /// Text or binary.
-        kind: MessageKind,
-        /// The payload followed by one NUL byte that is not part of it.
-        data_with_nul: Vec<u8>,
-        /// Number of the socket it came by.
-        connection: u64,
-    },
-    /// State, gap, hand-over, token or send outcome.
-    Notice(crate::event::Notice),
-    /// A question to answer.
-    Request(Request),
-    /// An audit record.
-    Audit {
-        /// One JSON object, without line breaks, plus one NUL byte.
-        json_with_nul: String,
-        /// Sequence number.
-        seq: u64,
-        /// `event_type` or `action`.
-        kind: &'static str,
-        /// Whether this is the SIEM form.
-        siem: bool,
-    },
-    /// A line of log.
-    Log {
-        /// 1 error – 5 trace.
-        level: i32,
-        /// Part of the library.
-        target: &'static str,
-        /// Text.
-        text: String,
-    },
 }
 
 /// Waits take `None` for "no limit".

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::error::Error;
+use crate::hooks::Request;
 use crate::proto::token::Token;
 
 /// What a client is doing, as the application sees it (`GWA_STATE_…` in C).
@@ -178,5 +179,44 @@ pub enum Notice {
         id: u64,
         /// What is asked.
         question: Question,
+    },
+}
+
+/// An event taken from the queue in poll mode, owned.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Event {
+    /// A message: payload plus one NUL byte.
+    Message {
+        /// Text or binary.
+        kind: MessageKind,
+        /// The payload followed by one NUL byte that is not part of it.
+        data_with_nul: Vec<u8>,
+        /// Number of the socket it came by.
+        connection: u64,
+    },
+    /// State, gap, hand-over, token or send outcome.
+    Notice(Notice),
+    /// A question to answer.
+    Request(Request),
+    /// An audit record.
+    Audit {
+        /// One JSON object, without line breaks, plus one NUL byte.
+        json_with_nul: String,
+        /// Sequence number.
+        seq: u64,
+        /// `event_type` or `action`.
+        kind: &'static str,
+        /// Whether this is the SIEM form.
+        siem: bool,
+    },
+    /// A line of log.
+    Log {
+        /// 1 error – 5 trace.
+        level: i32,
+        /// Part of the library.
+        target: &'static str,
+        /// Text.
+        text: String,
     },
 }

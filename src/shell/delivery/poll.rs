@@ -9,9 +9,9 @@ use super::log_queue::Line;
 use super::state::State;
 use super::{wait_for, Delivery};
 use crate::audit::json::{Entry, Sink};
-use crate::client::Event;
 use crate::config::settings::Delivery as Mode;
 use crate::error::{Code, Error, Stage};
+use crate::event::Event;
 use crate::event::{MessageKind, Notice};
 use crate::hooks::{AuditView, Hooks, Message};
 

@@ -8,8 +8,8 @@ use std::time::Duration;
 use super::tests::*;
 use super::*;
 use crate::audit::{Outcome, Record};
-use crate::client::Event;
 use crate::error::Code;
+use crate::event::Event;
 use crate::event::Notice;
 use crate::hooks::{AuditView, Message};
 
