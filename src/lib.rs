@@ -5,6 +5,8 @@ pub mod client;
 pub mod config;
 pub mod error;
 pub mod event;
+#[allow(unsafe_code)]
+mod ffi;
 pub mod hooks;
 pub mod metrics;
 pub mod proto;
