@@ -5,6 +5,7 @@ use std::os::fd::AsRawFd;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use crate::audit::scopes_json;
 use crate::config::settings::{Delivery as Mode, Settings};
 use crate::config::Config;
 use crate::error::{Code, Error, Stage};
@@ -14,6 +15,7 @@ use crate::metrics::Metrics;
 use crate::proto::oauth::Credentials;
 use crate::proto::outbox::Outbox;
 use crate::proto::refresher::{Credential, Input};
+use crate::proto::scope;
 use crate::proto::session::Rounds;
 use crate::proto::token::Token;
 use crate::secret::Secret;
@@ -424,6 +426,20 @@ impl fmt::Debug for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Client").field("state", &self.state()).finish_non_exhaustive()
     }
+}
+
+/// Compares the scopes of a token with those an application needs, without a client and without a network:
+/// `{"isValid","missingScopes","grantedScopes","auditPayload"}`. The signature is not checked.
+///
+/// # Errors
+/// `InvalidArgument` for a required scope that is empty or has blanks. A denial is a result, not an error.
+pub fn scopes_check(token: &str, required: &[&str]) -> Result<String, Error> {
+    crate::config::check_scopes(required)?;
+    let defaults = Settings::default();
+    let required: Vec<String> = required.iter().map(|name| (*name).to_owned()).collect();
+    let grants = scope::grants(token, None, defaults.max_token_bytes);
+    let (audit, _) = scope::check(&grants, &required, defaults.unknown_scopes);
+    Ok(scopes_json(&audit, Clock::new().now().wall_ms))
 }
 
 /// The poll-mode descriptor as delivery wants it.

@@ -5,6 +5,8 @@ pub mod client;
 pub mod config;
 pub mod error;
 pub mod event;
+#[allow(unsafe_code)]
+mod ffi;
 pub mod hooks;
 pub mod metrics;
 pub mod proto;
@@ -13,7 +15,7 @@ mod shell;
 #[allow(unsafe_code)]
 mod sys;
 
-pub use client::Client;
+pub use client::{scopes_check, Client};
 pub use config::Config;
 pub use error::{Blame, Category, Code, Error, Stage};
 pub use secret::Secret;

@@ -1,31 +1,160 @@
 //! Configuration: keys and values in, checked [`Settings`] out.
+//!
+//! One table ([`keys`]) says what can be set; everything else here reads it. A value is checked when it is
+//! set, what two keys say together when a client is made ([`Config::settings`]). Values are never quoted in errors.
 
+mod check;
+mod json;
+mod keys;
 pub mod settings;
+mod url;
+mod value;
 
-pub use settings::Settings;
+use std::ffi::OsString;
+use std::time::Duration;
 
+use crate::error::{Code, Error, Stage};
 use crate::hooks::Hooks;
+use crate::secret::Secret;
+
+pub use keys::{keys, Key};
+pub use settings::Settings;
+pub use value::Type;
 
 /// Keys, values and hooks; turned into checked [`Settings`] when a client is made.
 #[derive(Clone, Debug, Default)]
 pub struct Config {
-    settings: Settings,
+    draft: Draft,
     /// The application's functions.
     pub hooks: Hooks,
 }
 
+/// Settings in the making: what is decided only when all keys are known is kept beside them.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Draft {
+    settings: Settings,
+    /// `token.url`, or empty.
+    token_url: String,
+    /// `ws.url`, or empty.
+    ws_url: String,
+    trust: TrustChoice,
+    /// `tls.ca_file`, or empty.
+    ca_file: String,
+    /// `tls.ca_pem`, or empty.
+    ca_pem: String,
+}
+
+/// `tls.trust` as given.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+enum TrustChoice {
+    #[default]
+    Auto,
+    System,
+    File,
+    Memory,
+}
+
 impl Config {
+    /// A configuration with the default of every key.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Sets a key that is no secret. An empty value brings back the default.
+    pub fn set(&mut self, key: &str, value: &str) -> Result<(), Error> {
+        let (key, name) = keys::find(key)?;
+        if key.is_secret() {
+            return Err(key.bad_value("it is a secret: set it with set_secret"));
+        }
+        key.set(&mut self.draft, name, value)
+    }
+
+    /// Sets a secret key, or any other. An empty value removes it.
+    pub fn set_secret(&mut self, key: &str, value: Secret) -> Result<(), Error> {
+        let (key, name) = keys::find(key)?;
+        if key.is_secret() {
+            key.set_secret(&mut self.draft, value)
+        } else {
+            key.set(&mut self.draft, name, value.expose())
+        }
+    }
+
+    /// Sets keys from a JSON object, flat or nested: all of them, or none.
+    pub fn set_json(&mut self, json: &str) -> Result<(), Error> {
+        let mut changed = self.clone();
+        for (key, value) in json::flatten(json)? {
+            changed.set_listed(&key, &value)?;
+        }
+        *self = changed;
+        Ok(())
+    }
+
+    /// Sets region, client id, client secret and refresh token from `GENESYS_REGION`, `GENESYS_CLIENT_ID`,
+    /// `GENESYS_CLIENT_SECRET` and `GENESYS_REFRESH_TOKEN`: all of those that are there and not empty, or none.
+    pub fn set_from_env(&mut self) -> Result<(), Error> {
+        self.set_from(|name| std::env::var_os(name))
+    }
+
     /// The checked settings, or the first thing that is wrong with them.
-    pub fn settings(&self) -> Result<Settings, crate::Error> {
-        Ok(self.settings.clone())
+    pub fn settings(&self) -> Result<Settings, Error> {
+        check::settings(&self.draft, &self.hooks)
+    }
+
+    /// How long `gwa_client_free` waits.
+    pub(crate) fn free_timeout(&self) -> Duration {
+        Duration::from_millis(self.draft.settings.free_timeout_ms)
+    }
+
+    fn set_listed(&mut self, key: &str, value: &json::Given) -> Result<(), Error> {
+        match value {
+            json::Given::Text(text) => self.set(key, text),
+            json::Given::List(list) => {
+                let (key, _) = keys::find(key)?;
+                key.set_list(&mut self.draft, list.clone())
+            }
+        }
+    }
+
+    fn set_from(&mut self, variable: impl Fn(&str) -> Option<OsString>) -> Result<(), Error> {
+        const VARIABLES: [(&str, &str); 4] = [
+            ("GENESYS_REGION", "region"),
+            ("GENESYS_CLIENT_ID", "client.id"),
+            ("GENESYS_CLIENT_SECRET", "client.secret"),
+            ("GENESYS_REFRESH_TOKEN", "token.refresh_token"),
+        ];
+        let mut changed = self.clone();
+        for (name, key) in VARIABLES {
+            let Some(value) = variable(name).filter(|value| !value.is_empty()) else { continue };
+            let value = value.into_string().map_err(|_| {
+                Error::new(Code::InvalidUtf8, Stage::Configure, format!("the environment variable {name} is not UTF-8"))
+            })?;
+            changed.set_secret(key, Secret::new(value))?;
+        }
+        *self = changed;
+        Ok(())
     }
 }
 
-/// Whether a secret can be used: not empty, no control characters.
-pub fn check_secret(key: &str, value: &crate::Secret) -> Result<(), crate::Error> {
-    if value.is_empty() || value.expose().chars().any(char::is_control) {
-        let text = format!("{key} is empty or has control characters.");
-        return Err(crate::Error::new(crate::Code::BadValue, crate::Stage::Configure, text));
+/// Checks a secret that replaces one of a client: `client.secret` or `token.refresh_token`.
+pub(crate) fn check_secret(key: &str, value: &Secret) -> Result<(), Error> {
+    let (key, _) = keys::find(key)?;
+    if !key.is_secret() {
+        return Err(key.bad_value("it is no secret that can be replaced on a client"));
     }
-    Ok(())
+    if value.is_empty() {
+        return Err(key.bad_value("it is empty"));
+    }
+    key.set_secret(&mut Draft::default(), value.clone())
 }
+
+/// Checks the names of required scopes.
+pub(crate) fn check_scopes(scopes: &[&str]) -> Result<(), Error> {
+    if scopes.iter().all(|scope| value::is_scope(scope)) {
+        return Ok(());
+    }
+    let why = "a required scope is empty or holds a blank or control character";
+    Err(Error::new(Code::InvalidArgument, Stage::Configure, why))
+}
+
+#[cfg(test)]
+mod tests;

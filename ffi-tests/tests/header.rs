@@ -1,0 +1,185 @@
+//! The committed C header: equal to what the sources give, clean under every standard, complete in its documentation.
+//!
+//! After a change of the ABI: `cargo test -p ffi-tests --test header -- --ignored regenerate`.
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::{fs, io::Write as _};
+
+/// Sources in the order of the header.
+const SOURCES: [&str; 17] = [
+    "version",
+    "status",
+    "error",
+    "text",
+    "token",
+    "audit",
+    "event",
+    "event_fields",
+    "request",
+    "callbacks",
+    "config",
+    "hooks",
+    "client",
+    "report",
+    "metrics",
+    "scopes",
+    "live",
+];
+
+/// What every function's documentation says.
+const TAGS: [&str; 7] = ["Thread:", "Callback:", "Fork:", "Signal:", "Blocking:", "Ownership:", "Since:"];
+
+#[test]
+fn the_committed_header_is_what_the_sources_give() {
+    let committed = fs::read_to_string(header_path()).expect("include/genesys_ws_auth.h can be read");
+    assert!(committed == generated(), "the header is out of date: regenerate it (see the head of this file)");
+}
+
+#[test]
+#[ignore = "writes include/genesys_ws_auth.h"]
+fn regenerate() {
+    fs::create_dir_all(include()).expect("include can be made");
+    fs::write(header_path(), generated()).expect("the header can be written");
+}
+
+#[test]
+fn every_source_of_the_abi_is_in_the_header() {
+    for entry in fs::read_dir(root().join("src/ffi")).expect("src/ffi can be read") {
+        let path = entry.expect("an entry").path();
+        let name = path.file_stem().and_then(|stem| stem.to_str()).expect("a name").to_owned();
+        let text = fs::read_to_string(&path).expect("a source");
+        assert!(!text.contains("#[no_mangle]") || SOURCES.contains(&&*name), "{name}.rs is not listed here");
+    }
+}
+
+#[test]
+fn every_function_says_all_that_a_caller_has_to_know() {
+    let header = generated();
+    let names = declared(&header);
+    for name in &names {
+        let comment = comment_of(&header, name);
+        for tag in TAGS {
+            assert!(comment.contains(tag), "{name} lacks \"{tag}\"");
+        }
+    }
+    assert!(names.len() > 90, "{}", names.len());
+}
+
+#[test]
+fn only_our_names() {
+    let header = generated();
+    for line in header.lines() {
+        let Some(rest) = line.strip_prefix("#define ") else { continue };
+        assert!(rest.starts_with("GWA_"), "{line}");
+    }
+    for name in declared(&header) {
+        assert!(name.starts_with("gwa_"), "{name}");
+    }
+}
+
+#[test]
+fn clean_in_every_c_standard() {
+    for standard in ["c89", "c99", "c11", "c17"] {
+        compile("gcc", "c", standard, &["-Wc++-compat", "-Wstrict-prototypes"]);
+    }
+}
+
+#[test]
+fn clean_in_every_cpp_standard() {
+    for standard in ["c++98", "c++11", "c++14", "c++17", "c++20"] {
+        compile("g++", "c++", standard, &[]);
+    }
+}
+
+/// A C program evaluates what the preprocessor makes of the macros.
+#[test]
+fn macros_have_the_values_of_the_crate() {
+    let program =
+        "#include \"genesys_ws_auth.h\"\n#include <stdio.h>\n#if GWA_VERSION_NUMBER < 1\n#error version\n#endif\n\
+        int main(void) { printf(\"%d.%d.%d %lu %d\", GWA_VERSION_MAJOR, GWA_VERSION_MINOR, GWA_VERSION_PATCH,\n\
+        (unsigned long)GWA_NO_LIMIT, GWA_VERSION_NUMBER); return GWA_OK; }\n";
+    let binary = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("header_macros");
+    feed(Command::new("gcc").args(["-std=c89", "-x", "c", "-", "-o"]).arg(&binary).arg("-I").arg(include()), program);
+    let output = Command::new(&binary).output().expect("the program runs");
+    let version = library_version();
+    assert_eq!(String::from_utf8_lossy(&output.stdout), format!("{version} 4294967295 {}", number(&version)));
+}
+
+fn number(version: &str) -> u32 {
+    version.split('.').fold(0, |number, part| number * 1_000 + part.parse::<u32>().expect("a number"))
+}
+
+/// `version` of the root's Cargo.toml.
+fn library_version() -> String {
+    let manifest = fs::read_to_string(root().join("Cargo.toml")).expect("Cargo.toml");
+    let line = manifest.lines().find_map(|line| line.strip_prefix("version = ")).expect("a version");
+    line.trim_matches('"').to_owned()
+}
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+fn include() -> PathBuf {
+    root().join("include")
+}
+
+fn header_path() -> PathBuf {
+    include().join("genesys_ws_auth.h")
+}
+
+/// The header as the sources give it.
+fn generated() -> String {
+    let mut config = cbindgen::Config::from_file(root().join("cbindgen.toml")).expect("cbindgen.toml can be read");
+    config.header = config.header.map(|header| header.replace("@KEYS@\n", &keys()));
+    let mut builder = cbindgen::Builder::new().with_config(config);
+    for name in SOURCES {
+        builder = builder.with_src(root().join(format!("src/ffi/{name}.rs")));
+    }
+    let mut bytes = Vec::new();
+    builder.generate().expect("cbindgen reads the sources").write(&mut bytes);
+    String::from_utf8(bytes).expect("UTF-8")
+}
+
+/// The table of keys as the head of the header shows it.
+fn keys() -> String {
+    let mut text = String::new();
+    for key in genesys_ws_auth::config::keys() {
+        let default = if key.default.is_empty() { "unset" } else { key.default };
+        let _ = writeln!(text, " *   {}\n *       {}. {} ({default})", key.name, key.doc, key.kind);
+    }
+    text
+}
+
+/// The comment that stands right before the declaration of a function.
+fn comment_of<'a>(header: &'a str, name: &str) -> &'a str {
+    let declaration = format!("{name}(");
+    let is_code = |at: &usize| !header[..*at].rsplit('\n').next().unwrap_or_default().starts_with([' ', '/', '#']);
+    let at = header.match_indices(&declaration).map(|(at, _)| at).find(is_code).expect("a declaration");
+    let (comment, between) = header[..at].rsplit_once("*/").expect("a comment");
+    assert!(!between.contains(';'), "{name} has no comment of its own");
+    comment.rsplit_once("/**").map_or("", |(_, comment)| comment)
+}
+
+/// Names of the functions that a header declares.
+fn declared(header: &str) -> Vec<&str> {
+    let code = header.lines().filter(|line| !line.starts_with([' ', '/', '#', '}']) && !line.starts_with("typedef"));
+    code.filter_map(|line| line.split_once('(')?.0.rsplit([' ', '*']).next()).collect()
+}
+
+fn compile(compiler: &str, language: &str, standard: &str, more: &[&str]) {
+    let twice = "#include \"genesys_ws_auth.h\"\n#include \"genesys_ws_auth.h\"\nint gwa_unit = GWA_OK;\n";
+    let mut command = Command::new(compiler);
+    command.args(["-x", language, "-", "-fsyntax-only", "-Wall", "-Wextra", "-pedantic-errors", "-Wundef", "-Werror"]);
+    command.arg(format!("-std={standard}")).args(more).arg("-I").arg(include());
+    feed(&mut command, twice);
+}
+
+fn feed(command: &mut Command, source: &str) {
+    let mut child = command.stdin(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("a compiler is installed");
+    child.stdin.take().expect("a pipe").write_all(source.as_bytes()).expect("the compiler reads");
+    let output = child.wait_with_output().expect("the compiler ends");
+    assert!(output.status.success(), "{command:?}\n{}", String::from_utf8_lossy(&output.stderr));
+}

@@ -1,0 +1,194 @@
+//! The table of keys: names, types, ranges, defaults, documentation, and where a value goes.
+
+use std::time::Duration;
+
+use crate::error::{Code, Error, Stage};
+use crate::secret::Secret;
+
+use super::settings::{AuditPolicy, BasicEncoding, Delivery, Grant, UnknownScopes};
+use super::value::{Type, Value};
+use super::{Draft, TrustChoice};
+
+/// One configuration key.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Key {
+    /// Its name, e.g. `token.timeout_ms`.
+    pub name: &'static str,
+    /// Type and range of its value.
+    pub kind: Type,
+    /// The value it has unless set, as text.
+    pub default: &'static str,
+    /// What it is for, in a few words.
+    pub doc: &'static str,
+    store: fn(&mut Draft, Value<'_>),
+}
+
+/// Every key, in the order of the documentation.
+pub fn keys() -> &'static [Key] {
+    KEYS
+}
+
+/// The key of this name, and for a family of keys (`ws.header.<Name>`) the last part of the name.
+pub(super) fn find(name: &str) -> Result<(&'static Key, &str), Error> {
+    let family = |key: &Key| key.name.strip_suffix("<Name>").and_then(|prefix| name.strip_prefix(prefix));
+    KEYS.iter()
+        .find_map(|key| match key.kind {
+            Type::Header => family(key).map(|rest| (key, rest)),
+            _ => (key.name == name).then_some((key, "")),
+        })
+        .ok_or_else(|| unknown(name))
+}
+
+impl Key {
+    /// Whether the value is a secret: never shown, set by its own function.
+    pub fn is_secret(&self) -> bool {
+        matches!(self.kind, Type::Secret)
+    }
+
+    /// Checks a value and stores it; an empty one stands for the default.
+    pub(super) fn set(&self, draft: &mut Draft, name: &str, text: &str) -> Result<(), Error> {
+        let text = if text.is_empty() { self.default } else { text };
+        let value = self.kind.parse(name, text).map_err(|why| self.bad_value(why))?;
+        (self.store)(draft, value);
+        Ok(())
+    }
+
+    /// As `set`, for a value that is a list already.
+    pub(super) fn set_list(&self, draft: &mut Draft, list: Vec<String>) -> Result<(), Error> {
+        let value = self.kind.check_list(list).map_err(|why| self.bad_value(why))?;
+        (self.store)(draft, value);
+        Ok(())
+    }
+
+    /// As `set`, without a copy of the secret.
+    pub(super) fn set_secret(&self, draft: &mut Draft, secret: Secret) -> Result<(), Error> {
+        let value = self.kind.check_secret(secret).map_err(|why| self.bad_value(why))?;
+        (self.store)(draft, value);
+        Ok(())
+    }
+
+    /// The error of a value that cannot be used. It names key, type and range, and never quotes the value.
+    pub(super) fn bad_value(&self, why: &str) -> Error {
+        let message = format!("\"{}\": {why}; wanted: {}.", self.name, self.kind);
+        Error::new(Code::BadValue, Stage::Configure, message)
+    }
+}
+
+fn unknown(name: &str) -> Error {
+    let shown: String = name.chars().take(64).map(|c| if c.is_control() { '?' } else { c }).collect();
+    let nearest = KEYS.iter().min_by_key(|key| distance(key.name, &shown)).map_or("", |key| key.name);
+    let message = format!("\"{shown}\"; the nearest is \"{nearest}\".");
+    Error::new(Code::UnknownKey, Stage::Configure, message)
+}
+
+/// How many letters have to be changed, added or left out to make one name of the other (Levenshtein).
+fn distance(a: &str, b: &str) -> usize {
+    let mut row: Vec<usize> = (0..=b.chars().count()).collect();
+    for (i, x) in a.chars().enumerate() {
+        let mut left = i + 1;
+        let mut diagonal = i;
+        for (cell, y) in row.iter_mut().skip(1).zip(b.chars()) {
+            let changed = diagonal + usize::from(x != y);
+            diagonal = *cell;
+            left = changed.min(left + 1).min(diagonal + 1);
+            *cell = left;
+        }
+        if let Some(first) = row.first_mut() {
+            *first = i + 1;
+        }
+    }
+    row.last().copied().unwrap_or(0)
+}
+
+/// The option with this number.
+fn pick<T: Copy + Default>(options: &[T], value: &Value<'_>) -> T {
+    usize::try_from(value.number).ok().and_then(|number| options.get(number)).copied().unwrap_or_default()
+}
+
+/// A size; the ranges of the table fit every supported platform.
+fn size(value: &Value<'_>) -> usize {
+    usize::try_from(value.number).unwrap_or(usize::MAX)
+}
+
+const fn ms(min: u64, max: u64) -> Type {
+    Type::Integer { unit: "ms", min, max }
+}
+
+const fn bytes(min: u64, max: u64) -> Type {
+    Type::Integer { unit: "bytes", min, max }
+}
+
+const fn count(min: u64, max: u64) -> Type {
+    Type::Integer { unit: "", min, max }
+}
+
+/// One row: name, type, default, documentation, where it goes.
+macro_rules! key {
+    ($name:literal, $kind:expr, $default:expr, $doc:literal, $store:expr) => {
+        Key { name: $name, kind: $kind, default: $default, doc: $doc, store: $store }
+    };
+}
+
+#[rustfmt::skip]
+static KEYS: &[Key] = &[
+    key!("region", Type::Host, "mypurecloud.com", "domain of the Genesys Cloud region", |d, v| d.settings.region = v.text.into()),
+    key!("client.id", Type::Text { max: 1_024 }, "", "OAuth client id; needed", |d, v| d.settings.client_id = v.text.into()),
+    key!("client.secret", Type::Secret, "", "OAuth client secret; needed", |d, v| d.settings.client_secret = v.secret.unwrap_or_else(|| Secret::new(String::new()))),
+
+    key!("token.url", Type::Url { secure: "https", plain: "http" }, "", "token endpoint; https://api.{region}/oauth/token unless set", |d, v| d.token_url = v.text.into()),
+    key!("token.refresh_token", Type::Secret, "", "refresh token to begin with", |d, v| d.settings.refresh_token = v.secret.filter(|secret| !secret.is_empty())),
+    key!("token.grant", Type::Choice(&["auto", "refresh_token", "client_credentials", "authorization_code"]), "auto", "OAuth grant; auto is refresh_token if there is one, else client_credentials", |d, v| d.settings.grant = pick(&[Grant::Auto, Grant::RefreshToken, Grant::ClientCredentials, Grant::AuthorizationCode], &v)),
+    key!("token.basic", Type::Choice(&["rfc6749", "raw"]), "rfc6749", "how id and secret enter the Basic header: form-url-encoded first, or as they are", |d, v| d.settings.basic = pick(&[BasicEncoding::Rfc6749, BasicEncoding::Raw], &v)),
+    key!("token.redirect_uri", Type::Text { max: 2_048 }, "", "redirect_uri of the authorization_code grant", |d, v| d.settings.redirect_uri = v.text.into()),
+    key!("token.timeout_ms", ms(1, 300_000), "15000", "a token request, from resolving to the last byte", |d, v| d.settings.token_timeout_ms = v.number),
+    key!("token.attempts", count(1, 100), "3", "attempts in a round", |d, v| d.settings.attempts_per_round = u32::try_from(v.number).unwrap_or(u32::MAX)),
+    key!("token.lead_ms", ms(0, 86_400_000), "0", "renew this long before the token ends, within a tenth and a half of its life; 0: by the built-in rule", |d, v| d.settings.lead_ms = Some(v.number).filter(|&lead| lead > 0)),
+    key!("token.persist_timeout_ms", ms(0, 600_000), "5000", "wait for the application to store a rotated refresh token", |d, v| d.settings.persist_timeout_ms = v.number),
+    key!("token.authorize_timeout_ms", ms(1, 86_400_000), "600000", "wait for an authorization code", |d, v| d.settings.authorize_timeout_ms = v.number),
+    key!("token.max_bytes", bytes(64, 1 << 20), "16384", "largest access token", |d, v| d.settings.max_token_bytes = size(&v)),
+    key!("token.max_response_bytes", bytes(1_024, 16 << 20), "65536", "largest answer of the token endpoint", |d, v| d.settings.max_response_bytes = size(&v)),
+
+    key!("scopes.required", Type::Scopes, "", "scopes the application needs", |d, v| d.settings.required_scopes = v.list),
+    key!("scopes.unknown", Type::Choice(&["deny", "allow"]), "deny", "a token whose scopes cannot be known", |d, v| d.settings.unknown_scopes = pick(&[UnknownScopes::Deny, UnknownScopes::Allow], &v)),
+
+    key!("ws.url", Type::Url { secure: "wss", plain: "ws" }, "", "socket; wss://api.{region}/ws unless set", |d, v| d.ws_url = v.text.into()),
+    key!("ws.upgrade_timeout_ms", ms(1, 300_000), "10000", "WebSocket upgrade", |d, v| d.settings.upgrade_timeout_ms = v.number),
+    key!("ws.auth_timeout_ms", ms(1, 300_000), "10000", "reply to the auth message", |d, v| d.settings.auth_timeout_ms = v.number),
+    key!("ws.ping_after_ms", ms(1, 3_600_000), "25000", "silence before a ping", |d, v| d.settings.ping_after_ms = v.number),
+    key!("ws.dead_after_ms", ms(1, 600_000), "10000", "silence after a ping before the peer counts as dead", |d, v| d.settings.dead_after_ms = v.number),
+    key!("ws.expired_grace_ms", ms(0, 25_000), "25000", "how long a socket with an expired token is kept", |d, v| d.settings.expired_grace_ms = v.number),
+    key!("ws.max_message_bytes", bytes(1, 1 << 30), "4194304", "largest message, both ways", |d, v| d.settings.max_message_bytes = size(&v)),
+    key!("ws.max_auth_reply_bytes", bytes(64, 1 << 20), "65536", "largest reply to the auth message", |d, v| d.settings.max_auth_reply_bytes = size(&v)),
+    key!("ws.throttle_patterns", Type::Patterns, "rate limit,too many", "texts in a refused authentication that mean a rate limit; letter case does not matter", |d, v| d.settings.throttle_patterns = v.list),
+    key!("ws.origin", Type::HeaderValue, "", "Origin of the upgrade", |d, v| d.settings.origin = v.text.into()),
+    key!("ws.subprotocol", Type::HeaderValue, "", "Sec-WebSocket-Protocol of the upgrade", |d, v| d.settings.subprotocol = v.text.into()),
+    key!("ws.header.<Name>", Type::Header, "", "a further header of the upgrade, one key each; empty removes it", |d, v| set_header(&mut d.settings.headers, v.name, v.text)),
+    key!("http.user_agent", Type::HeaderValue, concat!("genesys-ws-auth/", env!("CARGO_PKG_VERSION")), "User-Agent of all requests", |d, v| d.settings.user_agent = v.text.into()),
+
+    key!("connect.timeout_ms", ms(1, 300_000), "10000", "DNS and TCP together", |d, v| d.settings.connect_timeout_ms = v.number),
+    key!("tls.timeout_ms", ms(1, 300_000), "10000", "TLS handshake", |d, v| d.settings.tls_timeout_ms = v.number),
+    key!("tls.trust", Type::Choice(&["auto", "system", "file", "memory"]), "auto", "where trusted authorities come from; auto is file or memory if tls.ca_file or tls.ca_pem is set, else system", |d, v| d.trust = pick(&[TrustChoice::Auto, TrustChoice::System, TrustChoice::File, TrustChoice::Memory], &v)),
+    key!("tls.ca_file", Type::Text { max: 4_096 }, "", "PEM file of trusted authorities", |d, v| d.ca_file = v.text.into()),
+    key!("tls.ca_pem", Type::Pem, "", "PEM text of trusted authorities", |d, v| d.ca_pem = v.text.into()),
+    key!("net.allow_plain_loopback", Type::Flag, "false", "allow http and ws to localhost, 127.0.0.0/8 and ::1, for tests", |d, v| d.settings.allow_plain_loopback = v.flag),
+
+    key!("delivery", Type::Choice(&["callbacks", "inline", "poll"]), "callbacks", "who runs callbacks: gwa-dispatch; on_message on gwa-socket; gwa_client_next_event()", |d, v| d.settings.delivery = pick(&[Delivery::Callbacks, Delivery::Inline, Delivery::Poll], &v)),
+    key!("send.queue_messages", count(1, 1 << 20), "1024", "bound of the send queue", |d, v| d.settings.send_queue_messages = size(&v)),
+    key!("send.queue_bytes", bytes(1, 1 << 30), "4194304", "bound of the send queue", |d, v| d.settings.send_queue_bytes = size(&v)),
+    key!("events.queue_events", count(1, 1 << 20), "4096", "bound of the event queue; when it is full the socket is not read", |d, v| d.settings.event_queue_events = size(&v)),
+    key!("events.queue_bytes", bytes(1, 1 << 30), "8388608", "bound of the event queue", |d, v| d.settings.event_queue_bytes = size(&v)),
+    key!("audit.queue_records", count(1, 1 << 20), "4096", "bound of the audit queue", |d, v| d.settings.audit_queue_records = size(&v)),
+    key!("audit.policy", Type::Choice(&["drop_oldest", "drop_newest", "block"]), "drop_oldest", "when the audit queue is full; block holds the producer up to 1 s a record; not with delivery = poll", |d, v| d.settings.audit_policy = pick(&[AuditPolicy::DropOldest, AuditPolicy::DropNewest, AuditPolicy::Block], &v)),
+    key!("audit.siem_source", Type::Text { max: 256 }, "genesys_websocket_authenticator", "\"source\" of SIEM events", |d, v| d.settings.siem_source = v.text.into()),
+    key!("callbacks.slow_ms", ms(1, 3_600_000), "1000", "callbacks slower than this are reported", |d, v| d.settings.slow_callback = Duration::from_millis(v.number)),
+    key!("close.timeout_ms", ms(0, 60_000), "2000", "WebSocket close handshake", |d, v| d.settings.close_timeout_ms = v.number),
+    key!("free.timeout_ms", ms(0, 600_000), "5000", "longest wait of gwa_client_free(); 0 does not wait", |d, v| d.settings.free_timeout_ms = v.number),
+];
+
+fn set_header(headers: &mut Vec<(String, String)>, name: &str, value: &str) {
+    headers.retain(|(known, _)| !known.eq_ignore_ascii_case(name));
+    if !value.is_empty() {
+        headers.push((name.into(), value.into()));
+    }
+}

@@ -1,0 +1,219 @@
+//! Types of values: how a text is read, and what is refused.
+
+use std::fmt;
+
+use crate::secret::Secret;
+
+use super::url;
+
+/// Type and range of a key's value. `Display` says it in words.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum Type {
+    /// Text without control characters.
+    Text {
+        /// Largest length in bytes.
+        max: usize,
+    },
+    /// As text; never shown, wiped.
+    Secret,
+    /// A host name (RFC 1123 2.1).
+    Host,
+    /// An absolute URL of one of two schemes.
+    Url {
+        /// The scheme with TLS.
+        secure: &'static str,
+        /// The scheme without; only for a loopback address.
+        plain: &'static str,
+    },
+    /// A whole number.
+    Integer {
+        /// `ms`, `bytes`, or nothing.
+        unit: &'static str,
+        /// Least value.
+        min: u64,
+        /// Largest value.
+        max: u64,
+    },
+    /// `true` or `false`.
+    Flag,
+    /// One of several words.
+    Choice(&'static [&'static str]),
+    /// Scope names, separated by blanks.
+    Scopes,
+    /// Texts, separated by commas.
+    Patterns,
+    /// Value of an HTTP header.
+    HeaderValue,
+    /// A header whose name is the end of the key.
+    Header,
+    /// Certificates in PEM.
+    Pem,
+}
+
+/// A value that was read. Only the field of its type is filled.
+#[derive(Debug, Default)]
+pub(super) struct Value<'a> {
+    /// Last part of the key's name, for a family of keys.
+    pub(super) name: &'a str,
+    /// Texts of all kinds.
+    pub(super) text: &'a str,
+    /// Numbers, and which of the choices.
+    pub(super) number: u64,
+    pub(super) flag: bool,
+    pub(super) list: Vec<String>,
+    pub(super) secret: Option<Secret>,
+}
+
+/// Largest PEM text.
+const MAX_PEM: usize = 4 << 20;
+/// Largest secret: as the largest token that can be configured.
+const MAX_SECRET: usize = 1 << 20;
+/// Largest list.
+const MAX_LIST: usize = 1_024;
+/// Headers we write ourselves (RFC 6455 4.1, RFC 9112), or that have a key of their own.
+const RESERVED: [&str; 7] =
+    ["host", "connection", "upgrade", "content-length", "transfer-encoding", "origin", "user-agent"];
+
+/// Whether a text can be the name of a scope.
+pub(super) fn is_scope(name: &str) -> bool {
+    !name.is_empty() && !name.chars().any(|c| c.is_whitespace() || c.is_control())
+}
+
+impl Type {
+    /// Reads a value, or says what is wrong with it without quoting it.
+    pub(super) fn parse<'a>(self, name: &'a str, text: &'a str) -> Result<Value<'a>, &'static str> {
+        let plain = Value { name, text, ..Value::default() };
+        match self {
+            Self::Text { max } => plain_text(text, max).map(|()| plain),
+            Self::Secret => self.check_secret(Secret::new(text.to_owned())),
+            Self::Host if url::is_host_name(text) => Ok(plain),
+            Self::Host => Err("it is no host name"),
+            Self::Url { .. } if text.is_empty() => Ok(plain),
+            Self::Url { secure, plain: without } => url::parse(text, secure, without).map(|_| plain),
+            Self::Integer { min, max, .. } => {
+                integer(text, min, max).map(|number| Value { number, ..Value::default() })
+            }
+            Self::Flag => flag(text).map(|flag| Value { flag, ..Value::default() }),
+            Self::Choice(options) => choice(text, options).map(|number| Value { number, ..Value::default() }),
+            Self::Scopes => self.check_list(text.split(' ').filter(|s| !s.is_empty()).map(String::from).collect()),
+            Self::Patterns => self.check_list(text.split(',').map(|part| part.trim().to_owned()).collect()),
+            Self::HeaderValue => header_value(text).map(|()| plain),
+            Self::Header => header_name(name).and_then(|()| header_value(text)).map(|()| plain),
+            Self::Pem if text.len() > MAX_PEM => Err("it is too long"),
+            Self::Pem if !text.is_empty() && !text.contains("-----BEGIN CERTIFICATE-----") => {
+                Err("it holds no certificate")
+            }
+            Self::Pem => Ok(plain),
+        }
+    }
+
+    /// Checks a value that is a list.
+    pub(super) fn check_list<'a>(self, mut list: Vec<String>) -> Result<Value<'a>, &'static str> {
+        let is_good: fn(&str) -> bool = match self {
+            Self::Scopes => is_scope,
+            Self::Patterns => |text| !text.is_empty() && !text.chars().any(char::is_control),
+            _ => return Err("it is a list"),
+        };
+        if list.len() > MAX_LIST {
+            return Err("it has too many elements");
+        }
+        if !list.iter().all(|element| is_good(element)) {
+            return Err("an element is empty or holds what it must not");
+        }
+        if self == Self::Patterns {
+            list.iter_mut().for_each(|pattern| *pattern = pattern.to_lowercase());
+        }
+        Ok(Value { list, ..Value::default() })
+    }
+
+    /// Checks a secret.
+    pub(super) fn check_secret<'a>(self, secret: Secret) -> Result<Value<'a>, &'static str> {
+        plain_text(secret.expose(), MAX_SECRET)?;
+        Ok(Value { secret: Some(secret), ..Value::default() })
+    }
+}
+
+impl fmt::Display for Type {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Text { max } => write!(f, "text of at most {max} bytes without control characters"),
+            Self::Secret => write!(f, "secret text of at most {MAX_SECRET} bytes without control characters"),
+            Self::Host => f.write_str("host name without scheme and port"),
+            Self::Url { secure, plain } => {
+                write!(f, "{secure} URL ({plain} to a loopback address) without credentials and fragment")
+            }
+            Self::Integer { unit, min, max } => {
+                write!(f, "whole number, {min} to {max}{}{unit}", if unit.is_empty() { "" } else { " " })
+            }
+            Self::Flag => f.write_str("true or false"),
+            Self::Choice(options) => f.write_str(&options.join(" | ")),
+            Self::Scopes => f.write_str("scopes separated by blanks"),
+            Self::Patterns => f.write_str("texts separated by commas"),
+            Self::HeaderValue => f.write_str("value of an HTTP header, printable ASCII"),
+            Self::Header => f.write_str("a header the library does not write itself, its value in printable ASCII"),
+            Self::Pem => write!(f, "PEM text of at most {MAX_PEM} bytes"),
+        }
+    }
+}
+
+fn plain_text(text: &str, max: usize) -> Result<(), &'static str> {
+    if text.len() > max {
+        return Err("it is too long");
+    }
+    if text.chars().any(char::is_control) {
+        return Err("it holds a control character");
+    }
+    Ok(())
+}
+
+fn integer(text: &str, min: u64, max: u64) -> Result<u64, &'static str> {
+    if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Err("it is no whole number");
+    }
+    text.parse().ok().filter(|number| (min..=max).contains(number)).ok_or("it is out of range")
+}
+
+fn flag(text: &str) -> Result<bool, &'static str> {
+    match text {
+        "true" => Ok(true),
+        "false" => Ok(false),
+        _ => Err("it is neither true nor false"),
+    }
+}
+
+fn choice(text: &str, options: &[&str]) -> Result<u64, &'static str> {
+    options
+        .iter()
+        .zip(0..)
+        .find(|(option, _)| **option == text)
+        .map(|(_, number)| number)
+        .ok_or("it is none of the choices")
+}
+
+/// RFC 9110 5.1: a token.
+fn header_name(name: &str) -> Result<(), &'static str> {
+    let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+    if name.is_empty() || name.len() > 128 || !name.bytes().all(is_token) {
+        return Err("its name is no header name");
+    }
+    let lower = name.to_ascii_lowercase();
+    if RESERVED.contains(&lower.as_str()) || lower.starts_with("sec-websocket-") {
+        return Err("the library writes this header itself");
+    }
+    Ok(())
+}
+
+/// RFC 9110 5.5, without obsolete forms.
+fn header_value(value: &str) -> Result<(), &'static str> {
+    if value.len() > 8_192 {
+        return Err("it is too long");
+    }
+    if value.bytes().any(|byte| !(b' '..=b'~').contains(&byte)) {
+        return Err("it holds a character that is not printable ASCII");
+    }
+    if value.starts_with(' ') || value.ends_with(' ') {
+        return Err("it begins or ends with a blank");
+    }
+    Ok(())
+}

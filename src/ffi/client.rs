@@ -1,0 +1,403 @@
+//! `gwa_client_t`: one authenticated connection.
+
+use std::ffi::{c_char, c_int, c_void};
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::client::Client;
+use crate::error::{Code, Error};
+use crate::event::MessageKind;
+use crate::secret::Secret;
+
+use super::boundary;
+use super::config::gwa_config_t;
+use super::error::gwa_error_t;
+use super::event::{gwa_event_t, GWA_BINARY, GWA_TEXT};
+use super::handle::{self, Checked, Object};
+use super::live::Live;
+use super::raw::{self, invalid};
+use super::report::gwa_shutdown_report_t;
+use super::status::{gwa_status_t, GWA_DEFERRED, GWA_OK};
+use super::text;
+use super::token::gwa_token_t;
+
+/// One authenticated WebSocket and the threads that keep it alive; a checked handle.
+pub struct gwa_client_t {
+    client: Client,
+    free_timeout: Duration,
+    _live: Live,
+}
+
+impl gwa_client_t {
+    /// The client itself.
+    pub(super) fn client(&self) -> &Client {
+        &self.client
+    }
+}
+
+impl Checked for gwa_client_t {
+    const KIND: u64 = 2;
+
+    fn into_object(this: Arc<Self>) -> Object {
+        Object::Client(this)
+    }
+
+    fn from_object(object: &Object) -> Option<&Arc<Self>> {
+        match object {
+            Object::Client(client) => Some(client),
+            Object::Config(_) | Object::Request(_) => None,
+        }
+    }
+}
+
+/// Makes a client with a copy of the configuration, which is checked as a whole. Starts no thread, calls no callback,
+/// opens no connection; reads the file tls.ca_file names.
+///
+/// Returns GWA_OK; GWA_E_BAD_HANDLE; GWA_E_INVALID_ARGUMENT for NULL; GWA_E_MISSING_KEY or GWA_E_BAD_VALUE, naming the key;
+/// GWA_E_TRUST_STORE, naming the file; GWA_E_INTERNAL. `out` is written only with GWA_OK.
+///
+/// Thread: any. Callback: allowed. Fork: GWA_E_FORKED for a configuration of the parent. Signal: unsafe. Blocking: reads
+/// a file.
+/// Ownership: the caller frees `*out` with gwa_client_free(), `*err` with gwa_error_free() (NULL for `err` is allowed), and
+/// keeps the configuration. Since: 0.1.0.
+#[no_mangle]
+pub unsafe extern "C" fn gwa_client_new(
+    config: *const gwa_config_t,
+    out: *mut *mut gwa_client_t,
+    err: *mut *mut gwa_error_t,
+) -> gwa_status_t {
+    // SAFETY: writable or NULL.
+    let err = unsafe { raw::optional_out(err) };
+    boundary::reported(err, || {
+        let config = handle::find(config)?.snapshot();
+        // SAFETY: writable or NULL.
+        let out = unsafe { raw::out(out, "out") }?;
+        let client = Client::new(&config)?;
+        out.write(handle::put(gwa_client_t { client, free_timeout: config.free_timeout(), _live: Live::new() })?);
+        Ok(())
+    })
+}
+
+/// Starts the threads and returns at once. Rounds of attempts go on for ever, under the circuit breaker, until a final
+/// state or a shutdown; callbacks tell what happens.
+///
+/// Returns GWA_OK; GWA_E_BAD_HANDLE; GWA_E_BAD_STATE if it is started or closed already; GWA_E_INTERNAL if the system gives no
+/// thread.
+///
+/// Thread: any. Callback: allowed. Fork: GWA_E_FORKED. Signal: unsafe. Blocking: no.
+/// Ownership: the caller frees `*err` with gwa_error_free(); NULL for `err` is allowed. Since: 0.1.0.
+#[no_mangle]
+pub unsafe extern "C" fn gwa_client_start(client: *mut gwa_client_t, err: *mut *mut gwa_error_t) -> gwa_status_t {
+    // SAFETY: writable or NULL.
+    let err = unsafe { raw::optional_out(err) };
+    boundary::reported(err, || handle::find(client)?.client.start())
+}
+
+/// Starts the client and waits until it is Ready (GWA_OK), or one round of attempts failed, or the time is up: then
+/// everything it started is stopped again and the client can be started anew. Returns after the audit records of its
+/// outcome were delivered.
+///
+/// `timeout_ms`: 0 does not wait, GWA_NO_LIMIT waits without limit.
+///
+/// Returns GWA_OK; GWA_E_TIMEOUT; GWA_E_INTERRUPTED; GWA_E_CANCELLED by a shutdown; GWA_E_BAD_HANDLE; GWA_E_BAD_STATE;
+/// GWA_E_REENTRANT; else what failed, from GWA_E_DNS to GWA_E_TOKEN_EXPIRED.
+///
+/// Thread: any. Callback: GWA_E_REENTRANT. Fork: GWA_E_FORKED. Signal: unsafe. Blocking: up to timeout_ms.
+/// Ownership: the caller frees `*err` with gwa_error_free(); NULL for `err` is allowed. Since: 0.1.0.
+#[no_mangle]
+pub unsafe extern "C" fn gwa_client_connect(
+    client: *mut gwa_client_t,
+    timeout_ms: u32,
+    err: *mut *mut gwa_error_t,
+) -> gwa_status_t {
+    // SAFETY: writable or NULL.
+    let err = unsafe { raw::optional_out(err) };
+    boundary::reported(err, || handle::find(client)?.client.connect(limit(timeout_ms)))
+}
+
+/// Queues a message, which is copied, and gives it an id. The id comes back, with the outcome, in the on_sent callback or
+/// a GWA_EVENT_SENT. `kind` is GWA_TEXT (checked to be UTF-8) or GWA_BINARY; `len` 0 sends an empty message.
+///
+/// Returns GWA_OK; GWA_E_QUEUE_FULL; GWA_E_TOO_LARGE above ws.max_message_bytes; GWA_E_INVALID_UTF8; GWA_E_INVALID_ARGUMENT;
+/// GWA_E_BAD_STATE; GWA_E_CLOSED; GWA_E_BAD_HANDLE. `out_id`, if not NULL, is written only with GWA_OK.
+///
+/// Thread: any, also several at once. Callback: allowed. Fork: GWA_E_FORKED. Signal: unsafe. Blocking: no.
+/// Ownership: the caller keeps `data` and frees `*err` with gwa_error_free(); NULL for `err` is allowed. Since: 0.1.0.
+#[no_mangle]
+pub unsafe extern "C" fn gwa_client_send(
+    client: *mut gwa_client_t,
+    data: *const c_void,
+    len: usize,
+    kind: i32,
+    out_id: *mut u64,
+    err: *mut *mut gwa_error_t,
+) -> gwa_status_t {
+    // SAFETY: writable or NULL.
+    let err = unsafe { raw::optional_out(err) };
+    boundary::reported(err, || {
+        let client = handle::find(client)?;
+        // SAFETY: `len` readable bytes, or NULL.
+        let data = unsafe { text::bytes(data, len, "data") }?;
+        let id = client.client.send(message_kind(kind, data)?, data)?;
+        // SAFETY: writable or NULL.
+        if let Some(out_id) = unsafe { raw::optional_out(out_id) } {
+            out_id.write(id);
+        }
+        Ok(())
+    })
+}
+
+/// Asks for a new token now, e.g. after the application's own request was answered with 401, and returns at once. The
+/// outcome comes by the on_token or on_state callback. Not more often than once in min(20 s, a quarter of the token's life).
+///
+/// Returns GWA_OK; GWA_E_BAD_STATE if the client is not started; GWA_E_CLOSED; GWA_E_BAD_HANDLE.
+///
+/// Thread: any. Callback: allowed. Fork: GWA_E_FORKED. Signal: unsafe. Blocking: no.
+/// Ownership: the caller frees `*err` with gwa_error_free(); NULL for `err` is allowed. Since: 0.1.0.
+#[no_mangle]
+pub unsafe extern "C" fn gwa_client_refresh_now(client: *mut gwa_client_t, err: *mut *mut gwa_error_t) -> gwa_status_t {
+    // SAFETY: writable or NULL.
+    let err = unsafe { raw::optional_out(err) };
+    boundary::reported(err, || handle::find(client)?.client.refresh_now())
+}
+
+/// A token for the application's own REST calls, with at least `min_left_ms` of usable life left (0: any that is valid).
+/// Waits for one that is being fetched.
+///
+/// `timeout_ms`: 0 does not wait, GWA_NO_LIMIT waits without limit.
+///
+/// Returns GWA_OK; GWA_E_TIMEOUT; GWA_E_INTERRUPTED; GWA_E_CANCELLED by a shutdown; GWA_E_BAD_STATE if the client is not
+/// started; GWA_E_CLOSED; GWA_E_INVALID_ARGUMENT for NULL; GWA_E_BAD_HANDLE; else what failed. `out` is written only with GWA_OK.
+///
+/// Thread: any. Callback: allowed, but it delays other callbacks. Fork: GWA_E_FORKED. Signal: unsafe. Blocking: up to
+/// timeout_ms.
+/// Ownership: the caller frees `*out` with gwa_token_free() and `*err` with gwa_error_free(); NULL for `err` is allowed.
+/// Since: 0.1.0.
+#[no_mangle]
+pub unsafe extern "C" fn gwa_client_token(
+    client: *mut gwa_client_t,
+    min_left_ms: u32,
+    timeout_ms: u32,
+    out: *mut *mut gwa_token_t,
+    err: *mut *mut gwa_error_t,
+) -> gwa_status_t {
+    // SAFETY: writable or NULL.
+    let err = unsafe { raw::optional_out(err) };
+    boundary::reported(err, || {
+        let client = handle::find(client)?;
+        // SAFETY: writable or NULL.
+        let out = unsafe { raw::out(out, "out") }?;
+        let token = client.client.token(Duration::from_millis(min_left_ms.into()), limit(timeout_ms))?;
+        out.write(gwa_token_t::owned(&token));
+        Ok(())
+    })
+}
+
+/// Replaces client.secret or token.refresh_token of a client, running or not; the next token request uses it. A client in
+/// GWA_STATE_REAUTH_REQUIRED begins anew. `value` is UTF-8 and copied; the old one is wiped when it is no longer in use.
+///
+/// Returns GWA_OK; GWA_E_UNKNOWN_KEY; GWA_E_BAD_VALUE, also for a key that is no such secret; GWA_E_INVALID_ARGUMENT;
+/// GWA_E_INVALID_UTF8; GWA_E_CLOSED; GWA_E_BAD_HANDLE.
+///
+/// Thread: any. Callback: allowed. Fork: GWA_E_FORKED. Signal: unsafe. Blocking: no.
+/// Ownership: the caller frees `*err` with gwa_error_free(); NULL for `err` is allowed. Since: 0.1.0.
+#[no_mangle]
+pub unsafe extern "C" fn gwa_client_set_secret(
+    client: *mut gwa_client_t,
+    key: *const c_char,
+    value: *const c_void,
+    len: usize,
+    err: *mut *mut gwa_error_t,
+) -> gwa_status_t {
+    // SAFETY: writable or NULL.
+    let err = unsafe { raw::optional_out(err) };
+    boundary::reported(err, || {
+        let client = handle::find(client)?;
+        // SAFETY: a text that ends with NUL, or NULL.
+        let key = unsafe { text::c_text(key, "key") }?;
+        // SAFETY: `len` readable bytes, or NULL.
+        let value = unsafe { text::bytes(value, len, "value") }?;
+        let value = Secret::new(text::utf8(value, "value")?.to_owned());
+        crate::config::check_secret(key, &value)?;
+        client.client.set_secret(key, value)
+    })
+}
+
+/// What the client is doing: writes one of GWA_STATE_... to `state`.
+///
+/// Returns GWA_OK, GWA_E_BAD_HANDLE, or GWA_E_INVALID_ARGUMENT for NULL; `state` is written only with GWA_OK.
+///
+/// Thread: any. Callback: allowed. Fork: GWA_E_FORKED. Signal: unsafe. Blocking: no.
+/// Ownership: none. Since: 0.1.0.
+#[no_mangle]
+pub unsafe extern "C" fn gwa_client_state(client: *mut gwa_client_t, state: *mut i32) -> gwa_status_t {
+    boundary::status(|| {
+        let client = handle::find(client)?;
+        // SAFETY: writable or NULL.
+        let out = unsafe { raw::out(state, "state") }?;
+        out.write(client.client.state() as i32);
+        Ok(())
+    })
+}
+
+/// For delivery = poll: a descriptor that is readable while events wait (level-triggered), for poll, epoll, select and event
+/// loops built on them. Do not read from it, write to it or close it; after a shutdown it stays readable until
+/// gwa_client_next_event() has returned GWA_E_CLOSED.
+///
+/// Returns the descriptor, or -1 for another delivery and for a handle that is none.
+///
+/// Thread: any. Callback: allowed. Fork: -1. Signal: unsafe. Blocking: no.
+/// Ownership: the client closes it when it is freed. Since: 0.1.0.
+#[no_mangle]
+pub extern "C" fn gwa_client_event_fd(client: *mut gwa_client_t) -> c_int {
+    boundary::value(-1, || handle::find(client).map_or(-1, |client| client.client.event_fd()))
+}
+
+/// For delivery = poll: takes the next event from the queue, waiting for one if need be. A callback that is registered
+/// for it is called on this thread before the function returns. After a shutdown it gives what is left, then GWA_E_CLOSED.
+///
+/// `timeout_ms`: 0 does not wait, GWA_NO_LIMIT waits without limit.
+///
+/// Returns GWA_OK; GWA_E_TIMEOUT if there is none; GWA_E_INTERRUPTED; GWA_E_CLOSED; GWA_E_BAD_STATE for another delivery;
+/// GWA_E_REENTRANT; GWA_E_INVALID_ARGUMENT for NULL; GWA_E_BAD_HANDLE. `out` is written only with GWA_OK.
+///
+/// Thread: any. Callback: GWA_E_REENTRANT. Fork: GWA_E_FORKED. Signal: unsafe. Blocking: up to timeout_ms.
+/// Ownership: the caller frees `*out` with gwa_event_free(), also after the client is gone. Since: 0.1.0.
+#[no_mangle]
+pub unsafe extern "C" fn gwa_client_next_event(
+    client: *mut gwa_client_t,
+    timeout_ms: u32,
+    out: *mut *mut gwa_event_t,
+) -> gwa_status_t {
+    boundary::status_or(None, || {
+        let client = handle::find(client)?;
+        // SAFETY: writable or NULL.
+        let out = unsafe { raw::out(out, "out") }?;
+        let Some(event) = client.client.next_event(limit(timeout_ms))? else {
+            return Ok(Code::Timeout.number());
+        };
+        out.write(gwa_event_t::owned(event).cast());
+        Ok(GWA_OK)
+    })
+}
+
+/// Ends the current or next blocking call (connect, token, next_event, shutdown) of every thread on this client with
+/// GWA_E_INTERRUPTED, once for each thread. Made for signal handlers.
+///
+/// Returns GWA_OK or GWA_E_BAD_HANDLE (also in a child after fork, and while another thread frees the client).
+///
+/// Thread: any. Callback: allowed. Fork: GWA_E_BAD_HANDLE. Signal: safe. Blocking: no.
+/// Ownership: none. Since: 0.1.0.
+#[no_mangle]
+pub extern "C" fn gwa_client_interrupt(client: *mut gwa_client_t) -> gwa_status_t {
+    // No boundary: it is not fit for signal handlers, and nothing here can panic.
+    if handle::peek(client, |client: &gwa_client_t| client.client.interrupt()) {
+        GWA_OK
+    } else {
+        Code::BadHandle.number()
+    }
+}
+
+/// Stops the client for good: renewal first, then the WebSocket is closed with a code, audit records are delivered, threads
+/// joined, all under one deadline. Blocking calls of other threads return GWA_E_CANCELLED. The handle stays valid, and in
+/// delivery = poll gives what is left. Called a second time it goes on where the first one stopped.
+///
+/// `timeout_ms`: 0 asks for it and does not wait, GWA_NO_LIMIT waits without limit. `report`, if not NULL, says what was
+/// left; set it up with GWA_SHUTDOWN_REPORT_INIT() first. It is written with GWA_OK and GWA_DEFERRED.
+///
+/// Returns GWA_OK: every thread is joined, no callback will run again, the library may be unloaded once the client is
+/// freed. GWA_DEFERRED: the time was up, or the call came from a callback of this client; the rest is done when what
+/// hinders it is over. GWA_E_INVALID_ARGUMENT; GWA_E_BAD_HANDLE. gwa_client_interrupt() does not end it.
+///
+/// Thread: any. Callback: GWA_DEFERRED, does not wait. Fork: GWA_E_FORKED. Signal: unsafe. Blocking: up to timeout_ms.
+/// Ownership: the caller frees `*err` with gwa_error_free(); NULL for `err` is allowed. Since: 0.1.0.
+#[no_mangle]
+pub unsafe extern "C" fn gwa_client_shutdown(
+    client: *mut gwa_client_t,
+    timeout_ms: u32,
+    report: *mut gwa_shutdown_report_t,
+    err: *mut *mut gwa_error_t,
+) -> gwa_status_t {
+    // SAFETY: writable or NULL.
+    let err = unsafe { raw::optional_out(err) };
+    boundary::status_or(err, || {
+        let client = handle::find(client)?;
+        // SAFETY: NULL, or set up by the caller as the header asks.
+        let room = unsafe { gwa_shutdown_report_t::room(report) }?;
+        let done = client.client.shutdown(limit(timeout_ms));
+        if room > 0 {
+            // SAFETY: `room` bytes of the report are the caller's, as its struct_size says.
+            unsafe { gwa_shutdown_report_t::new(&done).fill(report, room) };
+        }
+        Ok(if done.complete { GWA_OK } else { GWA_DEFERRED })
+    })
+}
+
+/// Stops the client if it runs, waiting at most free.timeout_ms, and frees it. The handle is dead afterwards, whatever is
+/// returned; calls of other threads that are under way end with GWA_E_CANCELLED. NULL is nothing.
+///
+/// Returns GWA_OK: every thread is joined (shared ones are done with this client), no callback of it will run again.
+/// GWA_DEFERRED: a callback is still running (the one this is called from, it may be); all else is stopped, and release
+/// functions run when it returns. GWA_E_BAD_HANDLE if the handle is dead already.
+///
+/// Thread: any. Callback: GWA_DEFERRED, does not wait. Fork: GWA_E_FORKED. Signal: unsafe. Blocking: up to
+/// free.timeout_ms.
+/// Ownership: takes the client; events, errors, texts and tokens it gave live on. Since: 0.1.0.
+#[no_mangle]
+pub extern "C" fn gwa_client_free(client: *mut gwa_client_t) -> gwa_status_t {
+    if client.is_null() {
+        return GWA_OK;
+    }
+    boundary::status_or(None, || {
+        let client = handle::take(client)?;
+        let done = client.client.shutdown(Some(client.free_timeout));
+        Ok(if done.complete { GWA_OK } else { GWA_DEFERRED })
+    })
+}
+
+/// `timeout_ms` of C.
+fn limit(timeout_ms: u32) -> Option<Duration> {
+    (timeout_ms != u32::MAX).then(|| Duration::from_millis(timeout_ms.into()))
+}
+
+fn message_kind(kind: i32, data: &[u8]) -> Result<MessageKind, Error> {
+    match kind {
+        GWA_TEXT => text::utf8(data, "data").map(|_| MessageKind::Text),
+        GWA_BINARY => Ok(MessageKind::Binary),
+        _ => Err(invalid("kind", "is neither GWA_TEXT nor GWA_BINARY")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::ptr;
+
+    #[test]
+    fn no_client_is_refused_everywhere() {
+        let none: *mut gwa_client_t = ptr::null_mut();
+        let dead: *mut gwa_client_t = ptr::without_provenance_mut(5);
+        for client in [none, dead] {
+            // SAFETY: handles are only looked up, and all else is NULL.
+            assert_eq!(unsafe { gwa_client_start(client, ptr::null_mut()) }, 4100);
+            // SAFETY: as above.
+            assert_eq!(unsafe { gwa_client_shutdown(client, 0, ptr::null_mut(), ptr::null_mut()) }, 4100);
+            // SAFETY: as above.
+            assert_eq!(unsafe { gwa_client_next_event(client, 0, ptr::null_mut()) }, 4100);
+            assert_eq!(gwa_client_event_fd(client), -1);
+            assert_eq!(gwa_client_interrupt(client), 4100);
+        }
+        assert_eq!(gwa_client_free(none), GWA_OK);
+        assert_eq!(gwa_client_free(dead), 4100);
+    }
+
+    #[test]
+    fn kinds_and_times_come_in_as_integers() {
+        assert_eq!(message_kind(GWA_TEXT, b"ok"), Ok(MessageKind::Text));
+        assert_eq!(message_kind(GWA_TEXT, b"\xff").unwrap_err().code(), Code::InvalidUtf8);
+        assert_eq!(message_kind(GWA_BINARY, b"\xff"), Ok(MessageKind::Binary));
+        assert_eq!(message_kind(0, b"").unwrap_err().code(), Code::InvalidArgument);
+        assert_eq!(limit(0), Some(Duration::ZERO));
+        assert_eq!(limit(u32::MAX), None);
+    }
+}
