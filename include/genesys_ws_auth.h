@@ -1994,7 +1994,7 @@ gwa_status_t gwa_client_interrupt(gwa_client_t *client);
  *
  * Returns GWA_OK: every thread is joined, no callback will run again, the library may be unloaded once the client is
  * freed. GWA_DEFERRED: the time was up, or the call came from a callback of this client; the rest is done when what
- * hinders it is over. GWA_E_INTERRUPTED; GWA_E_INVALID_ARGUMENT; GWA_E_BAD_HANDLE.
+ * hinders it is over. GWA_E_INVALID_ARGUMENT; GWA_E_BAD_HANDLE. gwa_client_interrupt() does not end it.
  *
  * Thread: any. Callback: GWA_DEFERRED, does not wait. Fork: GWA_E_FORKED. Signal: unsafe. Blocking: up to timeout_ms.
  * Ownership: the caller frees `*err` with gwa_error_free(); NULL for `err` is allowed. Since: 0.1.0.
