@@ -132,6 +132,7 @@ impl Client {
         let gate = Gate::new()?;
         self.launch(Rounds::Once, Some(gate.clone()))?;
         let outcome = gate.wait(until, &self.interrupt).and_then(|outcome| outcome);
+        let outcome = outcome.map_err(|error| self.say_where(error));
         match outcome {
             Ok(()) => {
                 self.delivery.flush_audit(until.left().unwrap_or(self.free_timeout()).min(self.free_timeout()));
@@ -406,6 +407,16 @@ impl Client {
             return Err(Error::new(Code::Reentrant, Stage::Call, text));
         }
         Ok(())
+    }
+
+    /// A wait that was cut short says what the client was doing.
+    fn say_where(&self, error: Error) -> Error {
+        match error.code() {
+            Code::Timeout | Code::Interrupted => {
+                error.with(|detail| detail.message = format!("The client was {}.", self.state().name()))
+            }
+            _ => error,
+        }
     }
 
     fn free_timeout(&self) -> Duration {

@@ -53,7 +53,7 @@ impl Outbox {
 
     /// Takes the next message out to be written; it still counts until [`Self::written`] or [`Self::interrupted`].
     /// `None` when there is none, or one is being written already.
-    pub fn next(&mut self) -> Option<Outgoing> {
+    pub fn take_next(&mut self) -> Option<Outgoing> {
         if self.writing.is_some() {
             return None;
         }
@@ -114,12 +114,12 @@ mod tests {
         for id in 1..=3 {
             assert_eq!(push(&mut outbox, 1), Ok(id));
         }
-        let first = outbox.next().unwrap();
+        let first = outbox.take_next().unwrap();
         assert_eq!(first.id, 1);
-        assert!(outbox.next().is_none(), "one at a time");
+        assert!(outbox.take_next().is_none(), "one at a time");
         outbox.interrupted(first);
         let mut sent = Vec::new();
-        while outbox.next().is_some() {
+        while outbox.take_next().is_some() {
             sent.extend(outbox.written().map(|sent| sent.id));
         }
         assert_eq!(sent, [1, 2, 3]);
@@ -131,7 +131,7 @@ mod tests {
         let mut outbox = Outbox::new(2, 10);
         assert_eq!(push(&mut outbox, 50), Ok(1));
         assert_eq!(push(&mut outbox, 1).unwrap_err().code(), Code::QueueFull);
-        outbox.next();
+        outbox.take_next();
         outbox.written();
         assert_eq!(push(&mut outbox, 5), Ok(2));
         assert_eq!(push(&mut outbox, 5), Ok(3));
@@ -143,7 +143,7 @@ mod tests {
         let mut outbox = Outbox::new(10, 100);
         push(&mut outbox, 1).unwrap();
         push(&mut outbox, 1).unwrap();
-        outbox.next();
+        outbox.take_next();
         let why = Error::new(Code::Cancelled, Stage::Close, "");
         let back: Vec<u64> = outbox.give_back(&why).iter().map(|sent| sent.id).collect();
         assert_eq!(back, [1, 2]);

@@ -11,7 +11,7 @@ use super::delivery::Delivery;
 use super::dial::Net;
 use super::gate::{Deadline, Gate};
 use super::http::{Cancel, Http};
-use super::inbox::{Inbox, ToRefresh, ToSocket};
+use super::inbox::{Inbox, ToRefresh};
 use super::random::Entropy;
 use super::refresh_thread::{Carry, RefreshThread};
 use super::shared::Shared;
@@ -48,7 +48,7 @@ pub struct Parts {
 /// The running threads.
 pub struct Engine {
     refresh: Inbox<ToRefresh>,
-    socket: Inbox<ToSocket>,
+    socket: Inbox<SessionInput>,
     cancel: Cancel,
     ended: Arc<Ended>,
     handles: Mutex<Vec<JoinHandle<()>>>,
@@ -119,7 +119,7 @@ impl Engine {
         };
         let engine = Self { refresh, socket, cancel, ended: Arc::default(), handles: Mutex::default() };
         engine.spawn_all(&parts, refresh_thread, socket_thread)?;
-        engine.socket.send(ToSocket::Input(SessionInput::Start(rounds)));
+        engine.socket.send(SessionInput::Start(rounds));
         engine.refresh.send(ToRefresh::Input(RefreshInput::Start));
         Ok(engine)
     }
@@ -199,7 +199,7 @@ impl Engine {
     pub fn close(&self) {
         self.cancel.cancel();
         self.refresh.send(ToRefresh::Input(RefreshInput::Close));
-        self.socket.send(ToSocket::Input(SessionInput::Close));
+        self.socket.send(SessionInput::Close);
     }
 
     /// Waits until all threads have ended; what they left, or `None` when the time is up first.
@@ -238,7 +238,7 @@ fn waiter(clock: &Clock) -> Result<Waiter, Error> {
 }
 
 /// Answers go to gwa-refresh; room in the event queue wakes gwa-socket.
-fn connect_delivery(delivery: &Delivery, refresh: &Inbox<ToRefresh>, socket: &Inbox<ToSocket>) {
+fn connect_delivery(delivery: &Delivery, refresh: &Inbox<ToRefresh>, socket: &Inbox<SessionInput>) {
     let (refresh, socket) = (refresh.clone(), socket.clone());
     delivery.set_reply(Arc::new(move |id, answer: Result<Answer, Error>| {
         refresh.send(ToRefresh::Input(RefreshInput::Answered { id, answer }));
@@ -258,7 +258,7 @@ impl Drop for Producers {
 /// Who hears of a panic.
 struct Failure {
     refresh: Inbox<ToRefresh>,
-    socket: Inbox<ToSocket>,
+    socket: Inbox<SessionInput>,
     delivery: Arc<Delivery>,
     shared: Arc<Shared>,
     clock: Clock,
@@ -287,6 +287,6 @@ impl Failure {
         let change = StateChange { from, to: State::Failed, reason: "panic", error: Some(error) };
         self.delivery.push_notice(Notice::State(change));
         self.refresh.send(ToRefresh::Input(RefreshInput::Close));
-        self.socket.send(ToSocket::Input(SessionInput::Close));
+        self.socket.send(SessionInput::Close);
     }
 }

@@ -8,7 +8,7 @@ use super::clock::Clock;
 use super::delivery::Delivery;
 use super::gate::Gate;
 use super::http::{Cancel, Http};
-use super::inbox::{Inbox, ToRefresh, ToSocket};
+use super::inbox::{Inbox, ToRefresh};
 use super::random::Entropy;
 use super::wait::Waiter;
 use super::Shared;
@@ -47,7 +47,7 @@ pub struct RefreshThread {
     pub machine: Refresher,
     pub http: Http,
     pub cancel: Cancel,
-    pub socket: Inbox<ToSocket>,
+    pub socket: Inbox<session::Input>,
     pub delivery: Arc<Delivery>,
     pub shared: Arc<Shared>,
     pub wanted: HashMap<u64, Gate<Result<Arc<Token>, Error>>>,
@@ -121,7 +121,7 @@ impl RefreshThread {
         if new {
             self.delivery.push_notice(Notice::Token(Arc::clone(&token)));
         }
-        self.socket.send(ToSocket::Input(session::Input::Publish(token)));
+        self.socket.send(session::Input::Publish(token));
     }
 
     fn pass_on(&mut self, news: News) {
@@ -133,7 +133,7 @@ impl RefreshThread {
         if let News::RoundFailed { error, .. } | News::Blocked { error, .. } = &news {
             self.log_failure(error);
         }
-        self.socket.send(ToSocket::Input(session::Input::News(news)));
+        self.socket.send(session::Input::News(news));
     }
 
     fn log_failure(&self, error: &Error) {

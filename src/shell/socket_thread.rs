@@ -9,7 +9,7 @@ use super::delivery::{Delivery, Room, Scratch};
 use super::dial::Net;
 use super::endpoints;
 use super::gate::Gate;
-use super::inbox::{Inbox, ToRefresh, ToSocket};
+use super::inbox::{Inbox, ToRefresh};
 use super::link::{Flushed, Link, Opening};
 use super::random::Entropy;
 use super::wait::Waiter;
@@ -32,7 +32,7 @@ pub struct SocketThread {
     pub clock: Clock,
     pub entropy: Entropy,
     pub waiter: Waiter,
-    pub inbox: Receiver<ToSocket>,
+    pub inbox: Receiver<Input>,
     pub machine: Session,
     pub net: Net,
     /// Host and port of the WebSocket URL.
@@ -77,16 +77,11 @@ impl SocketThread {
     }
 
     fn read_inbox(&mut self) {
-        while let Ok(message) = self.inbox.try_recv() {
-            match message {
-                ToSocket::Tell(gate) => self.connecting = Some(gate),
-                ToSocket::Input(input) => {
-                    if matches!(input, Input::Publish(_)) {
-                        self.recall_endpoint();
-                    }
-                    self.handle(input);
-                }
+        while let Ok(input) = self.inbox.try_recv() {
+            if matches!(input, Input::Publish(_)) {
+                self.recall_endpoint();
             }
+            self.handle(input);
         }
     }
 
@@ -340,7 +335,7 @@ impl SocketThread {
             if active.link.unflushed() > 0 || active.auth.is_some() {
                 return;
             }
-            let Some(message) = lock(&self.outbox).next() else { return };
+            let Some(message) = lock(&self.outbox).take_next() else { return };
             let flushed = match (message.kind, std::str::from_utf8(&message.data)) {
                 (MessageKind::Text, Ok(text)) => active.link.send_text(text),
                 _ => active.link.send_binary(&message.data),
