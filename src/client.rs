@@ -242,7 +242,8 @@ impl Client {
             renewal_in_ms: token.schedule.refresh_ms.saturating_sub(now.boot_ms),
             usable_for_ms: token.remaining_ms(now.boot_ms),
         });
-        self.delivery.stats_json(self.state(), token)
+        let trust = self.net.trust_report().map(|report| (report.store.as_str(), report.roots));
+        self.delivery.stats_json(self.state(), token, trust)
     }
 
     /// Level-triggered descriptor, readable while events wait (poll mode); -1 in other modes. The client owns it.
@@ -426,10 +427,14 @@ impl Client {
 
 impl Drop for Client {
     fn drop(&mut self) {
-        let timeout = self.free_timeout();
-        self.shutdown(Some(timeout));
-        // What was not polled will not be: the hooks go.
-        self.delivery.release_hooks();
+        // Who has asked for the end before has also decided how long to wait for it.
+        let asked = matches!(&*self.life(), Life::Closed(_));
+        let timeout = if asked { Duration::ZERO } else { self.free_timeout() };
+        let report = self.shutdown(Some(timeout));
+        // What was not polled will not be. Elsewhere the threads let the hooks go when the last of them ends.
+        if report.complete {
+            self.delivery.release_hooks();
+        }
     }
 }
 
