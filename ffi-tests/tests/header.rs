@@ -143,14 +143,28 @@ fn generated() -> String {
     String::from_utf8(bytes).expect("UTF-8")
 }
 
-/// The table of keys as the head of the header shows it.
+/// The table of keys as the head of the header shows it: key and default, then type, range and meaning.
 fn keys() -> String {
     let mut text = String::new();
     for key in genesys_ws_auth::config::keys() {
-        let default = if key.default.is_empty() { "unset" } else { key.default };
-        let _ = writeln!(text, " *   {}\n *       {}. {} ({default})", key.name, key.doc, key.kind);
+        let default = if key.default.is_empty() { String::new() } else { format!(" = {}", key.default) };
+        let _ = writeln!(text, " *   {}{default}", key.name);
+        wrap(&mut text, &format!("{}: {}", key.kind, key.doc));
     }
     text
+}
+
+/// Adds a paragraph in lines of the header's width.
+fn wrap(text: &mut String, paragraph: &str) {
+    let mut line = " *      ".to_owned();
+    for word in paragraph.split(' ') {
+        if line.len() + 1 + word.len() > 110 {
+            let _ = writeln!(text, "{line}");
+            line = " *      ".to_owned();
+        }
+        let _ = write!(line, " {word}");
+    }
+    let _ = writeln!(text, "{line}");
 }
 
 /// The comment that stands right before the declaration of a function.

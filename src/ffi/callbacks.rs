@@ -1,4 +1,6 @@
 //! The callback triple `(fn, user_data, release)` and the closures made of it.
+// The types are those of `Hooks`.
+#![allow(clippy::type_complexity)]
 
 use std::ffi::{c_char, c_void, CString};
 use std::sync::Arc;
@@ -21,7 +23,8 @@ pub type gwa_release_fn = Option<unsafe extern "C" fn(user_data: *mut c_void)>;
 
 /// A message arrived. On gwa-dispatch (delivery = inline: on gwa-socket). `message` lives for the call;
 /// gwa_event_clone() keeps it. It may block: messages then wait in the queue, and reading stops when that is full
-/// (inline: reading stops at once). It may call the library as each function's "Callback" says.
+/// (inline: reading stops at once). It may call the library as each function's "Callback" says. NULL: messages are
+/// counted and go nowhere.
 pub type gwa_message_fn = Option<unsafe extern "C" fn(user_data: *mut c_void, message: *const gwa_event_t)>;
 
 /// An audit record, or for gwa_config_on_siem() a SIEM event. On gwa-dispatch, in order; for each record the audit
