@@ -815,6 +815,7 @@ typedef void (*gwa_release_fn)(void *user_data);
  * callback first. Returns 0, or anything else for "failed": that is counted and logged, and harms nothing. `record`
  * lives for the call; gwa_audit_clone() keeps it. It may block: records then wait in the queue (audit.queue_records).
  * It may call the library as each function's "Callback" says.
+ * NULL: records are made for the other sink alone, or not delivered.
  */
 typedef int32_t (*gwa_audit_fn)(void *user_data, const gwa_audit_t *record);
 
@@ -822,12 +823,14 @@ typedef int32_t (*gwa_audit_fn)(void *user_data, const gwa_audit_t *record);
  * A state change, gap or hand-over: gwa_event_kind() says which. On gwa-dispatch, in one order with messages. `change`
  * lives for the call; gwa_event_clone() keeps it. It may block, which delays other callbacks. It may call the library
  * as each function's "Callback" says.
+ * NULL: not told.
  */
 typedef void (*gwa_state_fn)(void *user_data, const gwa_event_t *change);
 
 /**
  * A new token is in use. On gwa-dispatch. `token` lives for the call; gwa_token_clone() keeps it. It may block, which
  * delays other callbacks. It may call the library as each function's "Callback" says.
+ * NULL: not told.
  */
 typedef void (*gwa_token_fn)(void *user_data, const gwa_token_t *token);
 
@@ -836,6 +839,7 @@ typedef void (*gwa_token_fn)(void *user_data, const gwa_token_t *token);
  * on: it is answered by gwa_request_complete() or gwa_request_fail(), now or later, from any thread, or freed by
  * gwa_request_free(). It may block, which delays other callbacks. It may call the library as each function's
  * "Callback" says.
+ * NULL: nobody answers.
  */
 typedef void (*gwa_ask_fn)(void *user_data, gwa_request_t *request);
 
@@ -843,6 +847,7 @@ typedef void (*gwa_ask_fn)(void *user_data, gwa_request_t *request);
  * How the message with the id gwa_client_send() gave ended: GWA_OK when its last byte was handed to the kernel, else
  * why it was returned unsent. On gwa-dispatch. It may block, which delays other callbacks. It may call the library
  * as each function's "Callback" says.
+ * NULL: not told.
  */
 typedef void (*gwa_sent_fn)(void *user_data, uint64_t id, gwa_status_t outcome);
 
@@ -850,6 +855,7 @@ typedef void (*gwa_sent_fn)(void *user_data, uint64_t id, gwa_status_t outcome);
  * A line of log: level from GWA_LOG_ERROR (1) to GWA_LOG_TRACE (5), part of the library, text without line end.
  * Never a secret. On gwa-dispatch. The texts live for the call. It may block, which delays other callbacks. It may call
  * the library as each function's "Callback" says.
+ * NULL: silent.
  */
 typedef void (*gwa_log_fn)(void *user_data, int32_t level, const char *target, const char *text);
 
