@@ -11,6 +11,8 @@ use crate::secret::Secret;
 
 /// Messages read from one socket before the others, the inbox and the timers get their turn.
 const BUDGET: usize = 512;
+/// Time that callbacks may take before they do (inline delivery).
+const LONGEST_TURN_MS: u64 = 10;
 
 /// A socket and how it is used.
 pub struct Active {
@@ -75,6 +77,9 @@ impl Active {
             if !self.may_read(machine, delivery) {
                 return Turn::Full;
             }
+            if drain.spent_ms() > LONGEST_TURN_MS {
+                return Turn::Budget;
+            }
             let before = self.link.bytes_read();
             let outcome = self.link.read();
             if self.link.bytes_read() != before {
@@ -83,9 +88,9 @@ impl Active {
             match outcome {
                 ReadOutcome::Text(text) => match machine.judge(self.epoch, text.as_bytes()) {
                     Whose::Ours => return Turn::Ours(text.as_bytes().to_vec()),
-                    Whose::Application => self.take(MessageKind::Text, text.as_bytes(), drain),
+                    Whose::Application => take(&mut self.held, MessageKind::Text, text.as_bytes(), self.epoch, drain),
                 },
-                ReadOutcome::Binary(data) => self.take(MessageKind::Binary, &data, drain),
+                ReadOutcome::Binary(data) => take(&mut self.held, MessageKind::Binary, &data, self.epoch, drain),
                 ReadOutcome::Control => {}
                 ReadOutcome::WouldBlock => return Turn::Idle,
                 ReadOutcome::Closed { code, reason } => return Turn::Closed { code, reason },
@@ -96,7 +101,7 @@ impl Active {
     }
 
     /// Below the bound always; past it by one maximum message while a reply or a pong is awaited.
-    fn may_read(&self, machine: &Session, delivery: &Delivery) -> bool {
+    pub fn may_read(&self, machine: &Session, delivery: &Delivery) -> bool {
         let settings = machine.settings();
         let over = match &self.held {
             Some(held) => held.over(settings),
@@ -108,22 +113,23 @@ impl Active {
         over.is_none_or(|over| over < settings.max_message_bytes as u64 && machine.awaits(self.epoch))
     }
 
-    fn take(&mut self, kind: MessageKind, data: &[u8], drain: &mut Drain<'_>) {
-        match &mut self.held {
-            Some(held) => {
-                held.bytes += data.len();
-                held.messages.push((kind, data.to_vec()));
-            }
-            None => drain.push_message(kind, data, self.epoch),
-        }
-    }
-
     /// Delivers what was kept back, and nothing is kept back from now on.
     pub fn release(&mut self, drain: &mut Drain<'_>) {
         for (kind, data) in self.held.take().unwrap_or_default().messages {
             drain.push_message(kind, &data, self.epoch);
         }
         self.readable = true;
+    }
+}
+
+/// Keeps a message back, or passes it on.
+fn take(held: &mut Option<Held>, kind: MessageKind, data: &[u8], epoch: u64, drain: &mut Drain<'_>) {
+    match held {
+        Some(held) => {
+            held.bytes += data.len();
+            held.messages.push((kind, data.to_vec()));
+        }
+        None => drain.push_message(kind, data, epoch),
     }
 }
 

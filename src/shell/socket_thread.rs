@@ -5,10 +5,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::active::{Active, Leaving, Turn};
 use super::clock::Clock;
-use super::delivery::{Delivery, Room, Scratch};
+use super::delivery::{Delivery, Scratch};
 use super::dial::Net;
 use super::endpoints;
-use super::gate::Gate;
+use super::gate::Promise;
 use super::inbox::{Inbox, ToRefresh};
 use super::link::{Flushed, Link, Opening};
 use super::random::Entropy;
@@ -48,7 +48,7 @@ pub struct SocketThread {
     /// The message that is being written, and on which socket.
     pub writing: Option<(u64, Outgoing)>,
     /// Who waits for the outcome of the start.
-    pub connecting: Option<Gate<Result<(), Error>>>,
+    pub connecting: Option<Promise<()>>,
     pub stopped: Option<bool>,
 }
 
@@ -168,7 +168,9 @@ impl SocketThread {
     fn notice(&mut self, notice: Notice) {
         match &notice {
             Notice::State(change) => {
-                self.shared.set_state(change.to);
+                if !self.shared.set_state(change.to) {
+                    return;
+                }
                 self.delivery.log(3, "session", format_args!("{} ({})", change.to.name(), change.reason));
             }
             Notice::GapBegin(_) => self.delivery.count(Counter::Gaps, 1),
@@ -196,23 +198,27 @@ impl SocketThread {
     }
 
     fn outcome(&mut self, outcome: Result<(), Error>) {
-        if let Some(gate) = self.connecting.take() {
-            gate.open(outcome);
+        if let Some(promise) = self.connecting.take() {
+            promise.keep(outcome);
         }
     }
 
-    /// What was not sent goes back to the application.
     fn stop(&mut self, clean: bool) {
         self.stopped = Some(clean);
         self.links.clear();
-        self.writing = None;
         let why = Error::new(Code::Cancelled, Stage::Close, "The client was closed.");
-        let back = self.outbox().give_back(&why);
+        self.give_back(&why);
+        self.outcome(Err(why));
+    }
+
+    /// What was not sent goes back to the application.
+    fn give_back(&mut self, why: &Error) {
+        self.writing = None;
+        let back = self.outbox().give_back(why);
         self.shared.add_unsent(back.len() as u64);
         for sent in back {
             self.delivery.push_notice(Notice::Sent(sent));
         }
-        self.outcome(Err(why));
     }
 
     // ---- sockets --------------------------------------------------------------------------------------------
@@ -251,11 +257,11 @@ impl SocketThread {
         }
     }
 
+    /// Goes on reading where there is room again, or where a reply is awaited now that was not before.
     fn resume(&mut self, epoch: u64) {
-        if self.delivery.room() == Room::Below {
-            if let Some(active) = self.active(epoch) {
-                (active.stalled, active.readable) = (false, true);
-            }
+        let Some(active) = self.links.iter_mut().find(|active| active.epoch == epoch) else { return };
+        if active.may_read(&self.machine, &self.delivery) {
+            (active.stalled, active.readable) = (false, true);
             self.handle(Input::Resumed { epoch });
         }
     }
@@ -269,7 +275,7 @@ impl SocketThread {
         drop(drain);
         match turn {
             Turn::Idle => self.read_out(epoch),
-            Turn::Budget => return false,
+            Turn::Budget => self.hurry(epoch),
             Turn::Full => {
                 active.stalled = true;
                 self.handle(Input::Stalled { epoch });
@@ -286,8 +292,16 @@ impl SocketThread {
 
     /// Nothing more to read now: a socket that is being left can be closed.
     fn read_out(&mut self, epoch: u64) {
+        if let Some(active) = self.active(epoch) {
+            active.readable = false;
+        }
+        self.hurry(epoch);
+    }
+
+    /// Sends the close frame that a socket waits with until it is read out, or until it has had a turn if its peer
+    /// goes on and on. What was sent before the peer's answer is read all the same.
+    fn hurry(&mut self, epoch: u64) {
         let Some(active) = self.active(epoch) else { return };
-        active.readable = false;
         if let Some(Leaving::ReadOut(code)) = active.leaving {
             active.leaving = Some(Leaving::Closing);
             if active.link.start_close(code, "").is_err() {
@@ -387,9 +401,9 @@ impl SocketThread {
     fn wait(&mut self) {
         let now = self.clock.now();
         let busy = self.links.iter().any(|active| active.is_open && active.readable && !active.stalled);
-        let until = if busy { Some(now.boot_ms) } else { self.deadline() };
         // A wait that fails leaves nothing to do but to look again: the deadlines still hold.
-        let Ok(woken) = self.waiter.wait(until, now) else { return };
+        let woken = if busy { self.waiter.peek() } else { self.waiter.wait(self.deadline(), now) };
+        let Ok(woken) = woken else { return };
         let mut writable = Vec::new();
         for ready in woken.sockets() {
             let Some(active) = self.links.iter_mut().find_map(|active| active.link.on_ready(ready).then_some(active))
@@ -416,6 +430,15 @@ impl SocketThread {
     fn deadline(&self) -> Option<u64> {
         let opening = self.links.iter().filter_map(|active| active.link.deadline()).min();
         [self.machine.next_timeout(), opening].into_iter().flatten().min()
+    }
+}
+
+impl Drop for SocketThread {
+    /// Every message ends exactly once, also when a panic ends the thread.
+    fn drop(&mut self) {
+        if self.stopped.is_none() {
+            self.give_back(&Error::new(Code::Panic, Stage::Close, ""));
+        }
     }
 }
 
