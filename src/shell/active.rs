@@ -115,9 +115,7 @@ impl Active {
 
     /// Delivers what was kept back, and nothing is kept back from now on.
     pub fn release(&mut self, drain: &mut Drain<'_>) {
-        for (kind, data) in self.held.take().unwrap_or_default().messages {
-            drain.push_message(kind, &data, self.epoch);
-        }
+        self.held.take().unwrap_or_default().deliver(self.epoch, drain);
         self.readable = true;
     }
 }
@@ -134,6 +132,13 @@ fn take(held: &mut Option<Held>, kind: MessageKind, data: &[u8], epoch: u64, dra
 }
 
 impl Held {
+    /// Passes everything on.
+    pub fn deliver(self, epoch: u64, drain: &mut Drain<'_>) {
+        for (kind, data) in self.messages {
+            drain.push_message(kind, &data, epoch);
+        }
+    }
+
     /// By how many bytes it is over the bound of the event queue.
     fn over(&self, settings: &Settings) -> Option<u64> {
         let full = self.bytes >= settings.event_queue_bytes || self.messages.len() >= settings.event_queue_events;

@@ -115,6 +115,7 @@ impl Engine {
             outbox: Arc::clone(&parts.outbox),
             shared: Arc::clone(&parts.shared),
             links: Vec::new(),
+            orphan: None,
             send_on: None,
             writing: None,
             connecting: told,

@@ -1,22 +1,24 @@
 //! gwa-socket: drives the session. It never blocks while a socket is live: one wait covers all sockets and the inbox.
 
-use std::sync::mpsc::Receiver;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+mod sending;
 
-use super::active::{Active, Leaving, Turn};
+use std::sync::mpsc::Receiver;
+use std::sync::{Arc, Mutex};
+
+use super::active::{Active, Held, Leaving, Turn};
 use super::clock::Clock;
 use super::delivery::{Delivery, Scratch};
 use super::dial::Net;
 use super::endpoints;
 use super::gate::Promise;
 use super::inbox::{Inbox, ToRefresh};
-use super::link::{Flushed, Link, Opening};
+use super::link::{Link, Opening};
 use super::random::Entropy;
 use super::wait::Waiter;
 use super::Shared;
 use crate::audit::Record;
 use crate::error::{Code, Error, Stage};
-use crate::event::{MessageKind, Notice, Sent};
+use crate::event::Notice;
 use crate::metrics::Counter;
 use crate::proto::outbox::{Outbox, Outgoing};
 use crate::proto::refresher;
@@ -43,6 +45,8 @@ pub struct SocketThread {
     pub outbox: Arc<Mutex<Outbox>>,
     pub shared: Arc<Shared>,
     pub links: Vec<Active>,
+    /// What was kept back of a socket that is gone: the machine may still want it delivered.
+    pub orphan: Option<(u64, Held)>,
     /// The socket that carries the application's messages.
     pub send_on: Option<u64>,
     /// The message that is being written, and on which socket.
@@ -67,9 +71,9 @@ impl SocketThread {
         while self.stopped.is_none() {
             self.read_inbox();
             self.turn();
-            self.pump();
+            let has_more = self.pump();
             if self.stopped.is_none() {
-                self.wait();
+                self.wait(has_more);
             }
         }
         self.delivery.count(Counter::SenselessInputs, self.machine.senseless());
@@ -100,6 +104,7 @@ impl SocketThread {
         while let Some(output) = self.machine.poll() {
             self.obey(output);
         }
+        self.orphan = None;
     }
 
     fn obey(&mut self, output: Output) {
@@ -145,8 +150,12 @@ impl SocketThread {
     }
 
     fn release(&mut self, epoch: u64) {
-        let Some(active) = self.links.iter_mut().find(|active| active.epoch == epoch) else { return };
-        active.release(&mut self.delivery.drain(&mut self.scratch));
+        let mut drain = self.delivery.drain(&mut self.scratch);
+        if let Some(active) = self.links.iter_mut().find(|active| active.epoch == epoch) {
+            active.release(&mut drain);
+        } else if let Some((_, held)) = self.orphan.take_if(|(of, _)| *of == epoch) {
+            held.deliver(epoch, &mut drain);
+        }
     }
 
     fn leave(&mut self, epoch: u64, code: u16) {
@@ -209,16 +218,6 @@ impl SocketThread {
         let why = Error::new(Code::Cancelled, Stage::Close, "The client was closed.");
         self.give_back(&why);
         self.outcome(Err(why));
-    }
-
-    /// What was not sent goes back to the application.
-    fn give_back(&mut self, why: &Error) {
-        self.writing = None;
-        let back = self.outbox().give_back(why);
-        self.shared.add_unsent(back.len() as u64);
-        for sent in back {
-            self.delivery.push_notice(Notice::Sent(sent));
-        }
     }
 
     // ---- sockets --------------------------------------------------------------------------------------------
@@ -333,74 +332,20 @@ impl SocketThread {
         if let Some((_, message)) = self.writing.take_if(|(on, _)| *on == epoch) {
             self.outbox().interrupted(message);
         }
-        Some(self.links.remove(index))
+        let mut active = self.links.remove(index);
+        self.orphan = active.held.take().map(|held| (epoch, held)).or(self.orphan.take());
+        Some(active)
     }
 
     fn active(&mut self, epoch: u64) -> Option<&mut Active> {
         self.links.iter_mut().find(|active| active.epoch == epoch)
     }
 
-    // ---- sending --------------------------------------------------------------------------------------------
-
-    /// Hands waiting messages to the socket in use, one at a time, until it would block.
-    fn pump(&mut self) {
-        while let (Some(epoch), None) = (self.send_on, &self.writing) {
-            let Some(active) = self.links.iter_mut().find(|active| active.epoch == epoch) else { return };
-            if active.link.unflushed() > 0 || active.auth.is_some() {
-                return;
-            }
-            let Some(message) = lock(&self.outbox).take_next() else { return };
-            let flushed = match (message.kind, std::str::from_utf8(&message.data)) {
-                (MessageKind::Text, Ok(text)) => active.link.send_text(text),
-                _ => active.link.send_binary(&message.data),
-            };
-            self.writing = Some((epoch, message));
-            match flushed {
-                Ok(Flushed::Done) => self.written(),
-                Ok(Flushed::Pending) => return,
-                Err(error) => self.ended(epoch, error),
-            }
-        }
-    }
-
-    /// The last byte of the message was handed to the kernel.
-    fn written(&mut self) {
-        let Some((_, message)) = self.writing.take() else { return };
-        self.delivery.count(Counter::MessagesSent, 1);
-        self.delivery.count(Counter::BytesSent, message.data.len() as u64);
-        let sent: Option<Sent> = self.outbox().written();
-        if let Some(sent) = sent {
-            self.delivery.push_notice(Notice::Sent(sent));
-        }
-    }
-
-    /// A socket can take more.
-    fn flush(&mut self, epoch: u64) {
-        let Some(active) = self.active(epoch).filter(|active| active.is_open) else { return };
-        match active.link.flush() {
-            Ok(Flushed::Pending) => {}
-            Ok(Flushed::Done) => {
-                let auth = active.auth.take();
-                if self.writing.as_ref().is_some_and(|(on, _)| *on == epoch) {
-                    self.written();
-                }
-                if let Some(frame) = auth {
-                    self.send_auth(epoch, frame);
-                }
-            }
-            Err(error) => self.ended(epoch, error),
-        }
-    }
-
-    fn outbox(&self) -> MutexGuard<'_, Outbox> {
-        lock(&self.outbox)
-    }
-
     // ---- waiting --------------------------------------------------------------------------------------------
 
-    fn wait(&mut self) {
+    fn wait(&mut self, has_more: bool) {
         let now = self.clock.now();
-        let busy = self.links.iter().any(|active| active.is_open && active.readable && !active.stalled);
+        let busy = has_more || self.links.iter().any(|active| active.is_open && active.readable && !active.stalled);
         // A wait that fails leaves nothing to do but to look again: the deadlines still hold.
         let woken = if busy { self.waiter.peek() } else { self.waiter.wait(self.deadline(), now) };
         let Ok(woken) = woken else { return };
@@ -440,8 +385,4 @@ impl Drop for SocketThread {
             self.give_back(&Error::new(Code::Panic, Stage::Close, ""));
         }
     }
-}
-
-fn lock(outbox: &Mutex<Outbox>) -> MutexGuard<'_, Outbox> {
-    outbox.lock().unwrap_or_else(PoisonError::into_inner)
 }
