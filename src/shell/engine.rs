@@ -99,6 +99,7 @@ impl Engine {
             shared: Arc::clone(&parts.shared),
             wanted: HashMap::new(),
             last_wish: 0,
+            endpoint: parts.net.target(&parts.settings.token_url)?.peer(),
             stopped: false,
         };
         let socket_thread = SocketThread {

@@ -12,7 +12,7 @@ use super::inbox::{Inbox, ToRefresh};
 use super::random::Entropy;
 use super::wait::Waiter;
 use super::Shared;
-use crate::error::{Code, Error};
+use crate::error::{Code, Error, Stage};
 use crate::event::Notice;
 use crate::metrics::Counter;
 use crate::proto::http::Request;
@@ -53,6 +53,8 @@ pub struct RefreshThread {
     pub shared: Arc<Shared>,
     pub wanted: HashMap<u64, Promise<Arc<Token>>>,
     pub last_wish: u64,
+    /// Host and port of the token endpoint.
+    pub endpoint: String,
     pub stopped: bool,
 }
 
@@ -101,7 +103,7 @@ impl RefreshThread {
                 }
                 Output::Answer { id, outcome } => {
                     if let Some(promise) = self.wanted.remove(&id) {
-                        promise.keep(outcome);
+                        promise.keep(outcome.map_err(|error| self.located(error)));
                     }
                 }
                 Output::Stopped => self.stopped = true,
@@ -131,7 +133,11 @@ impl RefreshThread {
         self.socket.send(session::Input::Publish(token));
     }
 
-    fn pass_on(&mut self, news: News) {
+    fn pass_on(&mut self, mut news: News) {
+        if let News::Throttled { error, .. } | News::RoundFailed { error, .. } | News::Blocked { error, .. } = &mut news
+        {
+            *error = self.located(error.clone());
+        }
         match &news {
             News::Throttled { .. } => self.delivery.count(Counter::Throttles, 1),
             News::Waiting | News::Blocked { .. } => self.delivery.count(Counter::TokenFailures, 1),
@@ -141,6 +147,15 @@ impl RefreshThread {
             self.log_failure(error);
         }
         self.socket.send(session::Input::News(news));
+    }
+
+    /// The machine does not know who answered.
+    fn located(&self, error: Error) -> Error {
+        error.with(|detail| {
+            if detail.stage == Stage::Token && detail.host.is_empty() {
+                detail.host.clone_from(&self.endpoint);
+            }
+        })
     }
 
     fn log_failure(&self, error: &Error) {

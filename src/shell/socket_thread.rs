@@ -1,6 +1,7 @@
 //! gwa-socket: drives the session. It never blocks while a socket is live: one wait covers all sockets and the inbox.
 
 mod sending;
+mod telling;
 
 use std::sync::mpsc::Receiver;
 use std::sync::{Arc, Mutex};
@@ -16,9 +17,7 @@ use super::link::{Link, Opening};
 use super::random::Entropy;
 use super::wait::Waiter;
 use super::Shared;
-use crate::audit::Record;
 use crate::error::{Code, Error, Stage};
-use crate::event::Notice;
 use crate::metrics::Counter;
 use crate::proto::outbox::{Outbox, Outgoing};
 use crate::proto::refresher;
@@ -171,44 +170,6 @@ impl SocketThread {
                 // Best effort: whoever is not listening any more will not miss it.
                 let _ = active.link.start_close(NORMAL, "");
             }
-        }
-    }
-
-    fn notice(&mut self, notice: Notice) {
-        match &notice {
-            Notice::State(change) => {
-                if !self.shared.set_state(change.to) {
-                    return;
-                }
-                self.delivery.log(3, "session", format_args!("{} ({})", change.to.name(), change.reason));
-            }
-            Notice::GapBegin(_) => self.delivery.count(Counter::Gaps, 1),
-            _ => {}
-        }
-        self.delivery.push_notice(notice);
-    }
-
-    fn audit(&mut self, record: Record) {
-        if matches!(record, Record::ConnectionLost { .. }) {
-            self.delivery.count(Counter::Drops, 1);
-        }
-        let id = self.entropy.uuid_v4();
-        self.delivery.push_record(self.clock.now(), id, record);
-    }
-
-    fn count_renewal(&self, lead_ms: u64, handover: bool) {
-        self.delivery.count(Counter::Renewals, 1);
-        self.delivery.count(Counter::Handovers, u64::from(handover));
-        self.delivery.token_took_effect(lead_ms);
-    }
-
-    fn tell_refresh(&self, input: refresher::Input) {
-        self.refresh.send(ToRefresh::Input(input));
-    }
-
-    fn outcome(&mut self, outcome: Result<(), Error>) {
-        if let Some(promise) = self.connecting.take() {
-            promise.keep(outcome);
         }
     }
 

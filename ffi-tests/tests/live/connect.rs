@@ -63,7 +63,10 @@ fn a_rotated_refresh_token_is_persisted_before_the_token_is_used() {
         Saw::Ask(Question::PersistRefreshToken(secret)) => Some(secret.expose().to_owned()),
         _ => None,
     });
-    assert_eq!(asked.collect::<Vec<_>>(), issued.iter().filter_map(|one| one.refresh_token.clone()).collect::<Vec<_>>());
+    assert_eq!(
+        asked.collect::<Vec<_>>(),
+        issued.iter().filter_map(|one| one.refresh_token.clone()).collect::<Vec<_>>()
+    );
 }
 
 #[test]
@@ -117,11 +120,15 @@ fn two_401s_ask_for_an_authorization_code() {
     rig.sim.token().register_code("a-code", ffi_tests::sim::Code::default());
     rig.sim.token().times(2, &TokenReply::InvalidClient);
     let error = refused(&rig);
-    assert_eq!((error.code(), error.detail().stage, error.detail().http_status), (Code::Unauthorized, Stage::Token, 401));
+    assert_eq!(
+        (error.code(), error.detail().stage, error.detail().http_status),
+        (Code::Unauthorized, Stage::Token, 401)
+    );
     assert!(error.detail().host.contains("127.0.0.1"), "{error}");
     rig.client.start().unwrap();
     rig.seen.wait_state(State::Ready, 1);
-    let grants = |log: &ffi_tests::sim::Log| log.requests.iter().filter_map(|r| r.form("grant_type")).collect::<Vec<_>>();
+    let grants =
+        |log: &ffi_tests::sim::Log| log.requests.iter().filter_map(|r| r.form("grant_type")).collect::<Vec<_>>();
     assert_eq!(rig.sim.record().read(grants), ["refresh_token", "refresh_token", "authorization_code"]);
     rig.close();
 }
@@ -140,7 +147,8 @@ fn what_a_failed_connect_learned_is_kept() {
     assert_eq!(rig.client.state(), State::Idle);
     assert_eq!(code(rig.client.refresh_now()), Some(Code::BadState));
     rig.client.connect(Some(BOUND)).unwrap();
-    let used = rig.sim.record().read(|log| log.requests.iter().filter_map(|r| r.form("refresh_token")).collect::<Vec<_>>());
+    let used =
+        rig.sim.record().read(|log| log.requests.iter().filter_map(|r| r.form("refresh_token")).collect::<Vec<_>>());
     let issued = rig.sim.token().issued();
     assert_eq!(used[1], issued[0].refresh_token.clone().unwrap());
     rig.close();
@@ -163,7 +171,8 @@ fn scopes_are_checked_before_the_socket_is_used() {
     assert_eq!((error.code(), error.detail().stage), (Code::ScopeDenied, Stage::Scopes));
     assert_eq!(error.detail().missing_scopes, ["routing:write"]);
     assert_eq!(rig.sim.record().ws_connects(), 0);
-    let denied = |saw: &Saw| matches!(saw, Saw::Audit(r) if r["action"] == "scope_validation" && r["result"] == "denied");
+    let denied =
+        |saw: &Saw| matches!(saw, Saw::Audit(r) if r["action"] == "scope_validation" && r["result"] == "denied");
     assert_eq!(count(&rig.seen.all(), denied), 1);
     let opaque = Setup::default().key("scopes.required", "x").sim(|options| {
         options.token.form = TokenForm::Malformed;
@@ -213,10 +222,7 @@ fn clients_come_and_go_on_many_threads() {
 
 #[test]
 fn no_secret_leaves() {
-    let rig = Setup::default()
-        .with_refresh_token()
-        .sim(|options| options.token.rotation = Rotation::KeepOld)
-        .connect();
+    let rig = Setup::default().with_refresh_token().sim(|options| options.token.rotation = Rotation::KeepOld).connect();
     rig.client.refresh_now().unwrap();
     rig.wait_sim("a renewal", |log| log.reauths() == 1);
     let token = rig.client.token(Duration::ZERO, Some(BOUND)).unwrap();

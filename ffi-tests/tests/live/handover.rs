@@ -40,12 +40,19 @@ fn check_complete(rig: &Rig, saws: &[Saw]) {
     let whole: Vec<u64> = (1..=got.len() as u64).collect();
     if got != whole {
         let missing: Vec<_> = (1..=*got.last().unwrap()).filter(|seq| got.binary_search(seq).is_err()).collect();
-        panic!("lost {missing:?}; sent {:?}", rig.sim.record().read(|l| l.connections.iter().map(|c| c.sent.ranges.len()).collect::<Vec<_>>()));
+        panic!(
+            "lost {missing:?}; sent {:?}",
+            rig.sim.record().read(|l| l.connections.iter().map(|c| c.sent.ranges.len()).collect::<Vec<_>>())
+        );
     }
-    let connections = |saws: &[Saw]| saws.iter().filter_map(|saw| match saw {
-        Saw::Message { connection, data, .. } => Some((*connection, seq_of(data)?)),
-        _ => None,
-    }).collect::<Vec<_>>();
+    let connections = |saws: &[Saw]| {
+        saws.iter()
+            .filter_map(|saw| match saw {
+                Saw::Message { connection, data, .. } => Some((*connection, seq_of(data)?)),
+                _ => None,
+            })
+            .collect::<Vec<_>>()
+    };
     let all = connections(saws);
     assert!(all.windows(2).all(|pair| pair[0].0 != pair[1].0 || pair[0].1 < pair[1].1), "out of order");
 }
@@ -86,7 +93,12 @@ fn nothing_is_lost_across_a_hand_over() {
     let rig = bed(AuthReply::Refuse(None));
     rig.client.connect(Some(BOUND)).unwrap();
     rig.seen.wait("two hand-overs", |saws| handovers(saws) >= 2);
-    let last = rig.seen.all().iter().filter_map(|saw| if let Saw::Message { data, .. } = saw { seq_of(data) } else { None }).max();
+    let last = rig
+        .seen
+        .all()
+        .iter()
+        .filter_map(|saw| if let Saw::Message { data, .. } = saw { seq_of(data) } else { None })
+        .max();
     rig.seen.wait_seq(last.unwrap() + 20);
     rig.sim.ws().policy(|policy| policy.pump = None);
     let saws = rig.seen.all();
