@@ -188,7 +188,8 @@ fn messages_survive_a_hand_over() {
     }
     rig.wait_sim("all messages", |log| log.received_total == n as u64);
     let numbers = rig.sim.record().read(|log| {
-        let number = |m: &ffi_tests::sim::Received| String::from_utf8(m.payload.clone()).unwrap().parse::<usize>().unwrap();
+        let number =
+            |m: &ffi_tests::sim::Received| String::from_utf8(m.payload.clone()).unwrap().parse::<usize>().unwrap();
         let mut numbers: Vec<_> = log.received.iter().map(number).collect();
         numbers.sort_unstable();
         numbers
