@@ -7,7 +7,7 @@ use tungstenite::{accept, Message, WebSocket};
 
 use super::*;
 use crate::config::Settings;
-use crate::shell::testing::{logged, plain, read_until, secure, serve, serve_tls, start_log, Authority, Side};
+use crate::shell::testing::{logged, plain, read_until, secure, serve, serve_tls, start_log, trickle, Authority, Side};
 
 impl Side {
     fn link(&mut self) -> Result<Link, Error> {
@@ -118,6 +118,16 @@ fn tls_carries_it_too() {
     let mut side = Side::new(secure(address, &authority));
     let mut link = side.link().unwrap();
     for size in [1, 100_000, 1] {
+        side.send(&mut link, &"x".repeat(size));
+        assert!(text(side.next(&mut link)) == "x".repeat(size));
+    }
+}
+
+#[test]
+fn messages_arrive_a_few_bytes_at_a_time() {
+    let mut side = Side::new(plain(trickle(socket(echo), 5)));
+    let mut link = side.link().unwrap();
+    for size in [1, 200, 20_000] {
         side.send(&mut link, &"x".repeat(size));
         assert!(text(side.next(&mut link)) == "x".repeat(size));
     }
