@@ -6,13 +6,19 @@ use crate::shell::stream::Stream;
 
 /// Bytes read at a time.
 const CHUNK: usize = 1 << 10;
+/// Longest head.
+const LONGEST: usize = 32 << 10;
 
 /// A stream that ends, for its reader, behind the first blank line.
+///
+/// The head is handed on when all of it is there: tungstenite takes one that comes in small pieces for an attack.
 pub struct Head {
     /// The stream itself.
     pub stream: Stream,
     /// What came behind the blank line.
     pub rest: Vec<u8>,
+    head: Vec<u8>,
+    taken: usize,
     line: Line,
 }
 
@@ -28,7 +34,26 @@ enum Line {
 impl Head {
     /// Nothing read yet.
     pub fn new(stream: Stream) -> Self {
-        Self { stream, rest: Vec::new(), line: Line::Text }
+        Self { stream, rest: Vec::new(), head: Vec::new(), taken: 0, line: Line::Text }
+    }
+
+    /// Reads until the head is complete; whether it is, or the peer has hung up.
+    fn complete(&mut self) -> io::Result<bool> {
+        let mut chunk = [0; CHUNK];
+        while self.line != Line::Blank {
+            let count = self.stream.read(&mut chunk)?;
+            let read = chunk.get(..count).unwrap_or_default();
+            let (head, rest) = read.split_at_checked(self.count(read)).unwrap_or((read, &[]));
+            self.head.extend_from_slice(head);
+            self.rest.extend_from_slice(rest);
+            if count == 0 {
+                return Ok(false);
+            }
+            if self.head.len() > LONGEST {
+                return Err(io::ErrorKind::FileTooLarge.into());
+            }
+        }
+        Ok(true)
     }
 
     /// How many of these bytes belong to the head.
@@ -47,15 +72,16 @@ impl Head {
 }
 
 impl Read for Head {
+    /// `WouldBlock` until the head is complete; 0 if the peer hangs up before.
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let mut chunk = [0; CHUNK];
-        let room = chunk.get_mut(..buffer.len().min(CHUNK)).unwrap_or_default();
-        let count = self.stream.read(room)?;
-        let read = chunk.get(..count).unwrap_or_default();
-        let (head, rest) = read.split_at_checked(self.count(read)).unwrap_or((read, &[]));
-        buffer.iter_mut().zip(head).for_each(|(to, from)| *to = *from);
-        self.rest.extend_from_slice(rest);
-        Ok(head.len())
+        if !self.complete()? {
+            return Ok(0);
+        }
+        let rest = self.head.get(self.taken..).unwrap_or_default();
+        let count = rest.len().min(buffer.len());
+        buffer.iter_mut().zip(rest).for_each(|(to, from)| *to = *from);
+        self.taken += count;
+        Ok(count)
     }
 }
 

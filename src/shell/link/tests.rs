@@ -125,7 +125,7 @@ fn tls_carries_it_too() {
 
 #[test]
 fn messages_arrive_a_few_bytes_at_a_time() {
-    let mut side = Side::new(plain(trickle(socket(echo), 5)));
+    let mut side = Side::new(plain(trickle(socket(echo), 1)));
     let mut link = side.link().unwrap();
     for size in [1, 200, 20_000] {
         side.send(&mut link, &"x".repeat(size));
@@ -184,6 +184,9 @@ fn refusals_keep_status_and_wait() {
     assert_eq!(error.retry_after_ms(), Some(2_000));
     assert_eq!(refused("HTTP/1.1 401 No\r\n\r\n").code(), Code::UpgradeUnauthorized);
     assert_eq!(refused("SSH-2.0-x\r\n\r\n").code(), Code::WsProtocol);
+    assert_eq!(refused("SSH-2.0-x\r\n").code(), Code::Dropped);
+    let endless = format!("HTTP/1.1 101 Yes\r\nX: {}\r\n\r\n", "x".repeat(40_000));
+    assert_eq!(refused(Box::leak(endless.into_boxed_str())).code(), Code::WsProtocol);
     assert_eq!(refused("HTTP/1.1 101 Yes\r\nUpgrade: websocket\r\n\r\n").code(), Code::WsProtocol);
 }
 
