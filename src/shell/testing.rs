@@ -80,25 +80,26 @@ pub fn serve_tls(config: Arc<ServerConfig>, mut peer: impl FnMut(TlsPeer) + Send
     })
 }
 
-/// A proxy that passes bytes on a few at a time.
+/// A proxy that passes on what the server says a few bytes at a time.
 pub fn trickle(to: SocketAddr, step: usize) -> SocketAddr {
     serve(move |client| {
         let server = TcpStream::connect(to).unwrap();
-        for (mut from, mut to) in
-            [(&client, &server), (&server, &client)].map(|(a, b)| (a.try_clone().unwrap(), b.try_clone().unwrap()))
-        {
-            to.set_nodelay(true).unwrap();
-            thread::spawn(move || {
-                let mut buffer = vec![0; step];
-                while let Ok(count @ 1..) = from.read(&mut buffer) {
-                    if to.write_all(&buffer[..count]).is_err() {
-                        break;
-                    }
-                }
-                let _ = to.shutdown(Shutdown::Write);
-            });
-        }
+        client.set_nodelay(true).unwrap();
+        pass(client.try_clone().unwrap(), server.try_clone().unwrap(), 16 << 10);
+        pass(server, client, step);
     })
+}
+
+fn pass(mut from: TcpStream, mut to: TcpStream, step: usize) {
+    thread::spawn(move || {
+        let mut buffer = vec![0; step];
+        while let Ok(count @ 1..) = from.read(&mut buffer) {
+            if to.write_all(&buffer[..count]).is_err() {
+                break;
+            }
+        }
+        let _ = to.shutdown(Shutdown::Write);
+    });
 }
 
 /// Reads from a client until what it said ends with `end`.
