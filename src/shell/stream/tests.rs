@@ -4,7 +4,7 @@ use std::sync::mpsc::channel;
 use rustls::HandshakeKind;
 
 use crate::shell::dial::Opened;
-use crate::shell::testing::{plain, read_until, secure, serve, serve_tls, Authority, Side};
+use crate::shell::testing::{plain, read_until, secure, serve, serve_tls, trickle, Authority, Side};
 
 const LENGTH: usize = 3 << 20;
 
@@ -69,6 +69,36 @@ fn tls_bytes_go_both_ways_whatever_the_kernel_has_room_for() {
     assert!(echo(&mut side, &mut opened, &pattern()) == pattern());
     opened.stream.trim();
     assert!(echo(&mut side, &mut opened, b"once more") == b"once more");
+}
+
+#[test]
+fn the_older_version_and_a_few_bytes_at_a_time_will_do() {
+    let authority = Authority::new();
+    for versions in [&[&rustls::version::TLS12], &[&rustls::version::TLS13]] {
+        let address = serve_tls(authority.server_of(&["localhost"], 2100, versions), echo_peer);
+        let mut side = Side::new(secure(trickle(address, 7), &authority));
+        let mut opened = side.dial().unwrap();
+        assert!(echo(&mut side, &mut opened, &pattern()[..20_000]) == pattern()[..20_000]);
+    }
+}
+
+#[test]
+fn new_keys_in_the_middle_do_no_harm() {
+    let authority = Authority::new();
+    let address = serve_tls(authority.server(&["localhost"], 2100), |mut peer| {
+        for part in [b"one", b"two"] {
+            peer.write_all(part).unwrap();
+            peer.conn.refresh_traffic_keys().unwrap();
+        }
+        peer.write_all(b"end").unwrap();
+        read_until(&mut peer, b"never");
+    });
+    let mut side = Side::new(secure(address, &authority));
+    let mut opened = side.dial().unwrap();
+    let mut count = 0;
+    while count < 9 {
+        count += next(&mut side, &mut opened).unwrap();
+    }
 }
 
 #[test]
