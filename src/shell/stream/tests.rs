@@ -119,6 +119,30 @@ fn an_end_with_close_notify_is_proper_and_one_without_is_not() {
 }
 
 #[test]
+fn whole_records_before_a_broken_one_are_read_first() {
+    let authority = Authority::new();
+    let address = serve_tls(authority.server(&["localhost"], 2100), |mut peer| {
+        let mut bytes = Vec::new();
+        for part in [b"one", b"two"] {
+            peer.conn.writer().write_all(part).unwrap();
+            peer.conn.write_tls(&mut bytes).unwrap();
+        }
+        bytes.extend_from_slice(&[0x17, 3, 3, 0, 20]);
+        bytes.extend_from_slice(&[0xAA; 20]);
+        peer.sock.write_all(&bytes).unwrap();
+        read_until(&mut peer.sock, b"never");
+    });
+    let mut side = Side::new(secure(address, &authority));
+    let mut opened = side.dial().unwrap();
+    let mut count = 0;
+    while count < 6 {
+        count += next(&mut side, &mut opened).unwrap();
+    }
+    assert_eq!(next(&mut side, &mut opened).unwrap_err().kind(), ErrorKind::InvalidData);
+    assert_eq!(next(&mut side, &mut opened).unwrap_err().kind(), ErrorKind::NotConnected);
+}
+
+#[test]
 fn our_end_says_goodbye() {
     let authority = Authority::new();
     let (sender, said) = channel();
