@@ -11,6 +11,8 @@ use crate::secret::Secret;
 
 /// Messages read from one socket before the others, the inbox and the timers get their turn.
 const BUDGET: usize = 512;
+/// Time that callbacks may take before they do (inline delivery).
+const LONGEST_TURN_MS: u64 = 10;
 
 /// A socket and how it is used.
 pub struct Active {
@@ -75,6 +77,9 @@ impl Active {
             if !self.may_read(machine, delivery) {
                 return Turn::Full;
             }
+            if drain.spent_ms() > LONGEST_TURN_MS {
+                return Turn::Budget;
+            }
             let before = self.link.bytes_read();
             let pause = self.read_one(machine, drain);
             if self.link.bytes_read() != before {
@@ -108,7 +113,7 @@ impl Active {
     }
 
     /// Below the bound always; past it by one maximum message while a reply or a pong is awaited.
-    fn may_read(&self, machine: &Session, delivery: &Delivery) -> bool {
+    pub fn may_read(&self, machine: &Session, delivery: &Delivery) -> bool {
         let settings = machine.settings();
         let over = match &self.held {
             Some(held) => held.over(settings),
@@ -122,9 +127,7 @@ impl Active {
 
     /// Delivers what was kept back, and nothing is kept back from now on.
     pub fn release(&mut self, drain: &mut Drain<'_>) {
-        for (kind, data) in self.held.take().unwrap_or_default().messages {
-            drain.push_message(kind, &data, self.epoch);
-        }
+        self.held.take().unwrap_or_default().deliver(self.epoch, drain);
         self.readable = true;
     }
 }
@@ -133,6 +136,13 @@ impl Held {
     fn keep(&mut self, kind: MessageKind, data: &[u8]) {
         self.bytes += data.len();
         self.messages.push((kind, data.to_vec()));
+    }
+
+    /// Passes everything on.
+    pub fn deliver(self, epoch: u64, drain: &mut Drain<'_>) {
+        for (kind, data) in self.messages {
+            drain.push_message(kind, &data, epoch);
+        }
     }
 
     /// By how many bytes it is over the bound of the event queue.
