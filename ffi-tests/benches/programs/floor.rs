@@ -20,7 +20,8 @@ fn main() {
     let args = common::args();
     let config = common::tls_config(&args.ca_file);
     let token = fetch_token(&args.token, &config);
-    let mut socket = open(&args, &config, &token);
+    let mut counter = Counter::new(&args);
+    let mut socket = open(&args, &config, &token, &mut counter);
     common::print_ready(start);
     if args.job == "idle" {
         println!("idle=1");
@@ -33,7 +34,6 @@ fn main() {
             thread::sleep(Duration::from_millis(1));
         }
     }
-    let mut counter = Counter::new(&args);
     while !counter.is_done() {
         socket.read(|data| counter.count(data));
     }
@@ -53,7 +53,8 @@ fn fetch_token(url: &Url, config: &Arc<ClientConfig>) -> String {
     }
 }
 
-fn open(args: &Args, config: &Arc<ClientConfig>, token: &str) -> Socket {
+/// Events may follow the reply so closely that they come with it.
+fn open(args: &Args, config: &Arc<ClientConfig>, token: &str, counter: &mut Counter) -> Socket {
     let mut tls = Tls::connect(&args.ws, config);
     let request = format!(
         "GET {} HTTP/1.1\r\nHost: {}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
@@ -68,9 +69,12 @@ fn open(args: &Args, config: &Arc<ClientConfig>, token: &str) -> Socket {
     assert!(answer.starts_with(b"HTTP/1.1 101"));
     let mut socket = Socket { tls, partial: Vec::new() };
     socket.send_text(common::auth_message(token).as_bytes());
-    let mut ok = false;
-    while !ok {
-        socket.read(|data| ok |= data.windows(13).any(|window| window == br#""status":"ok""#));
+    let mut is_open = false;
+    while !is_open {
+        socket.read(|data| match is_open {
+            true => counter.count(data),
+            false => is_open = data.windows(13).any(|window| window == br#""status":"ok""#),
+        });
     }
     socket
 }

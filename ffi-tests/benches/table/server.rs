@@ -25,7 +25,7 @@ type Fault = Box<dyn std::error::Error + Send + Sync>;
 pub fn run() {
     let (config, ca_pem) = identity().expect("certificates");
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-    println!("{}\n{ca_pem}", listener.local_addr().expect("an address"));
+    print!("{}\n{ca_pem}", listener.local_addr().expect("an address"));
     let facts = Arc::new(Facts::default());
     thread::spawn(move || {
         for tcp in listener.incoming().map_while(Result::ok) {
