@@ -1,6 +1,6 @@
 //! Configuration: keys and values in, checked [`Settings`] out.
 //!
-//! One table ([`keys`]) says what can be set; everything else here reads it. A value is checked when it is
+//! One table ([`keys()`]) says what can be set; everything else here reads it. A value is checked when it is
 //! set, what two keys say together when a client is made ([`Config::settings`]). Values are never quoted in errors.
 
 mod check;

@@ -81,23 +81,35 @@ impl Active {
                 return Turn::Budget;
             }
             let before = self.link.bytes_read();
-            let outcome = self.link.read();
+            let pause = self.read_one(machine, drain);
             if self.link.bytes_read() != before {
                 machine.heard(now, self.epoch);
             }
-            match outcome {
-                ReadOutcome::Text(text) => match machine.judge(self.epoch, text.as_bytes()) {
-                    Whose::Ours => return Turn::Ours(text.as_bytes().to_vec()),
-                    Whose::Application => take(&mut self.held, MessageKind::Text, text.as_bytes(), self.epoch, drain),
-                },
-                ReadOutcome::Binary(data) => take(&mut self.held, MessageKind::Binary, &data, self.epoch, drain),
-                ReadOutcome::Control => {}
-                ReadOutcome::WouldBlock => return Turn::Idle,
-                ReadOutcome::Closed { code, reason } => return Turn::Closed { code, reason },
-                ReadOutcome::Ended(error) => return Turn::Ended(error),
+            if let Some(turn) = pause {
+                return turn;
             }
         }
         Turn::Budget
+    }
+
+    /// Reads one message; why to pause, if there is a reason.
+    fn read_one(&mut self, machine: &Session, drain: &mut Drain<'_>) -> Option<Turn> {
+        let (kind, data) = match self.link.read() {
+            ReadOutcome::Text(text) => match machine.judge(self.epoch, text.as_bytes()) {
+                Whose::Ours => return Some(Turn::Ours(text.as_bytes().to_vec())),
+                Whose::Application => (MessageKind::Text, text.as_bytes()),
+            },
+            ReadOutcome::Binary(data) => (MessageKind::Binary, data),
+            ReadOutcome::Control => return None,
+            ReadOutcome::WouldBlock => return Some(Turn::Idle),
+            ReadOutcome::Closed { code, reason } => return Some(Turn::Closed { code, reason }),
+            ReadOutcome::Ended(error) => return Some(Turn::Ended(error)),
+        };
+        match &mut self.held {
+            Some(held) => held.keep(kind, data),
+            None => drain.push_message(kind, data, self.epoch),
+        }
+        None
     }
 
     /// Below the bound always; past it by one maximum message while a reply or a pong is awaited.
@@ -120,18 +132,12 @@ impl Active {
     }
 }
 
-/// Keeps a message back, or passes it on.
-fn take(held: &mut Option<Held>, kind: MessageKind, data: &[u8], epoch: u64, drain: &mut Drain<'_>) {
-    match held {
-        Some(held) => {
-            held.bytes += data.len();
-            held.messages.push((kind, data.to_vec()));
-        }
-        None => drain.push_message(kind, data, epoch),
-    }
-}
-
 impl Held {
+    fn keep(&mut self, kind: MessageKind, data: &[u8]) {
+        self.bytes += data.len();
+        self.messages.push((kind, data.to_vec()));
+    }
+
     /// Passes everything on.
     pub fn deliver(self, epoch: u64, drain: &mut Drain<'_>) {
         for (kind, data) in self.messages {
