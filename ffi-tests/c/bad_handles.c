@@ -79,7 +79,9 @@ int main(void)
     refused_config(NULL);
     refused_request(NULL);
     for (i = 1; i < 4096; i++) {
-        refused((gwa_client_t *)(uintptr_t)i);
+        if ((uintptr_t)client != (uintptr_t)i) {
+            refused((gwa_client_t *)(uintptr_t)i);
+        }
     }
     refused((gwa_client_t *)(void *)&i);
     refused((gwa_client_t *)UINTPTR_MAX);

@@ -209,11 +209,11 @@ static inline void probe_enter(struct probe *probe)
 
 static inline void probe_leave(struct probe *probe, int kind, const void *object)
 {
-    pthread_cond_broadcast(&probe->changed);
     pthread_mutex_unlock(&probe->lock);
     if (probe->extra) {
         probe->extra(probe, kind, object);
     }
+    pthread_cond_broadcast(&probe->changed);
 }
 
 static inline void probe_error(struct probe *probe, const gwa_error_t *error)

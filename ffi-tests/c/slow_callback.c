@@ -29,7 +29,7 @@ int main(void)
     long long until;
 
     watch(config, &probe);
-    CHECK_STATUS(gwa_config_on_message(config, hang, &probe, on_release), GWA_OK);
+    CHECK_STATUS(gwa_config_on_message(config, hang, NULL, NULL), GWA_OK);
     set(config, "callbacks.slow_ms", "50");
     CHECK_OK(gwa_client_new(config, &client, &err));
     gwa_config_free(config);
