@@ -11,7 +11,7 @@ static void refused(gwa_status_t status, gwa_status_t wanted, gwa_error_t *err, 
     CHECK_STATUS(status, wanted);
     CHECK(err != NULL);
     CHECK_STATUS(gwa_error_code(err), wanted);
-    CHECK_EQ(gwa_error_category(err), GWA_CATEGORY_CONFIG);
+    CHECK_EQ(gwa_error_category(err), wanted == GWA_E_TRUST_STORE ? GWA_CATEGORY_TLS : GWA_CATEGORY_CONFIG);
     CHECK_CONTAINS(gwa_error_message(err, NULL), named);
     CHECK(!value || strlen(value) < 4 || !strstr(gwa_error_message(err, NULL), value));
     gwa_error_free(err);

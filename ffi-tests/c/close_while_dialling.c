@@ -30,6 +30,7 @@ int main(int argc, char **argv)
     } else {
         CHECK_OK(gwa_client_start(client, &err));
     }
+    WAIT(&probe, 20000, probe.states[GWA_STATE_ACQUIRING_TOKEN] > 0);
     wait_for_harness();
     began = now_ms();
     if (strcmp(argv[1], "shutdown") == 0) {
