@@ -246,6 +246,8 @@ fn refresher(
         wanted: HashMap::new(),
         last_wish: 0,
         endpoint: parts.net.target(&parts.settings.token_url)?.peer(),
+        close_timeout_ms: parts.settings.close_timeout_ms,
+        broken_off: None,
         stopped: false,
     })
 }
