@@ -248,6 +248,7 @@ fn refresher(
         endpoint: parts.net.target(&parts.settings.token_url)?.peer(),
         close_timeout_ms: parts.settings.close_timeout_ms,
         broken_off: None,
+        closed: false,
         stopped: false,
     })
 }

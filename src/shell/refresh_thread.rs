@@ -58,6 +58,8 @@ pub struct RefreshThread {
     pub close_timeout_ms: u64,
     /// A request that was cancelled; the machine hears of it after the close.
     pub broken_off: Option<(u64, Error)>,
+    /// The machine was told to stop.
+    pub closed: bool,
     pub stopped: bool,
 }
 
@@ -80,6 +82,7 @@ impl RefreshThread {
     fn take(&mut self, message: ToRefresh) {
         match message {
             ToRefresh::Input(Input::Close) => {
+                self.closed = true;
                 self.handle(Input::Close);
                 if let Some((epoch, error)) = self.broken_off.take() {
                     self.handle(Input::Replied { epoch, outcome: Err(error) });
@@ -126,7 +129,7 @@ impl RefreshThread {
         let outcome = self.http.post(request, &self.cancel, &mut self.waiter, &self.clock);
         match outcome {
             // Broken off by a close, which is on its way: no failed attempt, so no record of one.
-            Err(error) if error.code() == Code::Cancelled => self.broken_off = Some((epoch, error)),
+            Err(error) if error.code() == Code::Cancelled && !self.closed => self.broken_off = Some((epoch, error)),
             outcome => {
                 if let Err(error) = &outcome {
                     self.log_failure(error);
