@@ -148,7 +148,8 @@ impl<'a> Program<'a> {
             self.env.push(("GENESYS_CLIENT_SECRET".into(), policy.client_secret.clone()));
             self.env.push(("GENESYS_REFRESH_TOKEN".into(), policy.refresh_token.clone()));
         });
-        let urls = [("GWA_TOKEN_URL", sim.token_url()), ("GWA_WS_URL", sim.ws_url()), ("GENESYS_REGION", "localhost".into())];
+        let urls =
+            [("GWA_TOKEN_URL", sim.token_url()), ("GWA_WS_URL", sim.ws_url()), ("GENESYS_REGION", "localhost".into())];
         self.env.extend(urls.map(|(name, value)| (name.to_owned(), value)));
         if !sim.ca_pem().is_empty() {
             let file = scratch().join(format!("ca-{}-{}.pem", std::process::id(), sim.addr().port()));
@@ -157,6 +158,11 @@ impl<'a> Program<'a> {
         }
         self.sim = Some(sim);
         self
+    }
+
+    /// Where the compiled program lies.
+    pub fn path(&self) -> &Path {
+        &self.path
     }
 
     /// An argument.
@@ -397,7 +403,8 @@ fn compiled(name: &str, variant: Variant, standard: &str) -> PathBuf {
     let source = PathBuf::from(format!("{ROOT}/ffi-tests/c/{name}.c"));
     // Valgrind runs the plain program.
     let kind = if variant == Variant::Asan { "asan" } else { "plain" };
-    let out = scratch().join(format!("{name}-{kind}"));
+    let file = name.rsplit('/').next().unwrap_or(name);
+    let out = scratch().join(format!("{file}-{kind}"));
     let _lock = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
     let header = PathBuf::from(format!("{ROOT}/include/genesys_ws_auth.h"));
     let common = PathBuf::from(format!("{ROOT}/ffi-tests/c/common.h"));
@@ -405,7 +412,7 @@ fn compiled(name: &str, variant: Variant, standard: &str) -> PathBuf {
     if changed(&out) > newest {
         return out;
     }
-    let fresh = scratch().join(format!("{name}-{kind}.{}", std::process::id()));
+    let fresh = scratch().join(format!("{file}-{kind}.{}", std::process::id()));
     let mut compile = Command::new("gcc");
     compile.arg(format!("-std={standard}")).args(WARNINGS).args(["-g", "-O1", "-pthread"]);
     compile.arg(format!("-I{ROOT}/include")).arg("-o").arg(&fresh).arg(&source);
