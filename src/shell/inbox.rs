@@ -3,9 +3,8 @@
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::Arc;
 
-use super::gate::Gate;
+use super::gate::Promise;
 use super::wait::Bell;
-use crate::error::Error;
 use crate::proto::refresher;
 use crate::proto::token::Token;
 
@@ -14,8 +13,8 @@ use crate::proto::token::Token;
 pub enum ToRefresh {
     /// A fact for the machine.
     Input(refresher::Input),
-    /// The application wants a token; the outcome goes to the gate.
-    Wanted { min_left_ms: u64, gate: Gate<Result<Arc<Token>, Error>> },
+    /// The application wants a token.
+    Wanted { min_left_ms: u64, promise: Promise<Arc<Token>> },
 }
 
 /// The sending end of a thread's inbox.
