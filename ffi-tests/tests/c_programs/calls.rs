@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use ffi_tests::cprog::{each, Program};
+use ffi_tests::cprog::{each, Program, Variant};
 use ffi_tests::sim::{Rotation, TcpReply, TokenReply};
 
 use crate::{honest, pumping, renewing};
@@ -139,5 +139,20 @@ fn a_slow_callback_delays_no_renewal() {
         let sim = renewing(variant, 2, 50);
         Program::new("slow_callback", variant).against(&sim).env("GWA_TEST_COUNT", 2).run().passed();
         assert!(sim.record().reauths() >= 2 && sim.record().ws_connects() == 1);
+    });
+}
+
+/// The tools see into the library: what is planted is found, and only that.
+#[test]
+fn planted_defects_are_found() {
+    each("planted", |variant| {
+        Program::new("planted", variant).arg("none").run().passed();
+        if variant != Variant::Plain {
+            for (defect, word) in [("leak", "lost"), ("after", "free")] {
+                let run = Program::new("planted", variant).arg(defect).run();
+                assert_eq!(run.status.code(), Some(99), "{defect}: {run:?}");
+                assert!(run.stderr.contains(word) || run.stderr.contains("leak"), "{defect}: {}", run.stderr);
+            }
+        }
     });
 }
