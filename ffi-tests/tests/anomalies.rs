@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use ffi_tests::sim::{Action, Log, Plan, Pump, TcpReply, TokenReply, Trigger, UpgradeReply};
+use ffi_tests::sim::{Action, Issue, Log, Plan, Pump, TcpReply, TokenReply, Trigger, UpgradeReply};
 use harness::{check_order, gaps, seqs, show, Rig, Saw, Setup, BOUND};
 
 /// Messages pumped in a run.
@@ -170,7 +170,9 @@ fn every_connection_fails_once() {
         until_clean("connections", |n| {
             let which = format!("{reply:?} for connection {n}");
             let rig = setup().build();
-            (1..n).for_each(|_| drop(rig.sim.tcp().then(TcpReply::Serve)));
+            for _ in 1..n {
+                rig.sim.tcp().then(TcpReply::Serve);
+            }
             rig.sim.tcp().then(reply.clone());
             run(&rig, &which);
             check(&rig, &which);
@@ -188,7 +190,9 @@ fn every_request_fails_once() {
         until_clean("token requests", |n| {
             let which = format!("{reply:?} for token request {n}");
             let rig = setup().build();
-            (1..n).for_each(|_| drop(rig.sim.token().then(TokenReply::Issue(Default::default()))));
+            for _ in 1..n {
+                rig.sim.token().then(TokenReply::Issue(Issue::new()));
+            }
             rig.sim.token().then(reply.clone());
             run(&rig, &which);
             check(&rig, &which);
@@ -199,7 +203,9 @@ fn every_request_fails_once() {
         until_clean("upgrades", |n| {
             let which = format!("{reply:?} for upgrade {n}");
             let rig = setup().build();
-            (1..n).for_each(|_| drop(rig.sim.ws().on_upgrade(UpgradeReply::Accept)));
+            for _ in 1..n {
+                rig.sim.ws().on_upgrade(UpgradeReply::Accept);
+            }
             rig.sim.ws().on_upgrade(reply.clone());
             run(&rig, &which);
             check(&rig, &which);

@@ -144,7 +144,7 @@ fn hundreds_of_clients_leave_nothing_behind() {
                 client.connect(Some(BOUND)).unwrap();
             }
         }
-        if n % 2 == 0 {
+        if n & 1 == 0 {
             assert!(client.shutdown(Some(BOUND)).complete);
         }
     };

@@ -28,15 +28,15 @@ fn bounded_at_every_stage() {
     type Script = fn(&Rig);
     type Reached = fn(&Log) -> bool;
     let stages: [(&str, Script, Reached); 6] = [
-        ("TLS", |rig| drop(rig.sim.tcp().always(TcpReply::Stall)), |log| log.tcp_connections == 1),
-        ("token", |rig| drop(rig.sim.token().always(TokenReply::Hang)), |log| log.token_requests() == 1),
+        ("TLS", |rig| _ = rig.sim.tcp().always(TcpReply::Stall), |log| log.tcp_connections == 1),
+        ("token", |rig| _ = rig.sim.token().always(TokenReply::Hang), |log| log.token_requests() == 1),
         (
             "TLS of the socket",
-            |rig| drop(rig.sim.tcp().then(TcpReply::Serve).always(TcpReply::Stall)),
+            |rig| _ = rig.sim.tcp().then(TcpReply::Serve).always(TcpReply::Stall),
             |log| log.tcp_connections == 2,
         ),
-        ("upgrade", |rig| drop(rig.sim.ws().always_upgrade(UpgradeReply::Hang)), |log| log.requests.len() == 2),
-        ("auth", |rig| drop(rig.sim.ws().always_first_auth(AuthReply::Never)), |log| log.auths() == 1),
+        ("upgrade", |rig| _ = rig.sim.ws().always_upgrade(UpgradeReply::Hang), |log| log.requests.len() == 2),
+        ("auth", |rig| _ = rig.sim.ws().always_first_auth(AuthReply::Never), |log| log.auths() == 1),
         ("live", |_| (), |log| log.connections.first().is_some_and(|c| c.accepted == 1)),
     ];
     for (stage, script, reached) in stages {

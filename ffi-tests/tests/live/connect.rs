@@ -247,19 +247,19 @@ fn servers_that_quote_secrets_are_not_quoted() {
     let refresh_token = TokenPolicy::default().refresh_token;
     let body = format!(r#"{{"error":"invalid_grant","error_description":"sim-client-secret {refresh_token}"}}"#);
     let quoting = TokenReply::Status { code: 400, headers: Vec::new(), body };
-    let refuse = || AuthReply::Refuse(Some(format!("bad {TOKEN}")));
-    let close = |code| AuthReply::Act(vec![Action::close(code, TOKEN)]);
-    let scripts: [(&str, Box<dyn Fn(&Rig)>); 5] = [
-        ("token endpoint", Box::new(|rig| drop(rig.sim.token().then(quoting.clone())))),
-        ("refusal", Box::new(|rig| drop(rig.sim.ws().on_first_auth(refuse())))),
-        ("close", Box::new(|rig| drop(rig.sim.ws().on_first_auth(close(1011))))),
-        ("close that blames the token", Box::new(|rig| drop(rig.sim.ws().on_first_auth(close(1008))))),
-        ("close of a live socket", Box::new(|_| ())),
+    let close = |code| Some(AuthReply::Act(vec![Action::close(code, TOKEN)]));
+    let cases = [
+        ("token endpoint", Some(quoting), None),
+        ("refusal", None, Some(AuthReply::Refuse(Some(format!("bad {TOKEN}"))))),
+        ("close", None, close(1011)),
+        ("close that blames the token", None, close(1008)),
+        ("close of a live socket", None, None),
     ];
-    for (which, script) in scripts {
+    for (which, token, auth) in cases {
         let setup = Setup::default().with_refresh_token().key("token.attempts", 1).key("scopes.unknown", "allow");
         let rig = setup.sim(|options| options.token.form = TokenForm::Literal(TOKEN.into())).build();
-        script(&rig);
+        token.into_iter().for_each(|reply| _ = rig.sim.token().then(reply));
+        auth.into_iter().for_each(|reply| _ = rig.sim.ws().on_first_auth(reply));
         let error = rig.client.connect(Some(BOUND)).err();
         if error.is_none() {
             rig.sim.ws().close_all(4000, TOKEN);

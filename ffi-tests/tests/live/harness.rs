@@ -86,11 +86,13 @@ pub fn show(saws: &[Saw]) -> String {
             Saw::GapBegin(gap) => format!("gap {} begins", gap.number),
             Saw::GapEnd(gap) => format!("gap {} ends", gap.number),
             Saw::Handover(handover) => format!("{handover:?}"),
-            Saw::Message { data, connection, .. } => format!("message {:?} on {connection}", seq_of(data)),
+            Saw::Message { data, connection, kind } => format!("{kind:?} {:?} on {connection}", seq_of(data)),
             Saw::Sent(sent) => format!("{sent:?}"),
             Saw::Ask(question) => format!("{question:?}"),
             Saw::Audit(record) => format!("audit {}", record["status"]),
-            Saw::Token(_) | Saw::Siem(_) | Saw::Log(_) => continue,
+            Saw::Token(token) => format!("token {}", token.serial),
+            Saw::Siem(event) => format!("siem {}", event["severity"]),
+            Saw::Log(line) => format!("log {line}"),
         };
         out.push_str("\n  ");
         out.push_str(&line);

@@ -255,6 +255,7 @@ impl Delivery {
     }
 
     /// After [`Delivery::close`]: waits until the dispatcher, if there is one, has delivered everything and ended.
+    #[cfg(test)]
     pub(crate) fn wait_finished(&self, timeout: Duration) -> bool {
         let state = self.lock();
         !self.watch(state, timeout, |state| !state.has_dispatcher).has_dispatcher
@@ -270,6 +271,7 @@ impl Delivery {
     }
 
     /// Closes, waits, and abandons what is not delivered in time; `true` when everything was.
+    #[cfg(test)]
     pub(crate) fn close_by(&self, timeout: Duration) -> bool {
         self.close();
         let is_finished = self.wait_finished(timeout);

@@ -62,6 +62,7 @@ impl Delivery {
     }
 
     /// Ends the wait of every thread in [`Delivery::next_event`] so that it asks `interrupted` again.
+    #[cfg(test)]
     pub(crate) fn wake_all(&self) {
         let _state = self.lock();
         self.work.notify_all();

@@ -72,6 +72,7 @@ impl Delivery {
     }
 
     /// Delivers or queues a single message.
+    #[cfg(test)]
     pub(crate) fn push_message(&self, scratch: &mut Scratch, kind: MessageKind, data: &[u8], connection: u64) {
         self.drain(scratch).push_message(kind, data, connection);
     }

@@ -8,10 +8,8 @@ use std::time::Duration;
 
 use super::*;
 use crate::audit::{Outcome, Phase, Record, ScopeAudit, ScopeResult};
-use crate::config::settings::AuditPolicy;
-use crate::error::{Code, Error, Stage};
 use crate::event::{MessageKind, Notice, Question, Sent, State, StateChange};
-use crate::hooks::{Answer, AuditView, HookFailed, Message};
+use crate::hooks::{Answer, AuditView, Message};
 
 pub(super) const LONG: Duration = Duration::from_secs(20);
 

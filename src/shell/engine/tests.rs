@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::event::{MessageKind, Sent};
-use crate::hooks::Hooks;
+use crate::hooks::{AuditView, Hooks};
 use crate::proto::oauth::Credentials;
 use crate::secret::Secret;
 use crate::shell::delivery::Parts as DeliveryParts;
@@ -24,7 +24,7 @@ enum Told {
 }
 
 /// Parts whose dispatcher panics once its clock is poisoned.
-fn parts(poison: &Arc<AtomicBool>) -> (Parts, mpsc::Receiver<Told>) {
+fn parts(poison: &Arc<AtomicBool>) -> (Parts, Receiver<Told>) {
     let url = |scheme: &str| format!("{scheme}://127.0.0.1:1/x");
     let settings = Settings {
         token_url: url("http"),
@@ -48,19 +48,24 @@ fn parts(poison: &Arc<AtomicBool>) -> (Parts, mpsc::Receiver<Told>) {
     };
     let (sender, told) = mpsc::channel();
     let (states, records, sents) = (sender.clone(), sender.clone(), sender);
-    let mut hooks = Hooks::default();
-    hooks.on_state = Some(Arc::new(move |notice| {
+    let on_state = move |notice: &Notice| {
         if let Notice::State(change) = notice {
             let _ = states.send(Told::State(change.to));
         }
-    }));
-    hooks.on_audit = Some(Arc::new(move |view| {
+    };
+    let on_audit = move |view: AuditView<'_>| {
         let _ = records.send(Told::Record(view.kind));
         Ok(())
-    }));
-    hooks.on_sent = Some(Arc::new(move |sent: &Sent| {
+    };
+    let on_sent = move |sent: &Sent| {
         let _ = sents.send(Told::Sent(sent.id, sent.outcome.as_ref().err().map(Error::code)));
-    }));
+    };
+    let hooks = Hooks {
+        on_state: Some(Arc::new(on_state)),
+        on_audit: Some(Arc::new(on_audit)),
+        on_sent: Some(Arc::new(on_sent)),
+        ..Hooks::default()
+    };
     let credentials = Credentials { client_secret: Secret::new("secret".into()), refresh_token: None, code: None };
     let parts = Parts {
         net: Net::new(Arc::clone(&settings), clock).unwrap(),
