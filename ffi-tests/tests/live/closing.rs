@@ -135,6 +135,30 @@ fn a_shutdown_during_a_connect_is_final() {
 }
 
 #[test]
+fn a_shutdown_while_a_failed_connect_is_being_stopped_is_final() {
+    let barrier = Barrier::new();
+    let inside = Arc::clone(&barrier);
+    let rig = Setup::default().build_with(move |hooks, _| hooks.on_state = Some(Arc::new(move |_| inside.pass())));
+    rig.sim.token().always(TokenReply::Hang);
+    thread::scope(|scope| {
+        let connecting = scope.spawn(|| code(rig.client.connect(Some(Duration::from_millis(50)))));
+        barrier.wait_reached();
+        // Running, until its time is up; then it waits for the callback.
+        let until = Instant::now() + BOUND;
+        while rig.client.refresh_now().is_ok() && Instant::now() < until {
+            thread::yield_now();
+        }
+        assert_eq!(code(rig.client.start()), Some(Code::BadState));
+        rig.client.set_secret("client.secret", Secret::new("kept".into())).unwrap();
+        assert!(!rig.client.shutdown(Some(Duration::ZERO)).complete);
+        barrier.open();
+        assert_eq!(connecting.join().unwrap(), Some(Code::Timeout));
+    });
+    assert_eq!(code(rig.client.connect(Some(BOUND))), Some(Code::BadState), "it came back to life");
+    assert!(rig.client.shutdown(Some(BOUND)).complete);
+}
+
+#[test]
 fn inside_a_callback_it_is_deferred() {
     let own = Own::default();
     let (sender, reports) = mpsc::channel();
