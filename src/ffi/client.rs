@@ -281,7 +281,7 @@ pub unsafe extern "C" fn gwa_client_next_event(
     })
 }
 
-/// Ends the current or next blocking call (connect, token, next_event, shutdown) of every thread on this client with
+/// Ends the current or next blocking call (connect, token, next_event) of every thread on this client with
 /// GWA_E_INTERRUPTED, once for each thread. Made for signal handlers.
 ///
 /// Returns GWA_OK or GWA_E_BAD_HANDLE (also in a child after fork, and while another thread frees the client).
