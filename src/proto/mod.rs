@@ -22,3 +22,6 @@ pub mod scope;
 pub mod session;
 pub mod time;
 pub mod token;
+
+#[cfg(test)]
+mod tests;

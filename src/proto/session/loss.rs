@@ -204,7 +204,7 @@ impl Session {
             self.announce_handover(epoch, successor);
         }
         self.clean &= clean;
-        self.stop_if_closed();
+        self.stop_if_closed(now);
     }
 
     /// The application did not take what the old socket still held: that is a gap, however short.
@@ -234,10 +234,10 @@ impl Session {
         for left in &mut self.leaving {
             left.at_latest_ms = left.at_latest_ms.min(by_ms);
         }
-        self.stop_if_closed();
+        self.stop_if_closed(now);
     }
 
-    fn stop_if_closed(&mut self) {
+    fn stop_if_closed(&mut self, now: Now) {
         if !self.closing || !self.leaving.is_empty() || self.stopped {
             return;
         }
@@ -245,6 +245,7 @@ impl Session {
         if self.started {
             self.out.push_back(Output::Audit(Record::Closed));
         }
+        self.show(now);
         self.out.push_back(Output::Stopped { clean: self.clean });
     }
 
