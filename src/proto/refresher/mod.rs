@@ -110,7 +110,7 @@ impl Refresher {
             Input::Start => self.start(now),
             Input::Replied { epoch, outcome } => self.replied(now, epoch, outcome),
             Input::Refused { serial } => self.refused(now, serial),
-            Input::GiveUp { error } => self.give_up(now, error),
+            Input::GiveUp { error, serial } => self.give_up(now, error, serial),
             Input::Wanted { id, min_left_ms } => self.wanted(now, id, min_left_ms),
             Input::RefreshNow => self.force(now),
             Input::Credential(credential) => self.credential(now, credential),
@@ -275,8 +275,10 @@ impl Refresher {
     }
 
     /// A request in flight is let finish: its answer may carry the only valid refresh token.
-    fn give_up(&mut self, now: Now, error: Error) {
+    fn give_up(&mut self, now: Now, error: Error, serial: u64) {
         match self.phase {
+            // A newer token is on its way to the session, which has not seen it yet.
+            Phase::Holding | Phase::Waiting if self.serial > serial => self.senseless += 1,
             Phase::Holding | Phase::Waiting => {
                 self.answer_all(now, &error);
                 self.set_phase(Phase::Blocked { error, asked: None }, None);

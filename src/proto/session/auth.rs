@@ -231,7 +231,7 @@ impl Session {
                 let error = Error::new(Code::ReauthRequired, error.detail().stage, text);
                 self.strike = None;
                 self.trouble = Some(Trouble::Blocked(error.clone()));
-                self.out.push_back(Output::GiveUp { error });
+                self.out.push_back(Output::GiveUp { error, serial });
             }
             _ => self.out.push_back(Output::Refused { serial }),
         }

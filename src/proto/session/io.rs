@@ -142,6 +142,8 @@ pub enum Output {
     GiveUp {
         /// The refusal.
         error: Error,
+        /// Serial of the token that was refused last.
+        serial: u64,
     },
     /// Audit this.
     Audit(Record),

@@ -405,7 +405,7 @@ impl World {
                 self.gone(epoch);
             }
             O::Refused { serial } => self.cross_to_refresher(refresher::Input::Refused { serial }),
-            O::GiveUp { error } => self.cross_to_refresher(refresher::Input::GiveUp { error }),
+            O::GiveUp { error, serial } => self.cross_to_refresher(refresher::Input::GiveUp { error, serial }),
             O::MarkInBandUnable => {
                 let until_ms = self.now_ms + 24 * 3_600_000;
                 self.later(1, Event::ToSession(session::Input::InBandUnable { until_ms }));
