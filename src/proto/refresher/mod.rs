@@ -21,7 +21,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 pub use self::io::{Credential, Input, News, Output};
-use self::wishes::serve;
+use self::wishes::{serve, Wish};
 use super::backoff::{retry_ms, Held, Retry};
 use super::dice::Dice;
 use super::http::{self, Reply};
@@ -61,14 +61,20 @@ pub struct Refresher {
     requested: Now,
     credentials_version: u64,
     requested_version: u64,
+    /// The refresh token in force when the request was made.
+    requested_refresh: Option<Secret>,
     serial: u64,
     asks: u64,
     failures: u32,
     round_attempts: u32,
     round_started_ms: u64,
     unauthorized: u32,
+    /// When the last refresh that something forced was made, or will be.
     last_forced_ms: Option<u64>,
-    wanted: Vec<(u64, u64)>,
+    wanted: Vec<Wish>,
+    /// Only the answer to the request in flight is still waited for.
+    closing: bool,
+    closed: bool,
     senseless: u64,
     dice: Dice,
     out: VecDeque<Output>,
@@ -89,6 +95,7 @@ impl Refresher {
             requested: Now::default(),
             credentials_version: 0,
             requested_version: 0,
+            requested_refresh: None,
             serial: 0,
             asks: 0,
             failures: 0,
@@ -97,6 +104,8 @@ impl Refresher {
             unauthorized,
             last_forced_ms: None,
             wanted: Vec::new(),
+            closing: false,
+            closed: false,
             senseless: 0,
             dice: Dice::new(0),
             out: VecDeque::new(),
@@ -106,6 +115,9 @@ impl Refresher {
     /// Takes a fact in. `random` feeds the jitter.
     pub fn handle(&mut self, now: Now, random: u64, input: Input) {
         self.dice = Dice::new(random);
+        if self.closing || self.closed {
+            return self.handle_closing(now, input);
+        }
         match input {
             Input::Start => self.start(now),
             Input::Replied { epoch, outcome } => self.replied(now, epoch, outcome),
@@ -115,7 +127,7 @@ impl Refresher {
             Input::RefreshNow => self.force(now),
             Input::Credential(credential) => self.credential(now, credential),
             Input::Answered { id, answer } => self.answered(now, id, answer),
-            Input::Close => self.close(),
+            Input::Close => self.close(now),
             Input::Timeout => self.timeout(now),
         }
     }
@@ -127,7 +139,8 @@ impl Refresher {
 
     /// When [`Input::Timeout`] is due, in boot milliseconds.
     pub fn next_timeout(&self) -> Option<u64> {
-        self.wake_ms
+        let wish = self.wanted.iter().filter_map(|wish| wish.by_ms).min();
+        self.wake_ms.into_iter().chain(wish).min()
     }
 
     /// The credentials in force: a rotated refresh token outlives the machine.
@@ -153,6 +166,7 @@ impl Refresher {
     }
 
     fn timeout(&mut self, now: Now) {
+        self.serve_overdue(now);
         if !self.wake_ms.is_some_and(|wake| wake <= now.boot_ms) {
             return;
         }
@@ -191,6 +205,7 @@ impl Refresher {
         self.epoch += 1;
         self.requested = now;
         self.requested_version = self.credentials_version;
+        self.requested_refresh = self.credentials.refresh_token.clone();
         self.set_phase(Phase::Fetching, None);
         self.out.push_back(Output::News(News::Fetching));
         self.out.push_back(Output::Http { epoch: self.epoch, request });
@@ -241,6 +256,7 @@ impl Refresher {
         let until_ms = now.boot_ms + retry_ms(retry, &mut self.dice);
         self.set_phase(Phase::Waiting, Some(until_ms));
         self.out.push_back(Output::News(News::Waiting));
+        self.serve_by_old(now);
         let long = error.code() == Code::ThrottledLong;
         if throttled {
             self.out.push_back(Output::News(News::Throttled { error: error.clone(), until_ms, long }));
@@ -258,6 +274,8 @@ impl Refresher {
     }
 
     fn failed_for_good(&mut self, now: Now, error: Error) {
+        // A refused code must not be sent again.
+        self.credentials.code = None;
         // The credential that was refused has been replaced meanwhile: the new one gets its own round.
         if self.requested_version != self.credentials_version {
             return self.begin_round(now);
@@ -265,8 +283,6 @@ impl Refresher {
         if error.code() == Code::Unauthorized {
             self.unauthorized = self.unauthorized.saturating_add(1);
         }
-        // A refused code must not be sent again.
-        self.credentials.code = None;
         let asks = self.unauthorized >= UNAUTHORIZED_BEFORE_ASKING || error.code() == Code::InvalidGrant;
         self.block(now, error);
         if asks {
@@ -280,6 +296,7 @@ impl Refresher {
             // A newer token is on its way to the session, which has not seen it yet.
             Phase::Holding | Phase::Waiting if self.serial > serial => self.senseless += 1,
             Phase::Holding | Phase::Waiting => {
+                self.token = None;
                 self.answer_all(now, &error);
                 self.set_phase(Phase::Blocked { error, asked: None }, None);
             }
