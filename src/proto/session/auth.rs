@@ -12,6 +12,7 @@ use crate::proto::token::Token;
 
 /// After so many renewals in a row that failed in band, the endpoint is remembered as unable.
 const IN_BAND_FAILURES_MAX: u32 = 2;
+const IN_BAND_UNABLE_MS: u64 = 24 * 3_600_000;
 
 impl Session {
     /// The socket is open: the auth frame goes out at once, with the newest token.
@@ -107,8 +108,10 @@ impl Session {
         self.strike = None;
         if self.is_standby(epoch) {
             self.handed_over(now);
+            self.watch_calm(now);
         } else if self.primary.as_ref().is_some_and(Link::is_live) {
             self.renewed(now);
+            self.watch_calm(now);
         } else {
             self.ready(now);
         }
@@ -125,11 +128,19 @@ impl Session {
         self.end_gap(now);
         (self.round_failures, self.ever_ready, self.dial_ms) = (0, true, None);
         self.rounds = super::Rounds::Forever;
-        self.calm_ms = self.reconnect.calm_after_ms().map(|after| now.boot_ms + after);
+        self.calm_ms = None;
+        self.watch_calm(now);
         self.why = ("authenticated", None);
         self.out.push_back(Output::SendOn(Some(epoch)));
         self.show(now);
         self.out.push_back(Output::Connected);
+    }
+
+    /// Stability counts from here, unless it counts already.
+    fn watch_calm(&mut self, now: Now) {
+        if self.calm_ms.is_none() {
+            self.calm_ms = self.reconnect.calm_after_ms().map(|after| now.boot_ms + after);
+        }
     }
 
     /// A new token was accepted on the live socket.
@@ -151,7 +162,7 @@ impl Session {
         let (epoch, new) = (link.epoch, link.token.clone());
         let old = self.primary.replace(link);
         self.audit_attempt(now, sent, Phase::Renewal, Ok(scopes_of(new.as_ref())));
-        self.count_in_band_failure();
+        self.count_in_band_failure(now);
         self.out.push_back(Output::SendOn(Some(epoch)));
         self.report_renewal(now, old.as_ref().and_then(|link| link.token.as_deref()), true);
         if let Some(old) = old {
@@ -160,13 +171,14 @@ impl Session {
     }
 
     /// The same token was refused in band and accepted on a second socket: it is the server that cannot.
-    fn count_in_band_failure(&mut self) {
+    fn count_in_band_failure(&mut self, now: Now) {
         if !std::mem::take(&mut self.in_band_failed) {
             return;
         }
         self.in_band_failures += 1;
         if self.in_band_failures >= IN_BAND_FAILURES_MAX {
             self.in_band_failures = 0;
+            self.in_band_unable_until_ms = now.boot_ms + IN_BAND_UNABLE_MS;
             self.out.push_back(Output::MarkInBandUnable);
         }
     }
@@ -226,7 +238,8 @@ impl Session {
         self.in_band_failed = false;
         let message = format!("{} {}", error.code().name(), error.detail().message);
         match self.strike.replace(Strike { serial, message: message.clone() }) {
-            Some(first) if first.message == message && first.serial != serial => {
+            // A newer token that is here already gets its chance first.
+            Some(first) if first.message == message && first.serial != serial && self.token.is_none() => {
                 let text = format!("Two different tokens were refused alike: {}", error.detail().message);
                 let error = Error::new(Code::ReauthRequired, error.detail().stage, text);
                 self.strike = None;

@@ -112,7 +112,8 @@ pub enum Output {
         /// Epoch of the socket.
         epoch: u64,
     },
-    /// Deliver what was held back, and everything from now on.
+    /// Deliver what was held back, and everything from now on. What was held back of a socket that has ended or was
+    /// aborted meanwhile is kept until then.
     Release {
         /// Epoch of the socket.
         epoch: u64,

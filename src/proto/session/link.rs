@@ -3,7 +3,11 @@
 use std::sync::Arc;
 
 use crate::config::settings::Settings;
+use crate::proto::time::Now;
 use crate::proto::token::Token;
+
+/// After a stall or a suspend, what had piled up is read within this time.
+const LATE_MS: u64 = 10_000;
 
 /// How far a socket is.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -18,14 +22,18 @@ pub(super) enum Stage {
 pub(super) struct Link {
     pub epoch: u64,
     pub stage: Stage,
-    /// The token it was authenticated with, or is being authenticated with for the first time.
+    /// The token it was authenticated with, is being authenticated with, or was dialled for.
     pub token: Option<Arc<Token>>,
     /// A newer token whose reply is awaited on the live socket.
     pub offered: Option<Arc<Token>>,
     /// When the auth frame that awaits its reply was sent.
     pub sent_ms: Option<u64>,
+    pub dialled_ms: u64,
     pub heard_ms: u64,
+    /// Everything the peer wrote until then was read.
     pub heard_wall_ms: u64,
+    /// What is read until then may have arrived long before: reading was held up.
+    late_until_ms: u64,
     pub pinged_ms: Option<u64>,
     /// Since when the socket is not read, because the application's queue is full.
     pub stalled_ms: Option<u64>,
@@ -33,15 +41,17 @@ pub(super) struct Link {
 }
 
 impl Link {
-    pub fn new(epoch: u64) -> Self {
+    pub fn new(epoch: u64, token: Arc<Token>, dialled_ms: u64) -> Self {
         Self {
             epoch,
             stage: Stage::Dialing,
-            token: None,
+            token: Some(token),
             offered: None,
             sent_ms: None,
+            dialled_ms,
             heard_ms: 0,
             heard_wall_ms: 0,
+            late_until_ms: 0,
             pinged_ms: None,
             stalled_ms: None,
             live_ms: 0,
@@ -82,13 +92,37 @@ impl Link {
         self.token.as_ref().filter(|_| self.is_live()).map(|token| token.schedule.usable_ms)
     }
 
+    /// When a new token ought to have taken effect: `t_mandatory`, unless the lead is too short for that.
+    pub fn goal_ms(&self) -> Option<u64> {
+        let schedule = self.token.as_ref().filter(|_| self.is_live())?.schedule;
+        let early = schedule.refresh_ms < schedule.mandatory_ms;
+        Some(if early { schedule.mandatory_ms } else { schedule.usable_ms })
+    }
+
+    /// Bytes were read. `awake`: the machine has not just slept.
+    pub fn heard(&mut self, now: Now, awake: bool) {
+        (self.heard_ms, self.pinged_ms) = (now.boot_ms, None);
+        if awake && now.boot_ms >= self.late_until_ms {
+            self.heard_wall_ms = now.wall_ms;
+        }
+    }
+
+    /// The machine slept: what the peer sent meanwhile is still to be read, so a reply is not overdue yet.
+    pub fn woke(&mut self, boot_ms: u64, slept_ms: u64) {
+        self.late_until_ms = boot_ms + LATE_MS;
+        if let Some(sent) = &mut self.sent_ms {
+            *sent += slept_ms;
+        }
+    }
+
     /// Reading goes on: every timer that stood still moves by the time that passed.
     pub fn resume(&mut self, boot_ms: u64) {
         let Some(since) = self.stalled_ms.take() else { return };
-        let stood = boot_ms.saturating_sub(since);
-        self.heard_ms += stood;
-        for timer in [&mut self.sent_ms, &mut self.pinged_ms].into_iter().flatten() {
-            *timer += stood;
+        self.late_until_ms = boot_ms + LATE_MS;
+        // What began during the stall has stood still since then only.
+        let timers = [Some(&mut self.heard_ms), self.sent_ms.as_mut(), self.pinged_ms.as_mut()];
+        for timer in timers.into_iter().flatten() {
+            *timer += boot_ms.saturating_sub(since.max(*timer));
         }
     }
 
@@ -107,6 +141,7 @@ pub(super) struct Leaving {
     pub at_latest_ms: u64,
     /// The socket that took over, whose messages wait for this one's.
     pub successor: Option<u64>,
+    pub heard_wall_ms: u64,
 }
 
 impl Leaving {

@@ -65,8 +65,15 @@ impl Session {
     fn standby_lost(&mut self, now: Now, error: Error) {
         let Some(link) = self.standby.take() else { return };
         self.blame_token(&link, &error);
-        let began = link.sent_ms.unwrap_or(now.boot_ms);
+        let began = link.sent_ms.unwrap_or(link.dialled_ms);
         self.audit_attempt(now, began, Phase::Renewal, Err(error.clone()));
+        if link.stage == Stage::Authenticating {
+            self.out.push_back(Output::Release { epoch: link.epoch });
+            // Unless the server said no, it may have begun to use this socket.
+            if !matches!(error.code(), Code::AuthRefused | Code::AuthThrottled) {
+                self.brief_gap(now, link.heard_wall_ms, &error);
+            }
+        }
         self.dial_later(now, &error);
     }
 
@@ -95,7 +102,18 @@ impl Session {
             self.out.push_back(Output::Refused { serial: link.serial() });
             self.token.take_if(|token| token.serial == link.serial());
         }
-        self.begin_gap(now, link, &error);
+        if let (Some(sent), Some(_)) = (link.sent_ms, &link.offered) {
+            self.audit_attempt(now, sent, Phase::Renewal, Err(error.clone()));
+        }
+        // What the socket before this one still holds may never be read.
+        let unread = self.leaving.iter().filter(|left| left.successor.is_some()).map(|left| left.heard_wall_ms);
+        let from_wall_ms = unread.fold(link.heard_wall_ms, u64::min);
+        self.begin_gap(now, from_wall_ms, &error);
+        // What still reads the socket before this one out must not hold the next one up.
+        let by_ms = now.boot_ms + self.settings.close_timeout_ms;
+        for left in &mut self.leaving {
+            left.at_latest_ms = left.at_latest_ms.min(by_ms);
+        }
         (self.calm_ms, self.renew_ms, self.in_band_failed) = (None, None, false);
         if let Some(standby) = self.standby.take() {
             // The replacement is on its way already.
@@ -116,9 +134,8 @@ impl Session {
             let refusal = Error::new(Code::AuthRefused, ErrorStage::Authenticate, error.detail().message.clone());
             self.strike(&refusal, link.serial());
         } else if error.code() == Code::UpgradeUnauthorized {
-            // The auth-message profile shows no token in the upgrade: the newest one is the one that is meant.
-            let serial = self.token.as_ref().map_or(0, |token| token.serial);
-            self.strike(error, serial);
+            // The auth-message profile shows no token in the upgrade: the one it was dialled for is meant.
+            self.strike(error, link.serial());
         }
     }
 
@@ -145,30 +162,26 @@ impl Session {
         }
     }
 
-    /// When the state or the socket changes because a token ends.
-    pub(super) fn expiry_wake_ms(&self) -> Option<u64> {
-        let usable = self.primary.as_ref()?.usable_ms()?;
-        if self.shown == crate::event::State::Degraded {
-            return Some(usable + self.settings.expired_grace_ms);
-        }
-        Some(usable)
+    /// When the state or the socket changes next because the token of the live socket, or else the one that is
+    /// held, grows old.
+    pub(super) fn next_age_ms(&self, now: Now) -> Option<u64> {
+        let Some(link) = &self.primary else {
+            return self.token.as_ref().filter(|_| !self.is_over()).map(|token| token.schedule.usable_ms);
+        };
+        let usable = link.usable_ms()?;
+        let ages = [link.goal_ms()?, usable, usable + self.settings.expired_grace_ms];
+        ages.into_iter().find(|age| *age > now.boot_ms)
     }
 
     // ---- gaps -----------------------------------------------------------------------------------------------
 
-    fn begin_gap(&mut self, now: Now, link: &Link, error: &Error) {
+    fn begin_gap(&mut self, now: Now, from_wall_ms: u64, error: &Error) {
         if self.gap.is_some() {
             return;
         }
         self.gaps += 1;
         self.gap_boot_ms = now.boot_ms;
-        let gap = Gap {
-            number: self.gaps,
-            from_wall_ms: link.heard_wall_ms,
-            to_wall_ms: 0,
-            duration_ms: 0,
-            cause: Some(error.clone()),
-        };
+        let gap = Gap { number: self.gaps, from_wall_ms, to_wall_ms: 0, duration_ms: 0, cause: Some(error.clone()) };
         self.notice(Notice::GapBegin(gap.clone()));
         self.gap = Some(gap);
     }
@@ -188,7 +201,8 @@ impl Session {
         let by_ms = now.boot_ms + self.settings.close_timeout_ms;
         let stalled_ms = link.stalled_ms.map(|_| now.boot_ms);
         self.out.push_back(Output::Leave { epoch: link.epoch, code: 1000 });
-        self.leaving.push(Leaving { epoch: link.epoch, by_ms, stalled_ms, at_latest_ms, successor });
+        let (epoch, heard_wall_ms) = (link.epoch, link.heard_wall_ms);
+        self.leaving.push(Leaving { epoch, by_ms, stalled_ms, at_latest_ms, successor, heard_wall_ms });
     }
 
     pub(super) fn drained(&mut self, now: Now, epoch: u64, clean: bool) {
@@ -198,8 +212,10 @@ impl Session {
         };
         let left = self.leaving.swap_remove(index);
         if let Some(successor) = left.successor.filter(|_| !self.closing) {
-            if left.stalled_ms.is_some() {
-                self.report_unread(now, epoch);
+            if !clean {
+                let text = "The old socket could not be read out.";
+                let error = Error::new(Code::Timeout, ErrorStage::Close, text);
+                self.brief_gap(now, left.heard_wall_ms, &error);
             }
             self.announce_handover(epoch, successor);
         }
@@ -207,13 +223,12 @@ impl Session {
         self.stop_if_closed(now);
     }
 
-    /// The application did not take what the old socket still held: that is a gap, however short.
-    fn report_unread(&mut self, now: Now, epoch: u64) {
-        let error = Error::new(Code::Timeout, ErrorStage::Close, "The old socket could not be read out in time.");
-        let mut link = Link::new(epoch);
-        link.heard_wall_ms = now.wall_ms;
-        self.begin_gap(now, &link, &error);
-        self.end_gap(now);
+    /// A second socket is in use, yet what came by this one may not have been seen: that is a gap, however short.
+    fn brief_gap(&mut self, now: Now, from_wall_ms: u64, error: &Error) {
+        if self.gap.is_none() {
+            self.begin_gap(now, from_wall_ms, error);
+            self.end_gap(now);
+        }
     }
 
     pub(super) fn close(&mut self, now: Now) {

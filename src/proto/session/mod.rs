@@ -30,6 +30,8 @@ use crate::event::{Gap, Notice, State};
 
 /// New work waits this long for a token request in flight once the old token is near its end.
 const MANDATORY_WAIT_MS: u64 = 5_000;
+/// The boot clock ran ahead of the awake clock by more than this: the machine was suspended.
+const SUSPEND_MS: u64 = 2_000;
 
 /// Whose a text is.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -65,7 +67,12 @@ pub struct Session {
     stopped: bool,
     failed: Option<Error>,
 
+    /// The newest token; forgotten when it is refused or can no longer be used.
     token: Option<Arc<Token>>,
+    /// Serial of the newest token that was published.
+    seen_serial: u64,
+    /// Whether the scopes of the newest token were checked and allowed.
+    verified: bool,
     fetching: bool,
     verifying: bool,
     trouble: Option<Trouble>,
@@ -99,7 +106,11 @@ pub struct Session {
     gap_boot_ms: u64,
     gaps: u64,
 
+    slept_ms: u64,
+    /// When the token of the live socket changes what is shown or done.
+    age_ms: Option<u64>,
     shown: State,
+    shown_reason: &'static str,
     why: (&'static str, Option<Error>),
     senseless: u64,
     dice: Dice,
@@ -118,6 +129,8 @@ impl Session {
             stopped: false,
             failed: None,
             token: None,
+            seen_serial: 0,
+            verified: false,
             fetching: false,
             verifying: false,
             trouble: None,
@@ -142,7 +155,10 @@ impl Session {
             gap: None,
             gap_boot_ms: 0,
             gaps: 0,
+            slept_ms: 0,
+            age_ms: None,
             shown: State::Idle,
+            shown_reason: "",
             why: ("", None),
             senseless: 0,
             dice: Dice::new(0),
@@ -157,7 +173,18 @@ impl Session {
             self.senseless += 1;
             return;
         }
+        self.look_at_clocks(now);
         match input {
+            Input::Start(_)
+            | Input::Publish(_)
+            | Input::News(_)
+            | Input::Opened { .. }
+            | Input::Reply { .. }
+            | Input::InBandUnable { .. }
+                if self.is_over() =>
+            {
+                self.senseless += 1;
+            }
             Input::Start(rounds) => self.start(now, rounds),
             Input::Publish(token) => self.publish(now, token),
             Input::News(news) => self.news(now, news),
@@ -173,8 +200,45 @@ impl Session {
             Input::Close => self.close(now),
             Input::Timeout => self.timeout(now),
         }
+        if !self.closing {
+            self.drop_expired(now);
+        }
         self.dial_if_due(now);
         self.show(now);
+        self.age_ms = self.next_age_ms(now);
+    }
+
+    /// Tokens end whatever else happens; after a suspend the token is looked at first, the socket probed second.
+    fn look_at_clocks(&mut self, now: Now) {
+        let ended = self.token.take_if(|token| !token.is_usable(now.boot_ms)).is_some();
+        if self.closing {
+            return;
+        }
+        if let (true, None, Some(Trouble::Blocked(error))) = (ended, &self.primary, &self.trouble) {
+            let error = error.clone();
+            self.fail_if_once(error);
+        }
+        self.drop_expired(now);
+        let Some(slept_ms) = self.newly_slept_ms(now) else { return };
+        self.slept_ms += slept_ms;
+        for link in self.primary.iter_mut().chain(&mut self.standby) {
+            link.woke(now.boot_ms, slept_ms);
+            if link.is_live() {
+                link.pinged_ms = Some(now.boot_ms);
+                self.out.push_back(Output::Ping { epoch: link.epoch });
+            }
+        }
+    }
+
+    /// How long the machine slept since this was last looked at, if it did.
+    fn newly_slept_ms(&self, now: Now) -> Option<u64> {
+        let slept_ms = now.boot_ms.saturating_sub(now.awake_ms).saturating_sub(self.slept_ms);
+        (slept_ms > SUSPEND_MS).then_some(slept_ms)
+    }
+
+    /// Only the end of sockets is still of interest.
+    fn is_over(&self) -> bool {
+        self.closing || self.failed.is_some()
     }
 
     /// The next order, until `None`.
@@ -194,7 +258,7 @@ impl Session {
             timers.into_iter().flatten().min()
         };
         let links = self.primary.iter().chain(&self.standby).filter_map(of_link).min();
-        let own = [leaving, links, self.dial_wake_ms(), self.calm_ms, self.renew_ms, self.expiry_wake_ms()];
+        let own = [leaving, links, self.dial_wake_ms(), self.calm_ms, self.renew_ms, self.age_ms];
         own.into_iter().flatten().min()
     }
 
@@ -209,8 +273,9 @@ impl Session {
 
     /// Bytes arrived on this socket, of whatever kind.
     pub fn heard(&mut self, now: Now, epoch: u64) {
+        let awake = self.newly_slept_ms(now).is_none();
         if let Some(link) = self.link_mut(epoch) {
-            (link.heard_ms, link.heard_wall_ms, link.pinged_ms) = (now.boot_ms, now.wall_ms, None);
+            link.heard(now, awake);
         }
     }
 
@@ -245,11 +310,12 @@ impl Session {
     }
 
     fn publish(&mut self, now: Now, token: Arc<Token>) {
-        let newer = self.token.as_ref().is_none_or(|held| held.serial < token.serial);
-        (self.fetching, self.verifying, self.trouble) = (false, false, None);
-        self.why = ("token granted", None);
-        if newer {
-            self.token = Some(token);
+        // One that was seen before is published again because of a late refusal; by now it may be refused or dead too.
+        if token.serial > self.seen_serial {
+            self.seen_serial = token.serial;
+            (self.fetching, self.verifying, self.verified, self.trouble) = (false, false, true, None);
+            self.why = ("token granted", None);
+            self.token = Some(token).filter(|token| token.is_usable(now.boot_ms));
             self.renew_ms = None;
         }
         if self.primary.is_none() && self.dial_ms.is_none() {
@@ -289,9 +355,13 @@ impl Session {
         if self.why.1.is_none() {
             self.why = ("token request failed", Some(error.clone()));
         }
-        let live = self.primary.as_ref().is_some_and(Link::is_live);
-        let began = if live { started_ms } else { self.attempt_ms.take().unwrap_or(started_ms) };
-        self.audit_attempt(now, began, if live { Phase::Renewal } else { self.phase() }, Err(error.clone()));
+        self.verified &= !is_about_scopes(&error);
+        if self.primary.is_some() || self.token.is_some() {
+            // What is being done with the old token goes on, and is an attempt of its own.
+            return self.audit_attempt(now, started_ms, Phase::Renewal, Err(error));
+        }
+        let began = self.attempt_ms.take().unwrap_or(started_ms);
+        self.audit_attempt(now, began, self.phase(), Err(error.clone()));
         self.fail_if_once(error);
     }
 
@@ -307,7 +377,6 @@ impl Session {
         if self.closing {
             return;
         }
-        self.drop_expired(now);
         let epochs: Vec<u64> = self.primary.iter().chain(&self.standby).map(|link| link.epoch).collect();
         for epoch in epochs {
             self.link_timeout(now, epoch);
@@ -344,22 +413,19 @@ impl Session {
 
     /// A dial waits for its delay, for a usable token, and near the token's end for a request in flight.
     fn dial_if_due(&mut self, now: Now) {
-        let wanted = self.started && !self.closing && self.failed.is_none() && self.standby.is_none();
+        let wanted = self.started && !self.is_over() && self.standby.is_none() && !self.is_reading_out();
         let live = self.primary.as_ref().is_some_and(Link::is_live);
         let due = self.dial_ms.is_some_and(|at| at <= now.boot_ms);
         if !wanted || !due || (self.primary.is_some() && !live) {
             return;
         }
         let Some(token) = self.token.clone().filter(|token| token.is_usable(now.boot_ms)) else { return };
-        if self.fetching && now.boot_ms >= token.schedule.mandatory_ms {
-            let since = *self.hold_ms.get_or_insert(now.boot_ms);
-            if now.boot_ms < since + MANDATORY_WAIT_MS {
-                return;
-            }
+        if self.holds(now, &token) {
+            return;
         }
         (self.hold_ms, self.dial_ms, self.draining) = (None, None, false);
         self.epoch += 1;
-        let link = Link::new(self.epoch);
+        let link = Link::new(self.epoch, token, now.boot_ms);
         self.out.push_back(Output::Dial { epoch: self.epoch, hold: live });
         if live {
             self.standby = Some(link);
@@ -370,13 +436,29 @@ impl Session {
         }
     }
 
+    /// Whether a dial with this token waits for the request in flight: at most 5 s.
+    fn holds(&mut self, now: Now, token: &Token) -> bool {
+        let in_flight = self.fetching || self.verifying;
+        if !in_flight || now.boot_ms < token.schedule.mandatory_ms {
+            self.hold_ms = None;
+            return false;
+        }
+        now.boot_ms < *self.hold_ms.get_or_insert(now.boot_ms) + MANDATORY_WAIT_MS
+    }
+
+    /// A hand-over is under way: the next one, or a new socket, waits until the old socket is read out.
+    fn is_reading_out(&self) -> bool {
+        self.leaving.iter().any(|left| left.successor.is_some())
+    }
+
     /// When a dial that is waited for can happen.
     fn dial_wake_ms(&self) -> Option<u64> {
         let busy = self.standby.is_some() || self.primary.as_ref().is_some_and(|link| !link.is_live());
         // Without a usable token there is nothing to wake for: a token will come as an input.
-        let (false, Some(token)) = (busy || self.failed.is_some(), &self.token) else { return None };
+        let idle = busy || self.is_reading_out() || self.is_over() || !self.started;
+        let (false, Some(token)) = (idle, &self.token) else { return None };
         let at = self.dial_ms?;
-        let held = self.hold_ms.filter(|_| self.fetching).map_or(0, |since| since + MANDATORY_WAIT_MS);
+        let held = self.hold_ms.map_or(0, |since| since + MANDATORY_WAIT_MS);
         let at = at.max(held);
         (at < token.schedule.usable_ms).then_some(at)
     }
@@ -405,11 +487,9 @@ impl Session {
     }
 
     fn audit_attempt(&mut self, now: Now, began_ms: u64, phase: Phase, outcome: Result<Vec<String>, Error>) {
-        let scope_trouble =
-            |error: &Error| matches!(error.code(), Code::ScopeDenied | Code::ScopeUnknown | Code::TokenMalformed);
         let scopes_validated = match &outcome {
             Ok(scopes) => !scopes.is_empty() || self.settings.required_scopes.is_empty(),
-            Err(error) => self.token.is_some() && !scope_trouble(error),
+            Err(_) => self.verified,
         };
         let outcome = match outcome {
             Ok(scopes) => Outcome::Success { scopes },
@@ -430,4 +510,8 @@ impl Session {
     fn notice(&mut self, notice: Notice) {
         self.out.push_back(Output::Notice(notice));
     }
+}
+
+fn is_about_scopes(error: &Error) -> bool {
+    matches!(error.code(), Code::ScopeDenied | Code::ScopeUnknown | Code::TokenMalformed)
 }

@@ -91,7 +91,11 @@ fn storm(w: &mut World, dice: &mut Dice) {
         for _ in 0..=dice.up_to(2) {
             let fault = Fault::ALL[dice.up_to(Fault::ALL.len() as u64 - 1) as usize];
             let longest = [life, 3 * life, 10 * MINUTE][dice.up_to(2) as usize].min(10 * MINUTE);
-            w.watch.loose_clock |= matches!(fault, Fault::Suspended | Fault::WallStepped);
+            w.watch.loose_clock |= fault == Fault::Suspended;
+            w.watch.stepped |= fault == Fault::WallStepped;
+            if w.trace {
+                println!("{} ! {fault:?}", w.now_ms);
+            }
             w.strike(fault, 1_000 + dice.up_to(longest));
             w.run_for(dice.up_to(3_000));
         }
@@ -106,6 +110,9 @@ fn storm(w: &mut World, dice: &mut Dice) {
 fn recover(w: &mut World, ping_ms: u64) {
     w.faults_end();
     w.unstall();
+    if !w.server.honours(w.refresher.credentials().refresh_token.as_ref()) {
+        w.new_credential();
+    }
     let end = w.now_ms + LIVE_AGAIN_MS + ping_ms;
     while w.now_ms < end {
         w.run_for(10_000);
@@ -150,7 +157,6 @@ fn end(w: &mut World) {
 }
 
 #[test]
-#[ignore = "finds bugs that are being fixed"]
 fn walks_of_fixed_seeds() {
     let began = Instant::now();
     let walks = 1_500;
@@ -172,4 +178,24 @@ fn walks_of_fresh_seeds() {
         walks += 1;
     }
     println!("{walks} walks from seed {first}, {:.0} days", passed as f64 / DAY as f64);
+}
+
+/// The message of a panic.
+pub fn words(panic: &(dyn std::any::Any + Send)) -> String {
+    let text = panic.downcast_ref::<String>().cloned();
+    text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned())).unwrap_or_default()
+}
+
+/// For whoever hunts a bug: which of many walks fail, and with which words.
+#[test]
+#[ignore = "a tool"]
+fn survey() {
+    std::panic::set_hook(Box::new(|_| {}));
+    let number = |name: &str, or: u64| std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(or);
+    let first = number("GWA_FIRST", 0);
+    for seed in first..first + number("GWA_WALKS", 3_000) {
+        if let Err(panic) = std::panic::catch_unwind(|| walk(seed)) {
+            println!("{seed}: {}", words(&*panic).replace('\n', " "));
+        }
+    }
 }

@@ -7,6 +7,7 @@ use super::world::{End, Event, Wire, World};
 use crate::error::{Code, Error, Stage};
 use crate::proto::http::{Outcome, Reply, Request};
 use crate::proto::refresher;
+use crate::secret::Secret;
 
 /// Lifetime of a token that must be refused.
 pub const TOO_SHORT_MS: u64 = 500;
@@ -131,6 +132,11 @@ impl Server {
 
     pub fn revoke_tokens(&mut self) {
         self.issued.values_mut().for_each(|issued| issued.revoked = true);
+    }
+
+    /// Whether this refresh token will do.
+    pub fn honours(&self, refresh_token: Option<&Secret>) -> bool {
+        refresh_token.is_none_or(|text| self.refresh.as_deref() == Some(text.expose()))
     }
 
     fn is_good(&self, token: &str, now_ms: u64) -> bool {

@@ -124,6 +124,8 @@ pub struct World {
     to_session_ms: u64,
     to_refresher_ms: u64,
     wishes: u64,
+    /// Print everything: for whoever hunts a bug.
+    pub trace: bool,
 }
 
 impl World {
@@ -153,6 +155,7 @@ impl World {
             to_session_ms: 0,
             to_refresher_ms: 0,
             wishes: 0,
+            trace: std::env::var("GWA_TRACE").is_ok(),
             nature,
         };
         world.later(world.nature.push_ms, Event::Push);
@@ -265,9 +268,11 @@ impl World {
 
     pub fn feed_refresher(&mut self, input: refresher::Input) {
         let random = self.dice.up_to(u64::MAX);
+        self.say("R <", &input);
         self.watch.before_refresher(self.now_ms, &input);
         self.refresher.handle(self.now(), random, input);
         while let Some(output) = self.refresher.poll() {
+            self.say("R   >", &output);
             self.watch.refresher_said(self.now_ms, &output, &mut self.dice);
             self.do_refresher(output);
         }
@@ -374,9 +379,11 @@ impl World {
 
     pub fn feed_session(&mut self, input: session::Input) {
         let random = self.dice.up_to(u64::MAX);
+        self.say("S <", &input);
         self.watch.before_session(self.now_ms, &input);
         self.session.handle(self.now(), random, input);
         while let Some(output) = self.session.poll() {
+            self.say("S   >", &output);
             self.watch.session_said(self.now(), &output, &self.sockets, &mut self.dice);
             self.do_session(output);
         }
@@ -530,6 +537,12 @@ impl World {
         let Some(socket) = self.sockets.remove(&epoch) else { return };
         for (number, at_ms) in socket.written.iter().skip(socket.delivered) {
             self.watch.lost(*number, *at_ms, epoch);
+        }
+    }
+
+    fn say(&self, who: &str, what: &impl std::fmt::Debug) {
+        if self.trace {
+            println!("{} {who} {what:?}", self.now_ms);
         }
     }
 
