@@ -14,6 +14,7 @@ pub mod dice;
 pub mod frame;
 pub mod http;
 pub mod jwt;
+mod mutant;
 pub mod oauth;
 pub mod outbox;
 pub mod refresher;

@@ -25,6 +25,7 @@ use self::wishes::{serve, Wish};
 use super::backoff::{retry_ms, Held, Retry};
 use super::dice::Dice;
 use super::http::{self, Reply};
+use super::mutant::{active, Mutant};
 use super::oauth::{self, Credentials, Granted};
 use super::time::Now;
 use super::token::Token;
@@ -115,7 +116,7 @@ impl Refresher {
     /// Takes a fact in. `random` feeds the jitter.
     pub fn handle(&mut self, now: Now, random: u64, input: Input) {
         self.dice = Dice::new(random);
-        if self.closing || self.closed {
+        if self.closing || self.closed && !active(Mutant::ActiveAfterStop) {
             return self.handle_closing(now, input);
         }
         match input {
@@ -224,7 +225,8 @@ impl Refresher {
     }
 
     fn replied(&mut self, now: Now, epoch: u64, outcome: http::Outcome) {
-        if !matches!(self.phase, Phase::Fetching) || epoch != self.epoch {
+        let stale = epoch != self.epoch && !active(Mutant::StaleReply);
+        if !matches!(self.phase, Phase::Fetching) || stale {
             self.senseless += 1;
             return;
         }
@@ -256,8 +258,11 @@ impl Refresher {
         let until_ms = now.boot_ms + retry_ms(retry, &mut self.dice);
         self.set_phase(Phase::Waiting, Some(until_ms));
         self.out.push_back(Output::News(News::Waiting));
+        if active(Mutant::FailureDropsToken) {
+            self.token = None;
+        }
         self.serve_by_old(now);
-        let long = error.code() == Code::ThrottledLong;
+        let long = error.code() == Code::ThrottledLong && !active(Mutant::QuotaIsPlain);
         if throttled {
             self.out.push_back(Output::News(News::Throttled { error: error.clone(), until_ms, long }));
         }
@@ -270,12 +275,15 @@ impl Refresher {
         self.round_attempts = 0;
         self.answer_all(now, &error);
         let started_ms = self.round_started_ms;
+        if active(Mutant::RoundUnreported) {
+            return;
+        }
         self.out.push_back(Output::News(News::RoundFailed { error, started_ms }));
     }
 
     fn failed_for_good(&mut self, now: Now, error: Error) {
         // A refused code must not be sent again.
-        self.credentials.code = None;
+        self.credentials.code.take_if(|_| !active(Mutant::CodeTwice));
         // The credential that was refused has been replaced meanwhile: the new one gets its own round.
         if self.requested_version != self.credentials_version {
             return self.begin_round(now);
@@ -294,7 +302,9 @@ impl Refresher {
     fn give_up(&mut self, now: Now, error: Error, serial: u64) {
         match self.phase {
             // A newer token is on its way to the session, which has not seen it yet.
-            Phase::Holding | Phase::Waiting if self.serial > serial => self.senseless += 1,
+            Phase::Holding | Phase::Waiting if self.serial > serial && !active(Mutant::GiveUpIsStale) => {
+                self.senseless += 1
+            }
             Phase::Holding | Phase::Waiting => {
                 self.token = None;
                 self.answer_all(now, &error);
@@ -314,7 +324,7 @@ impl Refresher {
 
     fn ask_for_code(&mut self, now: Now) {
         let Phase::Blocked { asked, .. } = &mut self.phase else { return };
-        if !self.can_ask || asked.is_some() {
+        if !self.can_ask || asked.is_some() || active(Mutant::NeverAsks) {
             return;
         }
         self.asks += 1;

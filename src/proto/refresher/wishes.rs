@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::{Credential, Input, Output, Phase, Refresher};
 use crate::error::{Code, Error, Stage};
 use crate::hooks::Answer;
+use crate::proto::mutant::{active, Mutant};
 use crate::proto::time::Now;
 use crate::proto::token::Token;
 
@@ -25,8 +26,12 @@ pub(super) struct Wish {
 impl Refresher {
     /// The refusal of an older token than the one in force is answered by publishing that one again.
     pub(super) fn refused(&mut self, now: Now, serial: u64) {
+        if active(Mutant::RefusalIgnored) {
+            return;
+        }
+        let stale_counts = active(Mutant::StaleRefusalFetches);
         match &self.token {
-            Some(token) if token.serial > serial && token.is_usable(now.boot_ms) => {
+            Some(token) if token.serial > serial && !stale_counts && token.is_usable(now.boot_ms) => {
                 let token = Arc::clone(token);
                 self.out.push_back(Output::Publish(token));
             }
@@ -51,6 +56,7 @@ impl Refresher {
     fn force_after(&mut self, now: Now, floor_ms: u64) {
         match self.phase {
             Phase::Holding => self.fetch_after(now, floor_ms),
+            Phase::Fetching if active(Mutant::SecondRequest) => self.begin_round(now),
             Phase::Waiting | Phase::Stopped | Phase::Fetching | Phase::Persisting { .. } | Phase::Blocked { .. } => {}
         }
     }
@@ -58,13 +64,15 @@ impl Refresher {
     /// Fetches now, or when `floor_ms` have passed since the last forced refresh.
     fn fetch_after(&mut self, now: Now, floor_ms: u64) {
         let due = self.last_forced_ms.map_or(now.boot_ms, |last| (last + floor_ms).max(now.boot_ms));
-        if due <= now.boot_ms {
+        if due <= now.boot_ms || active(Mutant::NoForcedFloor) {
             self.last_forced_ms = Some(now.boot_ms);
             return self.begin_round(now);
         }
         let planned = self.wake_ms.filter(|_| matches!(self.phase, Phase::Holding));
         let due = planned.map_or(due, |planned| planned.min(due));
-        self.last_forced_ms = Some(due);
+        if !active(Mutant::ForcedWaitForgotten) {
+            self.last_forced_ms = Some(due);
+        }
         self.set_phase(Phase::Waiting, Some(due));
     }
 
@@ -78,7 +86,7 @@ impl Refresher {
             let outcome = Ok(Arc::clone(token));
             return self.out.push_back(Output::Answer { id, outcome });
         }
-        let by_ms = in_flight.then_some(now.boot_ms + MANDATORY_WAIT_MS);
+        let by_ms = in_flight.then_some(now.boot_ms + MANDATORY_WAIT_MS).filter(|_| !active(Mutant::WishWaits));
         match &self.phase {
             Phase::Blocked { error, .. } => {
                 let outcome = Err(error.clone());
@@ -136,7 +144,7 @@ impl Refresher {
             Credential::ClientSecret(secret) => self.credentials.client_secret = secret,
             Credential::RefreshToken(secret) => self.credentials.refresh_token = Some(secret),
         }
-        if let Phase::Blocked { .. } = self.phase {
+        if matches!(self.phase, Phase::Blocked { .. }) && !active(Mutant::BlockedForGood) {
             self.begin_round(now);
         }
     }
@@ -161,7 +169,7 @@ impl Refresher {
         for wish in std::mem::take(&mut self.wanted) {
             self.out.push_back(Output::Answer { id: wish.id, outcome: Err(cancelled()) });
         }
-        if matches!(self.phase, Phase::Fetching) {
+        if matches!(self.phase, Phase::Fetching) && !active(Mutant::CloseDropsAnswer) {
             self.closing = true;
             self.wake_ms = Some(now.boot_ms + self.settings.close_timeout_ms);
             return;

@@ -7,6 +7,7 @@ use crate::audit::Phase;
 use crate::error::{Code, Error, Stage as ErrorStage};
 use crate::event::{Handover, Notice};
 use crate::proto::frame::{self, AuthReply};
+use crate::proto::mutant::{active, Mutant};
 use crate::proto::time::Now;
 use crate::proto::token::Token;
 
@@ -17,8 +18,8 @@ const IN_BAND_UNABLE_MS: u64 = 24 * 3_600_000;
 impl Session {
     /// The socket is open: the auth frame goes out at once, with the newest token.
     pub(super) fn opened(&mut self, now: Now, epoch: u64) {
-        let token = self.token.clone().filter(|token| token.is_usable(now.boot_ms));
-        let session_id = self.session_id.clone();
+        let token = self.token.clone();
+        let session_id = self.session_id.clone().filter(|_| !active(Mutant::SessionIdForgotten));
         let Some(link) = self.link_mut(epoch).filter(|link| link.stage == Stage::Dialing) else {
             self.senseless += 1;
             return;
@@ -40,8 +41,8 @@ impl Session {
 
     /// Presents the newest token on the live connection: in band if the server can, else on a second socket.
     pub(super) fn renew_if_possible(&mut self, now: Now) {
-        let Some(token) = self.token.clone().filter(|token| token.is_usable(now.boot_ms)) else { return };
-        let unable = now.boot_ms < self.in_band_unable_until_ms;
+        let Some(token) = self.token.clone() else { return };
+        let unable = now.boot_ms < self.in_band_unable_until_ms && !active(Mutant::MarkIgnored);
         let busy = self.standby.is_some() || self.dial_ms.is_some() || self.closing || self.failed.is_some();
         let Some(link) = self.primary.as_mut() else { return };
         if busy || !link.is_live() || link.awaits_reply() || link.serial() >= token.serial {
@@ -126,6 +127,9 @@ impl Session {
         let began = self.attempt_ms.take().unwrap_or(now.boot_ms);
         self.audit_attempt(now, began, self.phase(), Ok(scopes));
         self.end_gap(now);
+        if active(Mutant::NotSticky) {
+            self.reconnect = super::Reconnect::default();
+        }
         (self.round_failures, self.ever_ready, self.dial_ms) = (0, true, None);
         self.rounds = super::Rounds::Forever;
         self.calm_ms = None;
@@ -166,17 +170,20 @@ impl Session {
         self.out.push_back(Output::SendOn(Some(epoch)));
         self.report_renewal(now, old.as_ref().and_then(|link| link.token.as_deref()), true);
         if let Some(old) = old {
+            if active(Mutant::HandoverEarly) {
+                self.announce_handover(old.epoch, epoch);
+            }
             self.leave(now, old, Some(epoch));
         }
     }
 
     /// The same token was refused in band and accepted on a second socket: it is the server that cannot.
     fn count_in_band_failure(&mut self, now: Now) {
-        if !std::mem::take(&mut self.in_band_failed) {
+        if !std::mem::take(&mut self.in_band_failed) || active(Mutant::NeverMarked) {
             return;
         }
         self.in_band_failures += 1;
-        if self.in_band_failures >= IN_BAND_FAILURES_MAX {
+        if self.in_band_failures >= IN_BAND_FAILURES_MAX || active(Mutant::MarkedAtOnce) {
             self.in_band_failures = 0;
             self.in_band_unable_until_ms = now.boot_ms + IN_BAND_UNABLE_MS;
             self.out.push_back(Output::MarkInBandUnable);
@@ -199,7 +206,8 @@ impl Session {
 
     /// An error reply, no reply, or one that makes no sense.
     fn refused(&mut self, now: Now, epoch: u64, error: Error) {
-        if self.primary.as_ref().is_some_and(|link| link.epoch == epoch && link.is_live()) {
+        let live = self.primary.as_ref().is_some_and(|link| link.epoch == epoch && link.is_live());
+        if live && !active(Mutant::RefusedRenewalCloses) {
             return self.renewal_refused(now, error);
         }
         let serial = self.link(epoch).map_or(0, Link::serial);
@@ -220,7 +228,7 @@ impl Session {
         if throttled {
             // Presented again on the same socket, well before the old token ends.
             let delay = self.reconnect.next_ms(&mut self.dice).min((usable / 4).max(1_000));
-            self.renew_ms = Some(now.boot_ms + delay);
+            self.renew_ms = Some(now.boot_ms + delay).filter(|_| !active(Mutant::ThrottledForgotten));
         } else {
             self.in_band_failed = true;
             self.dial_ms = Some(now.boot_ms);
@@ -239,14 +247,15 @@ impl Session {
         let message = format!("{} {}", error.code().name(), error.detail().message);
         match self.strike.replace(Strike { serial, message: message.clone() }) {
             // A newer token that is here already gets its chance first.
-            Some(first) if first.message == message && first.serial != serial && self.token.is_none() => {
+            Some(first) if first.alike(&message, serial) && self.token.is_none() => {
                 let text = format!("Two different tokens were refused alike: {}", error.detail().message);
                 let error = Error::new(Code::ReauthRequired, error.detail().stage, text);
                 self.strike = None;
                 self.trouble = Some(Trouble::Blocked(error.clone()));
                 self.out.push_back(Output::GiveUp { error, serial });
             }
-            _ => self.out.push_back(Output::Refused { serial }),
+            None if active(Mutant::OneStrike) => self.out.push_back(Output::GiveUp { error: error.clone(), serial }),
+            Some(_) | None => self.out.push_back(Output::Refused { serial }),
         }
     }
 }

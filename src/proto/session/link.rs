@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::config::settings::Settings;
+use crate::proto::mutant::{active, Mutant};
 use crate::proto::time::Now;
 use crate::proto::token::Token;
 
@@ -73,18 +74,18 @@ impl Link {
 
     /// When the reply is overdue. Time during which the socket is not read does not count.
     pub fn auth_deadline_ms(&self, settings: &Settings) -> Option<u64> {
-        self.counting(self.sent_ms? + settings.auth_timeout_ms)
+        self.counting(self.sent_ms? + settings.auth_timeout_ms).filter(|_| !active(Mutant::NoAuthDeadline))
     }
 
     /// When to ping.
     pub fn ping_ms(&self, settings: &Settings) -> Option<u64> {
-        let idle = self.is_live() && self.pinged_ms.is_none();
+        let idle = self.is_live() && self.pinged_ms.is_none() && !active(Mutant::NoPing);
         idle.then_some(self.heard_ms + settings.ping_after_ms).and_then(|at| self.counting(at))
     }
 
     /// When the peer counts as dead.
     pub fn dead_ms(&self, settings: &Settings) -> Option<u64> {
-        self.counting(self.pinged_ms? + settings.dead_after_ms)
+        self.counting(self.pinged_ms? + settings.dead_after_ms).filter(|_| !active(Mutant::PongNotMissed))
     }
 
     /// When the token it was authenticated with may no longer be presented.
@@ -95,14 +96,14 @@ impl Link {
     /// When a new token ought to have taken effect: `t_mandatory`, unless the lead is too short for that.
     pub fn goal_ms(&self) -> Option<u64> {
         let schedule = self.token.as_ref().filter(|_| self.is_live())?.schedule;
-        let early = schedule.refresh_ms < schedule.mandatory_ms;
+        let early = schedule.refresh_ms < schedule.mandatory_ms && !active(Mutant::GoalIgnored);
         Some(if early { schedule.mandatory_ms } else { schedule.usable_ms })
     }
 
     /// Bytes were read. `awake`: the machine has not just slept.
     pub fn heard(&mut self, now: Now, awake: bool) {
         (self.heard_ms, self.pinged_ms) = (now.boot_ms, None);
-        if awake && now.boot_ms >= self.late_until_ms {
+        if awake && now.boot_ms >= self.late_until_ms || active(Mutant::LateReadIsFresh) {
             self.heard_wall_ms = now.wall_ms;
         }
     }
@@ -127,7 +128,7 @@ impl Link {
     }
 
     fn counting(&self, at_ms: u64) -> Option<u64> {
-        self.stalled_ms.is_none().then_some(at_ms)
+        (self.stalled_ms.is_none() || active(Mutant::StallIgnored)).then_some(at_ms)
     }
 }
 

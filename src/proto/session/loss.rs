@@ -7,6 +7,7 @@ use crate::error::{Code, Error, Stage as ErrorStage};
 use crate::event::{Gap, Notice};
 use crate::proto::backoff;
 use crate::proto::frame::printable;
+use crate::proto::mutant::{active, Mutant};
 use crate::proto::time::Now;
 
 /// What a close code asks for (RFC 6455 7.4.1, and what servers make of 4000–4999).
@@ -54,7 +55,7 @@ impl Session {
         if self.is_standby(epoch) {
             return self.standby_lost(now, error);
         }
-        match self.primary.take_if(|link| link.epoch == epoch) {
+        match self.primary.take_if(|link| link.epoch == epoch || active(Mutant::OldEpoch)) {
             Some(link) if link.is_live() => self.live_lost(now, &link, error),
             Some(link) => self.opening_lost(now, &link, error),
             None => self.senseless += 1,
@@ -96,13 +97,16 @@ impl Session {
     }
 
     fn live_lost(&mut self, now: Now, link: &Link, error: Error) {
-        self.out.push_back(Output::SendOn(None));
+        if !active(Mutant::SendOnDead) {
+            self.out.push_back(Output::SendOn(None));
+        }
         self.out.push_back(Output::Audit(Record::ConnectionLost { error: error.clone() }));
         if class_of(&error) == CloseClass::Auth {
             self.out.push_back(Output::Refused { serial: link.serial() });
             self.token.take_if(|token| token.serial == link.serial());
         }
-        if let (Some(sent), Some(_)) = (link.sent_ms, &link.offered) {
+        let unaudited = active(Mutant::LostRenewalUnaudited);
+        if let (Some(sent), Some(_), false) = (link.sent_ms, &link.offered, unaudited) {
             self.audit_attempt(now, sent, Phase::Renewal, Err(error.clone()));
         }
         // What the socket before this one still holds may never be read.
@@ -141,7 +145,7 @@ impl Session {
 
     /// Times the next dial: soon and spread after a drain, by the sticky backoff else, never before Retry-After.
     fn dial_later(&mut self, now: Now, error: &Error) {
-        let drain = class_of(error) == CloseClass::Drain;
+        let drain = class_of(error) == CloseClass::Drain && !active(Mutant::DrainIsPlain);
         let delay = match drain {
             true => backoff::drain_ms(&mut self.dice),
             false => self.reconnect.next_ms(&mut self.dice),
@@ -153,7 +157,8 @@ impl Session {
     /// The server serves an old token's socket for a while after it expired, and no longer.
     pub(super) fn drop_expired(&mut self, now: Now) {
         let grace = self.settings.expired_grace_ms;
-        let expired = |link: &Link| link.usable_ms().is_some_and(|usable| usable + grace <= now.boot_ms);
+        let kept = active(Mutant::ExpiredKept);
+        let expired = |link: &Link| !kept && link.usable_ms().is_some_and(|usable| usable + grace <= now.boot_ms);
         let Some(epoch) = self.primary.as_ref().filter(|link| expired(link)).map(|link| link.epoch) else { return };
         self.out.push_back(Output::Abort { epoch });
         self.lost(now, epoch, Error::new(Code::TokenExpired, ErrorStage::Live, ""));
@@ -176,7 +181,7 @@ impl Session {
     // ---- gaps -----------------------------------------------------------------------------------------------
 
     fn begin_gap(&mut self, now: Now, from_wall_ms: u64, error: &Error) {
-        if self.gap.is_some() {
+        if self.gap.is_some() || active(Mutant::NoGap) {
             return;
         }
         self.gaps += 1;
@@ -187,7 +192,7 @@ impl Session {
     }
 
     pub(super) fn end_gap(&mut self, now: Now) {
-        let Some(gap) = self.gap.take() else { return };
+        let Some(gap) = self.gap.take_if(|_| !active(Mutant::GapStaysOpen)) else { return };
         let duration_ms = now.boot_ms.saturating_sub(self.gap_boot_ms);
         self.notice(Notice::GapEnd(Gap { to_wall_ms: now.wall_ms, duration_ms, ..gap }));
     }
@@ -212,7 +217,7 @@ impl Session {
         };
         let left = self.leaving.swap_remove(index);
         if let Some(successor) = left.successor.filter(|_| !self.closing) {
-            if !clean {
+            if !clean && !active(Mutant::UnreadIsNoGap) {
                 let text = "The old socket could not be read out.";
                 let error = Error::new(Code::Timeout, ErrorStage::Close, text);
                 self.brief_gap(now, left.heard_wall_ms, &error);

@@ -20,6 +20,7 @@ pub use self::io::{Input, Output, Rounds};
 use self::link::{Leaving, Link, Stage};
 use super::backoff::Reconnect;
 use super::dice::Dice;
+use super::mutant::{active, Mutant};
 use super::refresher::News;
 use super::time::Now;
 use super::token::Token;
@@ -54,6 +55,13 @@ enum Trouble {
 struct Strike {
     serial: u64,
     message: String,
+}
+
+impl Strike {
+    /// Whether this and the other make two.
+    fn alike(&self, message: &str, serial: u64) -> bool {
+        self.message == message && self.serial != serial && !active(Mutant::NoTwoStrikes)
+    }
 }
 
 /// The machine that keeps a socket authenticated. See the [module](self).
@@ -210,7 +218,8 @@ impl Session {
 
     /// Tokens end whatever else happens; after a suspend the token is looked at first, the socket probed second.
     fn look_at_clocks(&mut self, now: Now) {
-        let ended = self.token.take_if(|token| !token.is_usable(now.boot_ms)).is_some();
+        let over = |token: &Token| !token.is_usable(now.boot_ms) && !active(Mutant::ExpiredPresented);
+        let ended = self.token.take_if(|token| over(token)).is_some();
         if self.closing {
             return;
         }
@@ -233,12 +242,12 @@ impl Session {
     /// How long the machine slept since this was last looked at, if it did.
     fn newly_slept_ms(&self, now: Now) -> Option<u64> {
         let slept_ms = now.boot_ms.saturating_sub(now.awake_ms).saturating_sub(self.slept_ms);
-        (slept_ms > SUSPEND_MS).then_some(slept_ms)
+        (slept_ms > SUSPEND_MS && !active(Mutant::SuspendIgnored)).then_some(slept_ms)
     }
 
     /// Only the end of sockets is still of interest.
     fn is_over(&self) -> bool {
-        self.closing || self.failed.is_some()
+        (self.closing || self.failed.is_some()) && !active(Mutant::DialAfterEnd)
     }
 
     /// The next order, until `None`.
@@ -311,7 +320,7 @@ impl Session {
 
     fn publish(&mut self, now: Now, token: Arc<Token>) {
         // One that was seen before is published again because of a late refusal; by now it may be refused or dead too.
-        if token.serial > self.seen_serial {
+        if token.serial > self.seen_serial || active(Mutant::SeenTakenAgain) && self.token.is_none() {
             self.seen_serial = token.serial;
             (self.fetching, self.verifying, self.verified, self.trouble) = (false, false, true, None);
             self.why = ("token granted", None);
@@ -413,7 +422,8 @@ impl Session {
 
     /// A dial waits for its delay, for a usable token, and near the token's end for a request in flight.
     fn dial_if_due(&mut self, now: Now) {
-        let wanted = self.started && !self.is_over() && self.standby.is_none() && !self.is_reading_out();
+        let one = self.standby.is_none() || active(Mutant::SecondStandby);
+        let wanted = self.started && !self.is_over() && one && !self.is_reading_out();
         let live = self.primary.as_ref().is_some_and(Link::is_live);
         let due = self.dial_ms.is_some_and(|at| at <= now.boot_ms);
         if !wanted || !due || (self.primary.is_some() && !live) {
@@ -426,7 +436,7 @@ impl Session {
         (self.hold_ms, self.dial_ms, self.draining) = (None, None, false);
         self.epoch += 1;
         let link = Link::new(self.epoch, token, now.boot_ms);
-        self.out.push_back(Output::Dial { epoch: self.epoch, hold: live });
+        self.out.push_back(Output::Dial { epoch: self.epoch, hold: live && !active(Mutant::NotHeldBack) });
         if live {
             self.standby = Some(link);
         } else {
@@ -439,16 +449,18 @@ impl Session {
     /// Whether a dial with this token waits for the request in flight: at most 5 s.
     fn holds(&mut self, now: Now, token: &Token) -> bool {
         let in_flight = self.fetching || self.verifying;
-        if !in_flight || now.boot_ms < token.schedule.mandatory_ms {
+        let early = now.boot_ms < token.schedule.mandatory_ms || active(Mutant::NeverHolds);
+        if !in_flight || early {
             self.hold_ms = None;
             return false;
         }
-        now.boot_ms < *self.hold_ms.get_or_insert(now.boot_ms) + MANDATORY_WAIT_MS
+        let since = *self.hold_ms.get_or_insert(now.boot_ms);
+        now.boot_ms < since + MANDATORY_WAIT_MS || active(Mutant::HoldsForEver)
     }
 
     /// A hand-over is under way: the next one, or a new socket, waits until the old socket is read out.
     fn is_reading_out(&self) -> bool {
-        self.leaving.iter().any(|left| left.successor.is_some())
+        self.leaving.iter().any(|left| left.successor.is_some()) && !active(Mutant::HandoversOverlap)
     }
 
     /// When a dial that is waited for can happen.
@@ -496,12 +508,16 @@ impl Session {
             Err(error) => Outcome::Failure(error),
         };
         let latency_ms = now.boot_ms.saturating_sub(began_ms);
-        self.out.push_back(Output::Audit(Record::Attempt { phase, outcome, latency_ms, scopes_validated }));
+        let record = Record::Attempt { phase, outcome, latency_ms, scopes_validated };
+        if active(Mutant::AuditedTwice) {
+            self.out.push_back(Output::Audit(record.clone()));
+        }
+        self.out.push_back(Output::Audit(record));
     }
 
     /// `connect` ends with the first round that failed.
     fn fail_if_once(&mut self, error: Error) {
-        if self.rounds == Rounds::Once && self.failed.is_none() {
+        if self.rounds == Rounds::Once && self.failed.is_none() && !active(Mutant::OnceIsForEver) {
             self.failed = Some(error.clone());
             self.out.push_back(Output::Failed(error));
         }

@@ -31,8 +31,9 @@ impl Drop for Seed {
 }
 
 fn nature(dice: &mut Dice) -> Nature {
-    // From 1 s to 24 h, evenly over the magnitudes.
-    let lifetime_ms = (1_000u64 << dice.up_to(16)) + dice.up_to(999);
+    // From 1 s to 24 h: half of them evenly over the magnitudes, half as long as they are in life.
+    let magnitude = if dice.up_to(1) == 0 { dice.up_to(16) } else { 10 + dice.up_to(6) };
+    let lifetime_ms = (1_000u64 << magnitude) + dice.up_to(999);
     let lifetime_ms = lifetime_ms.min(DAY);
     let small = lifetime_ms / 40;
     let in_band = match dice.up_to(5) {
@@ -84,13 +85,13 @@ pub fn walk(seed: u64) -> u64 {
 /// Faults, one to three at a time.
 fn storm(w: &mut World, dice: &mut Dice) {
     let life = w.nature.lifetime_ms;
-    let length = (400 * life).clamp(10 * MINUTE, 16 * HOUR);
+    let length = (150 * life).clamp(3 * MINUTE, 16 * HOUR);
     let strikes = 4 + dice.up_to(12);
     for _ in 0..strikes {
         w.run_for(dice.up_to(2 * length / strikes));
         for _ in 0..=dice.up_to(2) {
             let fault = Fault::ALL[dice.up_to(Fault::ALL.len() as u64 - 1) as usize];
-            let longest = [life, 3 * life, 10 * MINUTE][dice.up_to(2) as usize].min(10 * MINUTE);
+            let longest = [life, 3 * life, 100 * life][dice.up_to(2) as usize].min(10 * MINUTE);
             w.watch.loose_clock |= fault == Fault::Suspended;
             w.watch.stepped |= fault == Fault::WallStepped;
             if w.trace {
@@ -113,23 +114,31 @@ fn recover(w: &mut World, ping_ms: u64) {
     if !w.server.honours(w.refresher.credentials().refresh_token.as_ref()) {
         w.new_credential();
     }
-    let end = w.now_ms + LIVE_AGAIN_MS + ping_ms;
-    while w.now_ms < end {
-        w.run_for(10_000);
+    w.watch.forget();
+    let (began, newest) = (w.now_ms, w.messages());
+    let is_well = |w: &World| {
+        let message = w.watch.received.last().is_some_and(|(_, number)| *number > newest);
+        message && matches!(w.state(), State::Ready | State::Renewing)
+    };
+    while !w.run_until(10_000, is_well) {
         let refused = w.watch.states.last().is_some_and(|change| change.reason == "credentials refused");
         if w.state() == State::ReauthRequired || w.state() == State::Degraded && refused {
             w.new_credential();
         }
+        let late = w.now_ms > began + LIVE_AGAIN_MS + ping_ms + 2 * w.nature.push_ms;
+        assert!(!late, "{:?} {} ms after the last fault", w.state(), w.now_ms - began);
     }
-    let live = matches!(w.state(), State::Ready | State::Renewing);
-    assert!(live, "{:?} {} ms after the last fault", w.state(), LIVE_AGAIN_MS);
+    // A request may still be kept waiting by what the server said.
+    let limit = LIVE_AGAIN_MS + 2 * w.nature.lifetime_ms;
+    let fresh = |w: &World| w.watch.tokens.last().is_some_and(|(at, _)| *at > began) && is_well(w);
+    assert!(w.run_until(limit, fresh), "no new token, {:?}", w.state());
 }
 
-/// A quiet time: nothing is lost, every token is renewed.
+/// A quiet time: nothing is lost, every token is renewed in time.
 fn calm(w: &mut World) {
     let (gaps, renewals, dials) = (w.watch.gaps.len(), w.watch.renewals.len(), w.watch.dials.len());
     w.watch.forget();
-    w.run_for((5 * w.nature.lifetime_ms / 2).max(10 * MINUTE));
+    w.run_for((5 * w.nature.lifetime_ms / 2).max(MINUTE));
     assert!(w.run_until(30_000, |w| matches!(w.state(), State::Ready | State::Renewing)), "{:?}", w.state());
     assert_eq!(w.watch.gaps.len(), gaps, "a gap in quiet times");
     assert!(w.watch.renewals.len() > renewals, "no renewal in quiet times");
@@ -137,7 +146,7 @@ fn calm(w: &mut World) {
         assert_eq!(w.watch.dials.len(), dials, "a dial in quiet times");
     }
     let newest = w.messages();
-    w.run_for(1_000 + 10 * MINUTE);
+    w.run_for(MINUTE + 5_000);
     let seen = w.watch.received.iter().any(|(_, number)| *number >= newest);
     assert!(seen, "message {newest} did not arrive");
     w.watch.no_silent_loss(w.now());
@@ -159,7 +168,7 @@ fn end(w: &mut World) {
 #[test]
 fn walks_of_fixed_seeds() {
     let began = Instant::now();
-    let walks = 1_500;
+    let walks = if cfg!(debug_assertions) { 600 } else { 4_000 };
     let passed: u64 = (0..walks).map(walk).sum();
     let days = passed as f64 / DAY as f64;
     println!("{walks} walks, {days:.0} days in {:.1} s", began.elapsed().as_secs_f64());
@@ -198,4 +207,18 @@ fn survey() {
             println!("{seed}: {}", words(&*panic).replace('\n', " "));
         }
     }
+}
+
+#[test]
+#[ignore = "a tool"]
+fn costs() {
+    let mut costs: Vec<(u128, u64, u64, u64)> = Vec::new();
+    for seed in 0..150 {
+        let began = Instant::now();
+        let lifetime = nature(&mut Dice::new(seed)).lifetime_ms;
+        let passed = walk(seed);
+        costs.push((began.elapsed().as_millis(), seed, lifetime, passed / 1_000));
+    }
+    costs.sort_unstable();
+    println!("{costs:?} {}", costs.iter().map(|c| c.0).sum::<u128>());
 }

@@ -164,7 +164,7 @@ impl Server {
         self.serial += 1;
         let token = format!("hush-t{}", self.serial);
         self.issued.insert(token.clone(), Issued { expires_ms: now_ms + lifetime_ms, revoked: false });
-        self.issued.retain(|_, issued| now_ms < issued.expires_ms + 3_600_000);
+        self.issued.retain(|_, issued| now_ms < issued.expires_ms + 60_000);
         let seconds = lifetime_ms as f64 / 1_000.0;
         let mut refresh = String::new();
         if nature.rotates {
