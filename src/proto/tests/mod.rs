@@ -10,6 +10,7 @@ mod faults;
 mod random;
 mod server;
 mod stories;
+mod tokens;
 mod watch;
 mod world;
 

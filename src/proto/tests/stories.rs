@@ -9,19 +9,19 @@ use crate::error::Code;
 use crate::event::State;
 use crate::proto::session::Rounds;
 
-const MINUTE: u64 = 60_000;
-const HOUR: u64 = 60 * MINUTE;
+pub const MINUTE: u64 = 60_000;
+pub const HOUR: u64 = 60 * MINUTE;
 
 pub fn settings() -> Settings {
     Settings { required_scopes: vec!["a:read".into()], client_id: "id".into(), ..Settings::default() }
 }
 
-fn world(nature: Nature) -> World {
+pub fn world(nature: Nature) -> World {
     World::new(1, settings(), nature)
 }
 
 /// A world in which the client is live.
-fn live(nature: Nature) -> World {
+pub fn live(nature: Nature) -> World {
     let mut w = world(nature);
     w.start(Rounds::Forever);
     w.until_live(10_000);

@@ -50,6 +50,7 @@ pub struct Watch {
     // What is checked.
     state: State,
     in_flight: bool,
+    not_before_ms: u64,
     sent_refresh: BTreeSet<String>,
     granted: Option<String>,
     /// The application replaced the refresh token while a request was in flight.
@@ -126,6 +127,7 @@ impl Watch {
         match output {
             O::Http { .. } => {
                 assert!(!self.in_flight, "two token requests in flight");
+                assert!(now_ms >= self.not_before_ms, "a request before Retry-After");
                 self.in_flight = true;
                 self.bounded_requests(now_ms);
                 self.refreshes.push(now_ms);
@@ -157,6 +159,9 @@ impl Watch {
                 self.answers_given.push((now_ms, *id, outcome.is_ok()));
             }
             O::Stopped => self.stopped.0 += 1,
+            O::News(News::Throttled { error, .. }) => {
+                self.not_before_ms = now_ms + error.retry_after_ms().unwrap_or(0);
+            }
             O::News(_) => {}
         }
     }
