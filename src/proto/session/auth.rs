@@ -43,7 +43,8 @@ impl Session {
     pub(super) fn renew_if_possible(&mut self, now: Now) {
         let Some(token) = self.token.clone() else { return };
         let unable = now.boot_ms < self.in_band_unable_until_ms && !active(Mutant::MarkIgnored);
-        let busy = self.standby.is_some() || self.dial_ms.is_some() || self.closing || self.failed.is_some();
+        let second = self.standby.is_some() && !active(Mutant::SecondStandby);
+        let busy = second || self.dial_ms.is_some() || self.closing || self.failed.is_some();
         let Some(link) = self.primary.as_mut() else { return };
         if busy || !link.is_live() || link.awaits_reply() || link.serial() >= token.serial {
             return;

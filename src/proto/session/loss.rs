@@ -171,7 +171,11 @@ impl Session {
     /// held, grows old.
     pub(super) fn next_age_ms(&self, now: Now) -> Option<u64> {
         let Some(link) = &self.primary else {
-            return self.token.as_ref().filter(|_| !self.is_over()).map(|token| token.schedule.usable_ms);
+            return self
+                .token
+                .as_ref()
+                .filter(|_| self.started && !self.is_over())
+                .map(|token| token.schedule.usable_ms);
         };
         let usable = link.usable_ms()?;
         let ages = [link.goal_ms()?, usable, usable + self.settings.expired_grace_ms];

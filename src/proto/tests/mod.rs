@@ -3,10 +3,16 @@
 //! * [`world`] drives both machines as their threads do, in simulated time, with delays between them;
 //! * [`server`] is the token endpoint and the socket server; [`faults`] the reviewed list of what goes wrong;
 //! * [`watch`] holds what must be true after every single step;
-//! * [`stories`], [`wishes`] and [`renewals`] tell one rule each; [`random`] walks through days at random;
+//! * [`stories`] and [`tokens`] tell one rule each in the world, [`alone`] feeds the session by hand;
+//! * [`random`] walks through days at random;
 //! * [`mutants`] breaks every rule on purpose and asks whether anybody notices.
 
+use std::cell::Cell;
+use std::sync::Once;
+
+mod alone;
 mod faults;
+mod mutants;
 mod random;
 mod server;
 mod stories;
@@ -15,10 +21,27 @@ mod watch;
 mod world;
 
 std::thread_local! {
-    static MUTED: std::cell::Cell<bool> = const { std::cell::Cell::new(false) };
+    static MUTED: Cell<bool> = const { Cell::new(false) };
 }
 
 /// Whether failures are expected on this thread.
 fn is_muted() -> bool {
-    MUTED.with(std::cell::Cell::get)
+    MUTED.with(Cell::get)
+}
+
+/// Runs something that is expected to panic, without the words.
+fn muted<T>(what: impl FnOnce() -> T) -> T {
+    static HOOK: Once = Once::new();
+    HOOK.call_once(|| {
+        let usual = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |info| {
+            if !is_muted() {
+                usual(info);
+            }
+        }));
+    });
+    MUTED.with(|muted| muted.set(true));
+    let result = what();
+    MUTED.with(|muted| muted.set(false));
+    result
 }

@@ -199,26 +199,11 @@ pub fn words(panic: &(dyn std::any::Any + Send)) -> String {
 #[test]
 #[ignore = "a tool"]
 fn survey() {
-    std::panic::set_hook(Box::new(|_| {}));
     let number = |name: &str, or: u64| std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(or);
     let first = number("GWA_FIRST", 0);
     for seed in first..first + number("GWA_WALKS", 3_000) {
-        if let Err(panic) = std::panic::catch_unwind(|| walk(seed)) {
+        if let Err(panic) = super::muted(|| std::panic::catch_unwind(|| walk(seed))) {
             println!("{seed}: {}", words(&*panic).replace('\n', " "));
         }
     }
-}
-
-#[test]
-#[ignore = "a tool"]
-fn costs() {
-    let mut costs: Vec<(u128, u64, u64, u64)> = Vec::new();
-    for seed in 0..150 {
-        let began = Instant::now();
-        let lifetime = nature(&mut Dice::new(seed)).lifetime_ms;
-        let passed = walk(seed);
-        costs.push((began.elapsed().as_millis(), seed, lifetime, passed / 1_000));
-    }
-    costs.sort_unstable();
-    println!("{costs:?} {}", costs.iter().map(|c| c.0).sum::<u128>());
 }

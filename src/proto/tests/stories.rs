@@ -3,7 +3,7 @@
 use super::faults::Fault;
 use super::server::{InBand, Nature};
 use super::world::World;
-use crate::audit::Phase;
+use crate::audit::{Phase, Record};
 use crate::config::settings::Settings;
 use crate::error::Code;
 use crate::event::State;
@@ -11,6 +11,36 @@ use crate::proto::session::Rounds;
 
 pub const MINUTE: u64 = 60_000;
 pub const HOUR: u64 = 60 * MINUTE;
+
+/// All of them, for the mutants.
+pub const ALL: &[fn()] = &[
+    connect_goes_through_its_states_and_is_audited_once,
+    a_renewal_in_band_keeps_the_socket,
+    a_refused_renewal_opens_a_second_socket_and_the_old_one_is_read_out_first,
+    two_failures_in_a_row_mark_the_endpoint_and_one_does_not,
+    failures_with_a_success_between_them_do_not_mark,
+    a_renewal_that_is_never_acknowledged_counts_after_ten_seconds,
+    a_throttled_renewal_is_presented_again_on_the_same_socket,
+    an_auth_message_without_reply_ends_after_ten_seconds,
+    the_same_refusal_of_two_tokens_needs_new_credentials,
+    refusals_that_differ_and_throttles_are_no_strikes,
+    a_revoked_token_is_replaced_on_the_next_socket,
+    an_expired_token_degrades_and_its_socket_is_dropped_after_25_s,
+    a_drop_is_a_gap_and_the_session_is_resumed,
+    a_renewal_under_way_when_the_socket_is_lost_is_audited,
+    a_drain_spreads_and_does_not_back_off,
+    backoff_is_sticky_and_stability_halves_it,
+    a_silent_peer_is_pinged_and_then_dead,
+    a_stalled_application_stops_the_timers,
+    connect_fails_after_one_round_and_start_goes_on,
+    close_stops_both_machines_once_whatever_they_do,
+    a_close_that_is_not_answered_takes_two_seconds,
+    a_hand_over_that_cannot_be_read_out_is_a_gap,
+    hand_overs_do_not_overlap,
+    a_loss_that_is_read_late_begins_where_reading_stopped,
+    after_a_suspend_the_socket_is_probed_at_once,
+    a_standby_takes_over_when_the_first_socket_is_lost,
+];
 
 pub fn settings() -> Settings {
     Settings { required_scopes: vec!["a:read".into()], client_id: "id".into(), ..Settings::default() }
@@ -46,43 +76,384 @@ fn connect_goes_through_its_states_and_is_audited_once() {
 
 #[test]
 fn a_renewal_in_band_keeps_the_socket() {
-    let mut w = live(Nature::default());
+    let mut w = live(Nature { push_ms: MINUTE, ..Nature::default() });
     w.run_for(24 * HOUR);
-    assert_eq!(w.watch.dials.len(), 1);
-    assert!(w.watch.renewals.len() >= 24);
-    assert!(w.watch.renewals.iter().all(|(lead, handover)| *lead > 10 * MINUTE && !handover));
+    assert_eq!((w.watch.dials.len(), w.watch.marked), (1, 0));
+    assert!(w.watch.renewals.len() >= 24 && w.watch.renewals.iter().all(|(_, handover)| !handover));
+    assert!(w.watch.attempts[1..].iter().all(|attempt| *attempt == (Phase::Renewal, true, 20)));
     assert!(w.watch.gaps.is_empty());
     w.watch.no_silent_loss(w.now());
 }
 
 #[test]
-fn a_server_that_cannot_renew_in_band_gets_a_second_socket() {
-    let mut w = live(Nature { in_band: InBand::Refuses, ..Nature::default() });
-    w.run_for(24 * HOUR);
-    assert!(w.watch.renewals.iter().all(|(_, handover)| *handover));
-    assert_eq!(w.watch.marked, 1);
-    assert!(w.watch.gaps.is_empty());
-    w.watch.no_silent_loss(w.now());
+fn a_refused_renewal_opens_a_second_socket_and_the_old_one_is_read_out_first() {
+    for seed in 0..5 {
+        let nature = Nature { push_ms: 3, network_ms: (5, 60), ..Nature::default() };
+        let mut w = World::new(seed, settings(), nature);
+        w.start(Rounds::Forever);
+        w.until_live(10_000);
+        w.fault_for(Fault::RenewalRefused, 2_000);
+        w.watch.forget();
+        w.refresh_now();
+        assert!(w.run_until(5_000, |w| !w.watch.handovers.is_empty()));
+        w.run_for(500);
+        w.nature.push_ms = MINUTE;
+        assert_eq!(w.watch.renewals, [(w.watch.renewals[0].0, true)]);
+        assert_eq!((&w.watch.handovers[..], w.watch.gaps.len()), (&[(1, 2)][..], 0));
+        let at = |what: &str| w.watch.order.iter().position(|said| said == what).unwrap();
+        let last_old = w.watch.order.iter().rposition(|said| said == "message on 1").unwrap();
+        assert!(last_old < at("handover 1 2"), "{seed}");
+        assert!(at("handover 1 2") < at("release 2") && at("release 2") < at("message on 2"), "{seed}");
+        let frames: Vec<&str> = w.server.frames.iter().map(|(_, frame)| frame.as_str()).collect();
+        assert_eq!(frames[1], r#"{"type":"auth","token":"hush-t3"}"#);
+        assert_eq!(frames[2], r#"{"type":"auth","token":"hush-t3","sessionId":"s1"}"#);
+        w.run_for(MINUTE + 5_000);
+        w.watch.no_silent_loss(w.now());
+    }
 }
 
 #[test]
-fn a_drop_is_a_gap() {
+fn two_failures_in_a_row_mark_the_endpoint_and_one_does_not() {
+    for in_band in [InBand::Refuses, InBand::Silent] {
+        let mut w = live(Nature { in_band, push_ms: MINUTE, kept_ms: None, ..Nature::default() });
+        assert!(w.run_until(2 * HOUR, |w| w.watch.handovers.len() == 1));
+        assert_eq!(w.watch.marked, 0);
+        assert!(w.run_until(2 * HOUR, |w| w.watch.handovers.len() == 2));
+        assert_eq!(w.watch.marked, 1);
+        // From then on nothing is tried in band: one auth message on each new socket.
+        let frames = w.server.frames.len();
+        w.run_for(10 * HOUR);
+        let epochs: Vec<u64> = w.server.frames[frames..].iter().map(|(epoch, _)| *epoch).collect();
+        assert!(epochs.len() >= 10 && epochs.windows(2).all(|pair| pair[0] < pair[1]), "{epochs:?}");
+        assert!(w.watch.gaps.is_empty());
+        // After a day it is tried again.
+        w.run_for(18 * HOUR);
+        assert_eq!(w.watch.marked, 2);
+    }
+}
+
+#[test]
+fn failures_with_a_success_between_them_do_not_mark() {
+    let mut w = live(Nature { push_ms: MINUTE, ..Nature::default() });
+    for _ in 0..3 {
+        w.fault_for(Fault::RenewalRefused, 5_000);
+        w.refresh_now();
+        w.run_for(MINUTE);
+        w.refresh_now();
+        w.run_for(MINUTE);
+    }
+    assert_eq!((w.watch.marked, w.watch.handovers.len()), (0, 3));
+}
+
+#[test]
+fn a_renewal_that_is_never_acknowledged_counts_after_ten_seconds() {
+    let mut w = live(Nature { push_ms: MINUTE, ..Nature::default() });
+    w.fault_for(Fault::RenewalSilent, MINUTE);
+    w.refresh_now();
+    w.until_state(State::Renewing, 1_000);
+    assert!(w.run_until(MINUTE, |w| !w.watch.errors.is_empty()));
+    assert_eq!(w.watch.errors[0].code(), Code::AuthTimeout);
+    assert_eq!(w.watch.attempts[1], (Phase::Renewal, false, 10_000));
+    assert!(w.is_live());
+    w.run_for(1_000);
+    assert_eq!((w.watch.handovers.len(), w.watch.gaps.len()), (1, 0));
+}
+
+#[test]
+fn a_throttled_renewal_is_presented_again_on_the_same_socket() {
+    let mut w = live(Nature { push_ms: MINUTE, ..Nature::default() });
+    w.fault_for(Fault::RenewalThrottled, 10_000);
+    w.refresh_now();
+    w.run_for(2 * MINUTE);
+    assert_eq!((w.watch.dials.len(), w.watch.renewals.len(), w.state()), (1, 1, State::Ready));
+    assert!(w.server.frames.len() > 2);
+}
+
+#[test]
+fn an_auth_message_without_reply_ends_after_ten_seconds() {
+    for seed in 0..4 {
+        let mut w = World::new(seed, settings(), Nature::default());
+        w.fault_for(Fault::AuthSilent, HOUR);
+        w.start(Rounds::Once);
+        assert!(w.run_until(10 * MINUTE, |w| !w.watch.failed.is_empty()));
+        assert_eq!(w.watch.failed[0].code(), Code::AuthTimeout);
+        assert_eq!((w.watch.dials.len(), w.watch.give_ups), (3, 0));
+    }
+}
+
+#[test]
+fn the_same_refusal_of_two_tokens_needs_new_credentials() {
+    for fault in [Fault::AuthRefused, Fault::AuthClosed, Fault::DialUnauthorized] {
+        let mut w = world(Nature::default());
+        w.fault_for(fault, HOUR);
+        w.start(Rounds::Forever);
+        w.until_state(State::ReauthRequired, MINUTE);
+        assert_eq!((w.watch.dials.len(), w.watch.refreshes.len(), w.watch.give_ups), (2, 2, 1), "{fault:?}");
+        w.run_for(HOUR);
+        assert_eq!((w.watch.dials.len(), w.watch.refreshes.len()), (2, 2), "{fault:?}");
+        w.new_credential();
+        w.until_live(5_000);
+    }
+}
+
+#[test]
+fn refusals_that_differ_and_throttles_are_no_strikes() {
+    for fault in [Fault::AuthRefusedOddly, Fault::AuthThrottled] {
+        let mut w = world(Nature::default());
+        w.fault_for(fault, 10 * MINUTE);
+        w.start(Rounds::Forever);
+        w.run_for(10 * MINUTE);
+        assert_eq!(w.watch.give_ups, 0, "{fault:?}");
+        // A throttle backs off with the token it has.
+        assert_eq!(w.watch.refreshes.len() == 1, fault == Fault::AuthThrottled);
+        assert!(w.watch.errors.iter().all(|error| !error.detail().message.contains("hush")));
+        w.until_live(MINUTE);
+    }
+}
+
+#[test]
+fn a_revoked_token_is_replaced_on_the_next_socket() {
+    let mut w = live(Nature { push_ms: MINUTE, ..Nature::default() });
+    w.strike(Fault::TokensRevoked, 0);
+    w.run_for(MINUTE);
+    assert!(w.is_live());
+    w.strike(Fault::Dropped, 0);
+    w.run_for(MINUTE);
+    assert_eq!((w.state(), w.watch.refreshes.len(), w.watch.give_ups), (State::Ready, 2, 0));
+}
+
+#[test]
+fn an_expired_token_degrades_and_its_socket_is_dropped_after_25_s() {
+    let mut w = live(Nature { lifetime_ms: 10 * MINUTE, kept_ms: None, ..Nature::default() });
+    w.fault_for(Fault::TokenUnavailable, 30 * MINUTE);
+    let schedule = w.watch.tokens[0].1.schedule;
+    assert!(w.run_until(HOUR, |w| !w.watch.gaps.is_empty()));
+    assert_eq!(w.now_ms, schedule.usable_ms + 25_000);
+    assert_eq!(w.watch.gaps[0].cause.as_ref().unwrap().code(), Code::TokenExpired);
+    let degraded: Vec<&str> =
+        w.watch.states.iter().filter(|change| change.to == State::Degraded).map(|change| change.reason).collect();
+    assert_eq!(degraded, ["lead-time goal missed", "token expired"]);
+    assert_eq!(w.state(), State::AcquiringToken);
+    w.until_live(HOUR);
+}
+
+#[test]
+fn a_drop_is_a_gap_and_the_session_is_resumed() {
     let mut w = live(Nature::default());
     w.run_for(HOUR);
     w.strike(Fault::Dropped, 0);
     w.until_state(State::Reconnecting, 1_000);
+    assert_eq!(w.watch.send_on, None);
     w.until_live(10_000);
     assert_eq!(w.watch.gaps.len(), 1);
     assert_eq!(w.watch.gaps[0].cause.as_ref().unwrap().code(), Code::Dropped);
+    assert!(w.watch.gaps[0].duration_ms >= 500);
+    assert!(w.server.frames.last().unwrap().1.ends_with(r#","sessionId":"s1"}"#));
+    let (phase, success, latency) = *w.watch.attempts.last().unwrap();
+    assert_eq!((phase, success, latency), (Phase::Reconnect, true, 40));
     w.run_for(HOUR);
     w.watch.no_silent_loss(w.now());
 }
 
 #[test]
-fn close_stops_both_machines_once() {
+fn a_renewal_under_way_when_the_socket_is_lost_is_audited() {
+    let mut w = live(Nature { network_ms: (100, 100), ..Nature::default() });
+    w.fault_for(Fault::RenewalSilent, MINUTE);
+    w.refresh_now();
+    w.until_state(State::Renewing, 1_000);
+    w.strike(Fault::Dropped, 0);
+    w.run_for(MINUTE);
+    let ends: Vec<(Phase, bool)> = w.watch.attempts.iter().map(|(phase, success, _)| (*phase, *success)).collect();
+    assert_eq!(ends, [(Phase::First, true), (Phase::Renewal, false), (Phase::Reconnect, true)]);
+}
+
+#[test]
+fn a_drain_spreads_and_does_not_back_off() {
+    let mut spread = Vec::new();
+    for seed in 0..20 {
+        let mut w = World::new(seed, settings(), Nature::default());
+        w.start(Rounds::Forever);
+        w.until_live(10_000);
+        w.strike(Fault::ClosedToDrain, 0);
+        w.until_state(State::Draining, 1_000);
+        let began = w.now_ms;
+        w.until_state(State::Connecting, 5_000);
+        spread.push(w.now_ms - began);
+    }
+    spread.sort_unstable();
+    assert!(spread[0] < 1_000 && spread[19] > 4_000, "{spread:?}");
+}
+
+#[test]
+fn backoff_is_sticky_and_stability_halves_it() {
+    let mut w = live(Nature { push_ms: MINUTE, ..Nature::default() });
+    let drop = |w: &mut World| {
+        w.strike(Fault::Dropped, 0);
+        w.until_state(State::Reconnecting, 1_000);
+        let began = w.now_ms;
+        w.until_live(2 * MINUTE);
+        w.now_ms - began
+    };
+    let waits: Vec<u64> = (0..12).map(|_| drop(&mut w)).collect();
+    assert!(waits[0] < 1_100 && waits[6..].iter().sum::<u64>() > 40_000, "{waits:?}");
+    w.run_for(HOUR);
+    assert!(drop(&mut w) < 1_100);
+}
+
+#[test]
+fn a_silent_peer_is_pinged_and_then_dead() {
+    let mut w = live(Nature { push_ms: HOUR, ..Nature::default() });
+    w.run_for(MINUTE);
+    assert!(w.watch.pings == 2 && w.watch.dials.len() == 1);
+    w.strike(Fault::Swallowed, 0);
+    assert!(w.run_until(MINUTE, |w| !w.watch.gaps.is_empty()));
+    assert_eq!(w.watch.gaps[0].cause.as_ref().unwrap().code(), Code::PeerDead);
+    w.until_live(10_000);
+    // Messages are a sign of life too.
     let mut w = live(Nature::default());
+    w.fault_for(Fault::NoPong, HOUR);
+    w.run_for(30 * MINUTE);
+    assert_eq!(w.watch.pings, 0);
+}
+
+#[test]
+fn a_stalled_application_stops_the_timers() {
+    let mut w = live(Nature::default());
+    w.run_for(1_000);
+    w.stall(30 * MINUTE);
+    w.run_for(20 * MINUTE);
+    assert_eq!(w.watch.pings, 0);
+    w.run_for(20 * MINUTE);
+    assert_eq!((w.watch.dials.len(), w.watch.gaps.len(), w.state()), (1, 0, State::Ready));
+    assert!(w.watch.received.len() as u64 + 2 > w.messages());
+}
+
+#[test]
+fn connect_fails_after_one_round_and_start_goes_on() {
+    for (fault, code) in [
+        (Fault::DialRefused, Code::Connect),
+        (Fault::DialHangs, Code::ConnectTimeout),
+        (Fault::DialUnavailable, Code::UpgradeRefused),
+        (Fault::AuthGarbled, Code::AuthReply),
+        (Fault::AuthThrottled, Code::AuthThrottled),
+        (Fault::AuthRefused, Code::ReauthRequired),
+    ] {
+        let mut w = world(Nature::default());
+        w.fault_for(fault, HOUR);
+        w.start(Rounds::Once);
+        assert!(w.run_until(10 * MINUTE, |w| !w.watch.failed.is_empty()), "{fault:?}");
+        assert_eq!(w.watch.failed[0].code(), code);
+        let dials = if fault == Fault::AuthRefused { 2 } else { 3 };
+        w.run_for(MINUTE);
+        assert_eq!((w.watch.dials.len(), w.watch.attempts.len()), (dials, dials), "{fault:?}");
+        assert!(w.watch.attempts.iter().all(|(phase, success, _)| *phase == Phase::First && !success));
+        w.close();
+        w.run_for(MINUTE);
+        assert_eq!((w.state(), w.watch.stopped), (State::Idle, (1, 1)));
+        let mut w = world(Nature::default());
+        w.fault_for(fault, 20_000);
+        w.start(Rounds::Forever);
+        w.run_for(20_000);
+        if w.state() == State::ReauthRequired {
+            w.refresh_now();
+        }
+        w.until_live(2 * MINUTE);
+    }
+}
+
+#[test]
+fn close_stops_both_machines_once_whatever_they_do() {
+    for in_band in [InBand::Yes, InBand::Refuses] {
+        for wait in (0..700).step_by(3) {
+            let nature = Nature { in_band, lifetime_ms: 1_000, network_ms: (10, 30), ..Nature::default() };
+            let mut w = World::new(wait, settings(), nature);
+            w.start(Rounds::Forever);
+            w.run_for(wait * 4);
+            w.close();
+            w.run_for(5_000);
+            assert_eq!((w.watch.stopped, w.state()), ((1, 1), State::Closed), "after {wait} ms");
+            assert_eq!((w.session.next_timeout(), w.refresher.next_timeout()), (None, None));
+            assert_eq!(w.watch.records.iter().filter(|record| **record == Record::Closed).count(), 1);
+            w.refresh_now();
+            w.close();
+        }
+    }
+}
+
+#[test]
+fn a_close_that_is_not_answered_takes_two_seconds() {
+    let mut w = live(Nature::default());
+    w.fault_for(Fault::NoCloseReply, MINUTE);
     w.close();
+    w.run_for(1_999);
+    assert_eq!(w.watch.stopped.1, 0);
+    w.run_for(1);
+    assert_eq!(w.watch.stopped.1, 1);
+}
+
+#[test]
+fn a_hand_over_that_cannot_be_read_out_is_a_gap() {
+    let mut w = live(Nature { in_band: InBand::Refuses, push_ms: 100, ..Nature::default() });
+    w.fault_for(Fault::NoCloseReply, MINUTE);
+    w.refresh_now();
+    w.run_for(5_000);
+    assert_eq!((w.watch.handovers.len(), w.watch.gaps.len(), w.state()), (1, 1, State::Ready));
+    assert_ne!(w.watch.gaps[0].to_wall_ms, 0);
+}
+
+#[test]
+fn hand_overs_do_not_overlap() {
+    let nature =
+        Nature { in_band: InBand::Refuses, push_ms: 20, lifetime_ms: 4_000, kept_ms: None, ..Nature::default() };
+    let mut w = live(nature);
+    for _ in 0..20 {
+        w.fault_for(Fault::NoCloseReply, 3_000);
+        w.stall(1_500);
+        w.run_for(5_000);
+    }
+    w.run_for(MINUTE + 10_000);
+    w.watch.no_silent_loss(w.now());
+    assert!(w.watch.handovers.windows(2).all(|pair| pair[0].1 <= pair[1].0));
+}
+
+#[test]
+fn a_loss_that_is_read_late_begins_where_reading_stopped() {
+    let mut w = live(Nature::default());
+    w.run_for(MINUTE);
+    w.stall(5 * MINUTE);
+    w.run_for(20_000);
+    w.strike(Fault::Dropped, 0);
+    w.run_for(20 * MINUTE);
+    assert_eq!(w.watch.gaps.len(), 1);
+    w.watch.no_silent_loss(w.now());
+}
+
+#[test]
+fn after_a_suspend_the_socket_is_probed_at_once() {
+    let mut w = live(Nature { push_ms: HOUR, ..Nature::default() });
     w.run_for(10_000);
-    assert_eq!(w.watch.stopped, (1, 1));
-    assert_eq!(w.state(), State::Closed);
+    w.watch.loose_clock = true;
+    w.suspend(10 * MINUTE);
+    w.feed_session(crate::proto::session::Input::Timeout);
+    assert_eq!((w.watch.pings, w.watch.dials.len()), (1, 1));
+    w.run_for(MINUTE);
+    assert_eq!((w.watch.dials.len(), w.state()), (1, State::Ready));
+    // A reply that was awaited is not overdue.
+    w.fault_for(Fault::NetworkSlow, 5_000);
+    w.refresh_now();
+    w.until_state(State::Renewing, 10_000);
+    w.suspend(10 * MINUTE);
+    w.run_for(MINUTE);
+    assert_eq!((w.watch.errors.len(), w.watch.dials.len()), (0, 1));
+}
+
+#[test]
+fn a_standby_takes_over_when_the_first_socket_is_lost() {
+    let mut w = live(Nature { in_band: InBand::Refuses, network_ms: (100, 100), ..Nature::default() });
+    w.refresh_now();
+    assert!(w.run_until(MINUTE, |w| w.watch.dials.len() == 2));
+    w.strike(Fault::DroppedNewest, 0);
+    w.run_for(5 * MINUTE);
+    assert_eq!((w.watch.dials.len(), w.watch.gaps.len(), w.state()), (2, 1, State::Ready));
+    assert_eq!(w.watch.received.last().map(|(epoch, _)| *epoch), Some(2));
 }
