@@ -70,6 +70,8 @@ pub struct Refresher {
     round_attempts: u32,
     round_started_ms: u64,
     unauthorized: u32,
+    /// The server asked for no request before.
+    not_before_ms: u64,
     /// When the last refresh that something forced was made, or will be.
     last_forced_ms: Option<u64>,
     wanted: Vec<Wish>,
@@ -103,6 +105,7 @@ impl Refresher {
             round_attempts: 0,
             round_started_ms: 0,
             unauthorized,
+            not_before_ms: 0,
             last_forced_ms: None,
             wanted: Vec::new(),
             closing: false,
@@ -188,6 +191,9 @@ impl Refresher {
 
     fn begin_round(&mut self, now: Now) {
         self.round_attempts = 0;
+        if now.boot_ms < self.not_before_ms {
+            return self.set_phase(Phase::Waiting, Some(self.not_before_ms));
+        }
         self.round_started_ms = now.boot_ms;
         self.fetch(now);
     }
@@ -255,6 +261,7 @@ impl Refresher {
         let throttled = matches!(error.code(), Code::Throttled | Code::ThrottledLong);
         let retry =
             Retry { failures: self.failures, held: self.held(now), throttled, retry_after_ms: error.retry_after_ms() };
+        self.not_before_ms = now.boot_ms + error.retry_after_ms().unwrap_or(0);
         let until_ms = now.boot_ms + retry_ms(retry, &mut self.dice);
         self.set_phase(Phase::Waiting, Some(until_ms));
         self.out.push_back(Output::News(News::Waiting));

@@ -66,7 +66,8 @@ pub enum Input {
     Drained {
         /// Epoch of the socket.
         epoch: u64,
-        /// Whether the peer answered the close frame.
+        /// Whether the peer answered the close frame with its code. A close of the peer's own, found while reading
+        /// out, is no answer: the peer stopped writing before the other socket was there.
         clean: bool,
     },
     /// The application's queue is full: this socket is not being read.

@@ -49,7 +49,7 @@ impl Session {
     /// A socket could not be opened, was refused, or ended.
     pub(super) fn lost(&mut self, now: Now, epoch: u64, error: Error) {
         if self.leaving.iter().any(|left| left.epoch == epoch) {
-            let clean = error.code() == Code::WsClosed;
+            let clean = error.detail().ws_close_code == 1000;
             return self.drained(now, epoch, clean);
         }
         if self.is_standby(epoch) {

@@ -130,7 +130,7 @@ fn recover(w: &mut World, ping_ms: u64) {
     }
     // A request may still be kept waiting by what the server said.
     let limit = LIVE_AGAIN_MS + 2 * w.nature.lifetime_ms;
-    let fresh = |w: &World| w.watch.tokens.last().is_some_and(|(at, _)| *at > began) && is_well(w);
+    let fresh = |w: &World| w.watch.tokens.last().is_some_and(|(at, _)| *at > began) && w.state() == State::Ready;
     assert!(w.run_until(limit, fresh), "no new token, {:?}", w.state());
 }
 

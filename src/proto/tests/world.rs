@@ -502,7 +502,7 @@ impl World {
             Wire::Close(code) => {
                 self.gone(epoch);
                 let input = if leaving {
-                    session::Input::Drained { epoch, clean: true }
+                    session::Input::Drained { epoch, clean: code == 1000 }
                 } else {
                     session::Input::Closed { epoch, code, reason: "as asked".into() }
                 };
