@@ -9,6 +9,8 @@
 //! In scope: times, retries, what a reply means, what a frame means, states, audit facts.
 //! Out of scope: bytes (ureq and tungstenite own them), files, the C ABI.
 
+#![deny(clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)]
+
 pub mod backoff;
 pub mod dice;
 pub mod frame;

@@ -39,6 +39,8 @@ mutants! {
     ForcedWaitForgotten,
     /// `Retry-After` is not a lower bound.
     RetryAfterIgnored,
+    /// A blocked credential makes `Retry-After` void.
+    RetryAfterForgotten,
     /// No breaker after five failures.
     NoBreaker,
     /// Retries are not bounded by what is left of the token.

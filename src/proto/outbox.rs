@@ -52,6 +52,8 @@ impl Outbox {
 
     /// The next message to write; it counts as being written until [`Self::written`] or [`Self::interrupted`].
     /// `None` when there is none, or one is being written already.
+    // It lends, which no `Iterator` can.
+    #[allow(clippy::should_implement_trait)]
     pub fn next(&mut self) -> Option<&Outgoing> {
         if self.writing.is_some() {
             return None;

@@ -35,7 +35,7 @@ impl Refresher {
         }
         match rotated {
             Some(refresh_token) if self.can_ask && !active(Mutant::PublishFirst) => {
-                self.persist(now, token, refresh_token)
+                self.persist(now, token, refresh_token);
             }
             _ => self.publish(now, token),
         }

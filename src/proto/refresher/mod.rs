@@ -171,7 +171,7 @@ impl Refresher {
 
     fn timeout(&mut self, now: Now) {
         self.serve_overdue(now);
-        if !self.wake_ms.is_some_and(|wake| wake <= now.boot_ms) {
+        if self.wake_ms.is_none_or(|wake| wake > now.boot_ms) {
             return;
         }
         self.wake_ms = None;
@@ -191,7 +191,7 @@ impl Refresher {
 
     fn begin_round(&mut self, now: Now) {
         self.round_attempts = 0;
-        if now.boot_ms < self.not_before_ms {
+        if now.boot_ms < self.not_before_ms && !active(Mutant::RetryAfterForgotten) {
             return self.set_phase(Phase::Waiting, Some(self.not_before_ms));
         }
         self.round_started_ms = now.boot_ms;
@@ -310,7 +310,7 @@ impl Refresher {
         match self.phase {
             // A newer token is on its way to the session, which has not seen it yet.
             Phase::Holding | Phase::Waiting if self.serial > serial && !active(Mutant::GiveUpIsStale) => {
-                self.senseless += 1
+                self.senseless += 1;
             }
             Phase::Holding | Phase::Waiting => {
                 self.token = None;

@@ -42,7 +42,7 @@ impl Session {
     /// Presents the newest token on the live connection: in band if the server can, else on a second socket.
     pub(super) fn renew_if_possible(&mut self, now: Now) {
         let Some(token) = self.token.clone() else { return };
-        let unable = now.boot_ms < self.in_band_unable_until_ms && !active(Mutant::MarkIgnored);
+        let unable = now.boot_ms < self.in_band.unable_until_ms && !active(Mutant::MarkIgnored);
         let second = self.standby.is_some() && !active(Mutant::SecondStandby);
         let busy = second || self.dial_ms.is_some() || self.closing || self.failed.is_some();
         let Some(link) = self.primary.as_mut() else { return };
@@ -154,7 +154,7 @@ impl Session {
         let sent = link.sent_ms.take().unwrap_or(now.boot_ms);
         let Some(new) = link.offered.take() else { return };
         let old = link.token.replace(Arc::clone(&new));
-        self.in_band_failures = 0;
+        self.in_band.failures = 0;
         self.audit_attempt(now, sent, Phase::Renewal, Ok(scopes_of(Some(&new))));
         self.report_renewal(now, old.as_deref(), false);
     }
@@ -180,13 +180,13 @@ impl Session {
 
     /// The same token was refused in band and accepted on a second socket: it is the server that cannot.
     fn count_in_band_failure(&mut self, now: Now) {
-        if !std::mem::take(&mut self.in_band_failed) || active(Mutant::NeverMarked) {
+        if !std::mem::take(&mut self.in_band.failed) || active(Mutant::NeverMarked) {
             return;
         }
-        self.in_band_failures += 1;
-        if self.in_band_failures >= IN_BAND_FAILURES_MAX || active(Mutant::MarkedAtOnce) {
-            self.in_band_failures = 0;
-            self.in_band_unable_until_ms = now.boot_ms + IN_BAND_UNABLE_MS;
+        self.in_band.failures += 1;
+        if self.in_band.failures >= IN_BAND_FAILURES_MAX || active(Mutant::MarkedAtOnce) {
+            self.in_band.failures = 0;
+            self.in_band.unable_until_ms = now.boot_ms + IN_BAND_UNABLE_MS;
             self.out.push_back(Output::MarkInBandUnable);
         }
     }
@@ -231,7 +231,7 @@ impl Session {
             let delay = self.reconnect.next_ms(&mut self.dice).min((usable / 4).max(1_000));
             self.renew_ms = Some(now.boot_ms + delay).filter(|_| !active(Mutant::ThrottledForgotten));
         } else {
-            self.in_band_failed = true;
+            self.in_band.failed = true;
             self.dial_ms = Some(now.boot_ms);
         }
     }
@@ -244,7 +244,7 @@ impl Session {
         if self.token.as_ref().is_some_and(|token| token.serial == serial) {
             self.token = None;
         }
-        self.in_band_failed = false;
+        self.in_band.failed = false;
         let message = format!("{} {}", error.code().name(), error.detail().message);
         match self.strike.replace(Strike { serial, message: message.clone() }) {
             // A newer token that is here already gets its chance first.

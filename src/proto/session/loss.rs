@@ -118,7 +118,7 @@ impl Session {
         for left in &mut self.leaving {
             left.at_latest_ms = left.at_latest_ms.min(by_ms);
         }
-        (self.calm_ms, self.renew_ms, self.in_band_failed) = (None, None, false);
+        (self.calm_ms, self.renew_ms, self.in_band.failed) = (None, None, false);
         if let Some(standby) = self.standby.take() {
             // The replacement is on its way already.
             self.dial_ms = None;

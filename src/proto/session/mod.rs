@@ -8,9 +8,11 @@
 //! disagree with what the machine is doing.
 
 mod auth;
+mod dial;
 mod io;
 mod link;
 mod loss;
+mod news;
 mod state;
 
 use std::collections::VecDeque;
@@ -21,16 +23,13 @@ use self::link::{Leaving, Link, Stage};
 use super::backoff::Reconnect;
 use super::dice::Dice;
 use super::mutant::{active, Mutant};
-use super::refresher::News;
 use super::time::Now;
 use super::token::Token;
-use crate::audit::{Outcome, Phase, Record};
+use crate::audit::Phase;
 use crate::config::settings::Settings;
 use crate::error::{Code, Error, Stage as ErrorStage};
 use crate::event::{Gap, Notice, State};
 
-/// New work waits this long for a token request in flight once the old token is near its end.
-const MANDATORY_WAIT_MS: u64 = 5_000;
 /// The boot clock ran ahead of the awake clock by more than this: the machine was suspended.
 const SUSPEND_MS: u64 = 2_000;
 
@@ -62,6 +61,17 @@ impl Strike {
     fn alike(&self, message: &str, serial: u64) -> bool {
         self.message == message && self.serial != serial && !active(Mutant::NoTwoStrikes)
     }
+}
+
+/// What is known of the server's way with renewals in band.
+#[derive(Debug, Default)]
+struct InBand {
+    /// Renewals in a row that the server could do only on a second socket.
+    failures: u32,
+    /// The renewal under way had failed in band before the standby was opened.
+    failed: bool,
+    /// The endpoint is marked as unable until then.
+    unable_until_ms: u64,
 }
 
 /// The machine that keeps a socket authenticated. See the [module](self).
@@ -101,11 +111,7 @@ pub struct Session {
     /// When a throttled renewal is presented again.
     renew_ms: Option<u64>,
 
-    /// Renewals in a row that the server could do only on a second socket.
-    in_band_failures: u32,
-    /// The renewal under way had failed in band before the standby was opened.
-    in_band_failed: bool,
-    in_band_unable_until_ms: u64,
+    in_band: InBand,
 
     ever_ready: bool,
     attempt_ms: Option<u64>,
@@ -154,9 +160,7 @@ impl Session {
             calm_ms: None,
             hold_ms: None,
             renew_ms: None,
-            in_band_failures: 0,
-            in_band_failed: false,
-            in_band_unable_until_ms: 0,
+            in_band: InBand::default(),
             ever_ready: false,
             attempt_ms: None,
             round_failures: 0,
@@ -197,14 +201,13 @@ impl Session {
             Input::Publish(token) => self.publish(now, token),
             Input::News(news) => self.news(now, news),
             Input::Opened { epoch } => self.opened(now, epoch),
-            Input::Failed { epoch, error } => self.lost(now, epoch, error),
             Input::Reply { epoch, text } => self.reply(now, epoch, &text),
             Input::Closed { epoch, code, reason } => self.peer_closed(now, epoch, code, &reason),
-            Input::Dropped { epoch, error } => self.lost(now, epoch, error),
+            Input::Failed { epoch, error } | Input::Dropped { epoch, error } => self.lost(now, epoch, error),
             Input::Drained { epoch, clean } => self.drained(now, epoch, clean),
             Input::Stalled { epoch } => self.stalled(now, epoch),
             Input::Resumed { epoch } => self.resumed(now, epoch),
-            Input::InBandUnable { until_ms } => self.in_band_unable_until_ms = until_ms,
+            Input::InBandUnable { until_ms } => self.in_band.unable_until_ms = until_ms,
             Input::Close => self.close(now),
             Input::Timeout => self.timeout(now),
         }
@@ -318,62 +321,6 @@ impl Session {
         self.why = ("started", None);
     }
 
-    fn publish(&mut self, now: Now, token: Arc<Token>) {
-        // One that was seen before is published again because of a late refusal; by now it may be refused or dead too.
-        if token.serial > self.seen_serial || active(Mutant::SeenTakenAgain) && self.token.is_none() {
-            self.seen_serial = token.serial;
-            (self.fetching, self.verifying, self.verified, self.trouble) = (false, false, true, None);
-            self.why = ("token granted", None);
-            self.token = Some(token).filter(|token| token.is_usable(now.boot_ms));
-            self.renew_ms = None;
-        }
-        if self.primary.is_none() && self.dial_ms.is_none() {
-            self.dial_ms = Some(now.boot_ms);
-        }
-        self.renew_if_possible(now);
-    }
-
-    fn news(&mut self, now: Now, news: News) {
-        self.fetching = matches!(news, News::Fetching);
-        self.verifying = matches!(news, News::Verifying);
-        match news {
-            News::Fetching => {
-                self.trouble = None;
-                self.why = ("token requested", None);
-                if self.primary.is_none() {
-                    self.attempt_ms.get_or_insert(now.boot_ms);
-                }
-            }
-            News::Verifying => self.why = ("token received", None),
-            News::Waiting => {}
-            News::Throttled { error, until_ms, long: _ } => {
-                self.why = ("throttled", Some(error));
-                self.trouble = Some(Trouble::Throttled { until_ms });
-            }
-            News::RoundFailed { error, started_ms } => self.token_round_failed(now, error, started_ms),
-            News::Blocked { error, started_ms } => {
-                self.why = ("credentials refused", Some(error.clone()));
-                self.trouble = Some(Trouble::Blocked(error.clone()));
-                self.token_round_failed(now, error, started_ms);
-            }
-        }
-    }
-
-    /// A round of token requests failed: one failed attempt, and the end of a `connect`.
-    fn token_round_failed(&mut self, now: Now, error: Error, started_ms: u64) {
-        if self.why.1.is_none() {
-            self.why = ("token request failed", Some(error.clone()));
-        }
-        self.verified &= !is_about_scopes(&error);
-        if self.primary.is_some() || self.token.is_some() {
-            // What is being done with the old token goes on, and is an attempt of its own.
-            return self.audit_attempt(now, started_ms, Phase::Renewal, Err(error));
-        }
-        let began = self.attempt_ms.take().unwrap_or(started_ms);
-        self.audit_attempt(now, began, self.phase(), Err(error.clone()));
-        self.fail_if_once(error);
-    }
-
     fn timeout(&mut self, now: Now) {
         let at = now.boot_ms;
         let due = |deadline: Option<u64>| deadline.is_some_and(|deadline| deadline <= at);
@@ -418,63 +365,6 @@ impl Session {
         }
     }
 
-    // ---- dialling -------------------------------------------------------------------------------------------
-
-    /// A dial waits for its delay, for a usable token, and near the token's end for a request in flight.
-    fn dial_if_due(&mut self, now: Now) {
-        let one = self.standby.is_none() || active(Mutant::SecondStandby);
-        let wanted = self.started && !self.is_over() && one && !self.is_reading_out();
-        let live = self.primary.as_ref().is_some_and(Link::is_live);
-        let due = self.dial_ms.is_some_and(|at| at <= now.boot_ms);
-        if !wanted || !due || (self.primary.is_some() && !live) {
-            return;
-        }
-        let Some(token) = self.token.clone().filter(|token| token.is_usable(now.boot_ms)) else { return };
-        if self.holds(now, &token) {
-            return;
-        }
-        (self.hold_ms, self.dial_ms, self.draining) = (None, None, false);
-        self.epoch += 1;
-        let link = Link::new(self.epoch, token, now.boot_ms);
-        self.out.push_back(Output::Dial { epoch: self.epoch, hold: live && !active(Mutant::NotHeldBack) });
-        if live {
-            self.standby = Some(link);
-        } else {
-            self.attempt_ms.get_or_insert(now.boot_ms);
-            self.why = ("dialling", None);
-            self.primary = Some(link);
-        }
-    }
-
-    /// Whether a dial with this token waits for the request in flight: at most 5 s.
-    fn holds(&mut self, now: Now, token: &Token) -> bool {
-        let in_flight = self.fetching || self.verifying;
-        let early = now.boot_ms < token.schedule.mandatory_ms || active(Mutant::NeverHolds);
-        if !in_flight || early {
-            self.hold_ms = None;
-            return false;
-        }
-        let since = *self.hold_ms.get_or_insert(now.boot_ms);
-        now.boot_ms < since + MANDATORY_WAIT_MS || active(Mutant::HoldsForEver)
-    }
-
-    /// A hand-over is under way: the next one, or a new socket, waits until the old socket is read out.
-    fn is_reading_out(&self) -> bool {
-        self.leaving.iter().any(|left| left.successor.is_some()) && !active(Mutant::HandoversOverlap)
-    }
-
-    /// When a dial that is waited for can happen.
-    fn dial_wake_ms(&self) -> Option<u64> {
-        let busy = self.standby.is_some() || self.primary.as_ref().is_some_and(|link| !link.is_live());
-        // Without a usable token there is nothing to wake for: a token will come as an input.
-        let idle = busy || self.is_reading_out() || self.is_over() || !self.started;
-        let (false, Some(token)) = (idle, &self.token) else { return None };
-        let at = self.dial_ms?;
-        let held = self.hold_ms.map_or(0, |since| since + MANDATORY_WAIT_MS);
-        let at = at.max(held);
-        (at < token.schedule.usable_ms).then_some(at)
-    }
-
     // ---- small helpers --------------------------------------------------------------------------------------
 
     fn link(&self, epoch: u64) -> Option<&Link> {
@@ -498,36 +388,7 @@ impl Session {
         }
     }
 
-    fn audit_attempt(&mut self, now: Now, began_ms: u64, phase: Phase, outcome: Result<Vec<String>, Error>) {
-        let scopes_validated = match &outcome {
-            Ok(scopes) => !scopes.is_empty() || self.settings.required_scopes.is_empty(),
-            Err(_) => self.verified,
-        };
-        let outcome = match outcome {
-            Ok(scopes) => Outcome::Success { scopes },
-            Err(error) => Outcome::Failure(error),
-        };
-        let latency_ms = now.boot_ms.saturating_sub(began_ms);
-        let record = Record::Attempt { phase, outcome, latency_ms, scopes_validated };
-        if active(Mutant::AuditedTwice) {
-            self.out.push_back(Output::Audit(record.clone()));
-        }
-        self.out.push_back(Output::Audit(record));
-    }
-
-    /// `connect` ends with the first round that failed.
-    fn fail_if_once(&mut self, error: Error) {
-        if self.rounds == Rounds::Once && self.failed.is_none() && !active(Mutant::OnceIsForEver) {
-            self.failed = Some(error.clone());
-            self.out.push_back(Output::Failed(error));
-        }
-    }
-
     fn notice(&mut self, notice: Notice) {
         self.out.push_back(Output::Notice(notice));
     }
-}
-
-fn is_about_scopes(error: &Error) -> bool {
-    matches!(error.code(), Code::ScopeDenied | Code::ScopeUnknown | Code::TokenMalformed)
 }

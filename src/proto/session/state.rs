@@ -15,7 +15,7 @@ impl Session {
             return;
         }
         let from = std::mem::replace(&mut self.shown, to);
-        let why = std::mem::replace(&mut self.why, ("", None));
+        let why = std::mem::take(&mut self.why);
         let (reason, error) = own_reason.unwrap_or(why);
         self.shown_reason = reason;
         self.out.push_back(Output::Notice(Notice::State(StateChange { from, to, reason, error })));
@@ -60,10 +60,9 @@ impl Session {
 
     fn derive_waiting(&self, now: Now) -> State {
         match (&self.token, &self.trouble) {
-            (Some(_), _) | (None, None) => {}
             (None, Some(Trouble::Blocked(_))) => return State::ReauthRequired,
             (None, Some(Trouble::Throttled { until_ms })) if *until_ms > now.boot_ms => return State::Throttled,
-            (None, Some(Trouble::Throttled { .. })) => {}
+            (None, Some(Trouble::Throttled { .. }) | None) | (Some(_), _) => {}
         }
         match self.token.is_some() {
             false if self.verifying => State::VerifyingToken,

@@ -2,7 +2,8 @@
 //! one without happens once, in [`World::strike`].
 
 use super::server::TOO_SHORT_MS;
-use super::world::{End, Wire, World};
+use super::wires::{End, Socket};
+use super::world::{Wire, World};
 use crate::proto::session::Rounds;
 
 macro_rules! faults {
@@ -197,9 +198,7 @@ impl World {
 
     /// The server ends sockets: the newest or all.
     fn end_sockets(&mut self, newest: bool, how: &Wire) {
-        let open = |(epoch, socket): (&u64, &super::world::Socket)| {
-            (socket.served && socket.end != End::Gone).then_some(*epoch)
-        };
+        let open = |(epoch, socket): (&u64, &Socket)| (socket.served && socket.end != End::Gone).then_some(*epoch);
         let mut epochs: Vec<u64> = self.sockets.iter().rev().filter_map(open).collect();
         epochs.truncate(if newest { 1 } else { epochs.len() });
         for epoch in epochs {

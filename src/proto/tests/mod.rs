@@ -1,9 +1,11 @@
 //! The two machines in a simulated world: no clock, no thread, no sleep.
 //!
-//! * [`world`] drives both machines as their threads do, in simulated time, with delays between them;
+//! * [`world`] drives both machines in simulated time, with delays between them; [`wires`] is the socket thread
+//!   and its sockets, [`app`] the application;
 //! * [`server`] is the token endpoint and the socket server; [`faults`] the reviewed list of what goes wrong;
 //! * [`watch`] holds what must be true after every single step;
-//! * [`stories`] and [`tokens`] tell one rule each in the world, [`alone`] feeds the session by hand;
+//! * [`stories`], [`losses`], [`tokens`] and [`wishes`] tell one rule each in the world, [`alone`] feeds the session
+//!   by hand;
 //! * [`random`] walks through days at random;
 //! * [`mutants`] breaks every rule on purpose and asks whether anybody notices.
 
@@ -11,13 +13,17 @@ use std::cell::Cell;
 use std::sync::Once;
 
 mod alone;
+mod app;
 mod faults;
+mod losses;
 mod mutants;
 mod random;
 mod server;
 mod stories;
 mod tokens;
 mod watch;
+mod wires;
+mod wishes;
 mod world;
 
 std::thread_local! {

@@ -2,17 +2,21 @@
 
 use std::panic::catch_unwind;
 
-use super::{alone, muted, random, stories, tokens};
+use super::{alone, losses, muted, random, stories, tokens, wishes};
 use crate::proto::mutant::{activate, Mutant};
 
 /// Walks that look for a mutant that no story has noticed.
 const WALKS: u64 = 40;
 
+/// All stories, the quick ones first.
+fn stories() -> impl Iterator<Item = &'static fn()> {
+    alone::ALL.iter().chain(wishes::ALL).chain(stories::ALL).chain(losses::ALL).chain(tokens::ALL)
+}
+
 /// What noticed: a story or a walk.
 fn noticed(mutant: Mutant) -> Option<String> {
     activate(Some(mutant));
-    let stories = alone::ALL.iter().chain(tokens::ALL).chain(stories::ALL);
-    let by_story = stories.into_iter().find_map(|story| catch_unwind(story).err());
+    let by_story = stories().find_map(|story| catch_unwind(story).err());
     let panic = by_story.or_else(|| (0..WALKS).find_map(|seed| catch_unwind(|| random::walk(seed)).err()));
     activate(None);
     panic.map(|panic| random::words(&*panic))
@@ -46,5 +50,5 @@ fn every_mutant_of_the_other_half_is_noticed() {
 
 #[test]
 fn unbroken_rules_are_not_noticed() {
-    alone::ALL.iter().chain(tokens::ALL).chain(stories::ALL).for_each(|story| story());
+    stories().for_each(|story| story());
 }

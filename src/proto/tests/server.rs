@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::faults::Fault;
-use super::world::{End, Event, Wire, World};
+use super::wires::End;
+use super::world::{Event, Wire, World};
 use crate::error::{Code, Error, Stage};
 use crate::proto::http::{Outcome, Reply, Request};
 use crate::proto::refresher;

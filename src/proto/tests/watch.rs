@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use super::server::Nature;
-use super::world::{End, Socket};
+use super::wires::{End, Socket};
 use crate::audit::{Outcome, Phase, Record};
 use crate::config::settings::Settings;
 use crate::event::{Gap, Notice, Question, State, StateChange};
@@ -194,8 +194,9 @@ impl Watch {
         self.is_timeout = matches!(input, I::Timeout);
         self.is_quiet = self.closing_ms.is_some() || !self.failed.is_empty();
         match input {
-            I::Failed { epoch, .. } | I::Closed { epoch, .. } | I::Dropped { epoch, .. } => self.end_attempt(*epoch),
-            I::Reply { epoch, .. } => self.end_attempt(*epoch),
+            I::Failed { epoch, .. } | I::Closed { epoch, .. } | I::Dropped { epoch, .. } | I::Reply { epoch, .. } => {
+                self.end_attempt(*epoch);
+            }
             // Time during which a socket is not read does not count.
             I::Resumed { epoch } => {
                 self.trying.entry(*epoch).and_modify(|since| *since = now_ms);
