@@ -82,48 +82,44 @@ fn watch(rig: &Rig, what: &str, expected: usize, wakes_max: u64) {
     }
 }
 
-#[test]
-fn an_idle_client_sleeps() {
-    let _alone = alone();
-    let rig = Setup::default().connect();
-    watch(&rig, "idle", 3, 1);
-    rig.close();
-    let rig = Setup::default().key("delivery", "poll").build();
-    rig.client.connect(Some(BOUND)).unwrap();
-    watch(&rig, "poll mode", 2, 1);
-    rig.client.shutdown(Some(BOUND));
-}
-
-#[test]
-fn a_stalled_client_sleeps() {
-    let _alone = alone();
+fn stalled(barrier: &Arc<Barrier>) -> Rig {
     let pump = Pump { size: 4_096, ..Pump::every(Duration::ZERO) };
-    let barrier = Barrier::new();
-    let inside = Arc::clone(&barrier);
+    let inside = Arc::clone(barrier);
     let setup = Setup::default().key("events.queue_events", 20).sim(|options| options.ws.pump = Some(pump));
     let rig = setup.build_with(move |hooks, _| hooks.on_message = Some(Arc::new(move |_| inside.pass())));
     rig.client.connect(Some(BOUND)).unwrap();
     barrier.wait_reached();
-    watch(&rig, "stalled", 3, WAKES_MAX);
-    barrier.open();
-    rig.client.shutdown(Some(BOUND));
+    rig
+}
+
+fn in_trouble(reply: TokenReply, state: State) -> Rig {
+    let rig = Setup::default().build();
+    rig.sim.token().always(reply);
+    rig.client.start().unwrap();
+    rig.seen.wait_state(state, 1);
+    rig
 }
 
 #[test]
-fn a_client_in_trouble_does_not_spin() {
+fn clients_without_work_sleep() {
     let _alone = alone();
-    let rig = Setup::default().build();
-    rig.sim.token().always(TokenReply::Throttle429 { retry_after: Some("600".into()) });
-    rig.client.start().unwrap();
-    rig.seen.wait_state(State::Throttled, 1);
-    watch(&rig, "throttled", 3, 1);
-    rig.client.shutdown(Some(BOUND));
-    let rig = Setup::default().build();
-    rig.sim.token().always(TokenReply::Forbidden);
-    rig.client.start().unwrap();
-    rig.seen.wait_state(State::ReauthRequired, 1);
-    watch(&rig, "without credentials", 3, 1);
-    rig.client.shutdown(Some(BOUND));
+    let barrier = Barrier::new();
+    let idle = Setup::default().connect();
+    let polled = Setup::default().key("delivery", "poll").build();
+    polled.client.connect(Some(BOUND)).unwrap();
+    let throttled = in_trouble(TokenReply::Throttle429 { retry_after: Some("600".into()) }, State::Throttled);
+    let blocked = in_trouble(TokenReply::Forbidden, State::ReauthRequired);
+    let stalled = stalled(&barrier);
+    watch(&idle, "nothing to do", 3 + 2 + 3 + 3 + 3, WAKES_MAX);
+    barrier.open();
+    for rig in [idle, polled, throttled, blocked, stalled] {
+        rig.client.shutdown(Some(BOUND));
+    }
+}
+
+#[test]
+fn a_client_whose_server_is_down_does_not_spin() {
+    let _alone = alone();
     let rig = Setup::default().connect();
     rig.sim.down();
     rig.seen.wait_state(State::Reconnecting, 1);

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::Receiver;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 use super::clock::Clock;
 use super::delivery::Delivery;
@@ -34,6 +35,9 @@ use crate::sys;
 const STACK: usize = 512 << 10;
 /// Stack of the threads that may run user code.
 const USER_STACK: usize = 1 << 20;
+
+/// How long a start that failed waits for the threads that it has started already.
+const START_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// What the threads are made of.
 pub struct Parts {
@@ -95,7 +99,7 @@ impl Engine {
         if let Err(error) = engine.spawn_all(&parts, refresh_thread, socket_thread) {
             engine.close();
             // None of them has had anything to do yet: what was started ends at once.
-            engine.wait_ended(Deadline::after(None));
+            engine.wait_ended(Deadline::after(Some(START_TIMEOUT)));
             return Err(error);
         }
         engine.socket.send(SessionInput::Start(rounds));

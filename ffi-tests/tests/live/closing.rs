@@ -6,10 +6,13 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use ffi_tests::sim::{Action, AuthReply, Log, Pump, Rotation, TcpReply, TokenReply, UpgradeReply};
-use genesys_ws_auth::event::{Question, State};
-use genesys_ws_auth::{Client, Code};
+use genesys_ws_auth::event::{MessageKind, Question, State};
+use genesys_ws_auth::{Client, Code, Secret};
 
 use crate::harness::*;
+
+/// A client that a hook finds when it is told to look.
+type Own = Arc<Mutex<Option<Arc<Client>>>>;
 
 /// Runs, and checks how long it took.
 #[track_caller]
@@ -133,7 +136,7 @@ fn a_shutdown_during_a_connect_is_final() {
 
 #[test]
 fn inside_a_callback_it_is_deferred() {
-    let own: Arc<Mutex<Option<Arc<Client>>>> = Arc::default();
+    let own = Own::default();
     let (sender, reports) = mpsc::channel();
     for mode in ["callbacks", "inline"] {
         let (inside, sender) = (Arc::clone(&own), sender.clone());
@@ -157,7 +160,7 @@ fn inside_a_callback_it_is_deferred() {
 
 #[test]
 fn a_drop_after_a_deferred_shutdown_waits_for_the_end() {
-    let own: Arc<Mutex<Option<Arc<Client>>>> = Arc::default();
+    let own = Own::default();
     let (sender, asked) = mpsc::channel();
     let inside = Arc::clone(&own);
     let calls = Arc::new(AtomicUsize::new(0));
@@ -177,6 +180,64 @@ fn a_drop_after_a_deferred_shutdown_waits_for_the_end() {
     asked.recv_timeout(BOUND).unwrap();
     drop(rig.client);
     assert_eq!(states(&rig.seen.all()).last(), Some(&State::Closed), "all was delivered before the drop returned");
+}
+
+#[test]
+fn every_call_may_be_made_from_a_callback_while_a_shutdown_waits() {
+    let (own, barrier) = (Own::default(), Barrier::new());
+    let (inside, gate) = (Arc::clone(&own), Arc::clone(&barrier));
+    let (sender, codes) = mpsc::channel();
+    let rig = Setup::default().build_with(move |hooks, _| {
+        hooks.on_message = Some(Arc::new(move |_| {
+            let client = inside.lock().unwrap().take().unwrap();
+            gate.pass();
+            let calls = [
+                code(client.send(MessageKind::Text, b"x")),
+                code(client.token(Duration::ZERO, None)),
+                code(client.refresh_now()),
+                code(client.set_secret("client.secret", Secret::new("new".into()))),
+                code(client.start()),
+                code(client.connect(None)),
+                code(client.next_event(None)),
+            ];
+            client.interrupt();
+            let told = (client.state(), client.metrics(), client.stats_json(), client.shutdown(None).complete);
+            sender.send((calls, told.3)).unwrap();
+        }));
+    });
+    rig.client.connect(Some(BOUND)).unwrap();
+    *own.lock().unwrap() = Some(Arc::clone(&rig.client));
+    rig.sim.ws().push_text("now");
+    barrier.wait_reached();
+    thread::scope(|scope| {
+        let ending = scope.spawn(|| rig.client.shutdown(Some(BOUND)));
+        rig.wait_sim("the close", |log| !log.closes.is_empty());
+        barrier.open();
+        assert!(ending.join().unwrap().complete);
+    });
+    let bad = Some(Code::BadState);
+    let expected = ([bad, bad, bad, bad, bad, Some(Code::Reentrant), bad], false);
+    assert_eq!(codes.recv_timeout(BOUND).unwrap(), expected);
+}
+
+#[test]
+fn a_callback_that_waits_for_a_token_does_not_hold_the_end_up() {
+    let own = Own::default();
+    let (sender, got) = mpsc::channel();
+    let inside = Arc::clone(&own);
+    let rig = Setup::default().build_with(move |hooks, _| {
+        hooks.on_message = Some(Arc::new(move |_| {
+            let client = inside.lock().unwrap().take().unwrap();
+            sender.send(code(client.token(Duration::from_secs(7_200), None))).unwrap();
+        }));
+    });
+    rig.client.connect(Some(BOUND)).unwrap();
+    *own.lock().unwrap() = Some(Arc::clone(&rig.client));
+    rig.sim.token().always(TokenReply::Hang);
+    rig.sim.ws().push_text("now");
+    rig.wait_sim("the request", |log| log.token_requests() == 2);
+    assert!(within(Duration::from_secs(3), || rig.client.shutdown(Some(BOUND))).complete);
+    assert_eq!(got.recv_timeout(BOUND).unwrap(), Some(Code::Cancelled));
 }
 
 /// Counts when it is dropped: what a hook owns.

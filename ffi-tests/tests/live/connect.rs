@@ -204,7 +204,7 @@ fn clients_come_and_go_on_many_threads() {
         for n in 0..8 {
             let config = &rig.config;
             scope.spawn(move || {
-                for round in 0..4 {
+                for round in 0..3 {
                     let client = Client::new(config).unwrap();
                     match (n + round) % 3 {
                         0 => client.connect(Some(BOUND)).unwrap(),

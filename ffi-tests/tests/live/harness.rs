@@ -321,6 +321,12 @@ impl Rig {
     }
 }
 
+/// Runs the cases side by side: they wait more than they work.
+pub fn each<T: Send>(cases: impl IntoIterator<Item = T>, test: impl Fn(T) + Sync) {
+    let test = &test;
+    std::thread::scope(|scope| cases.into_iter().for_each(|case| drop(scope.spawn(move || test(case)))));
+}
+
 /// Blocks whoever passes, until it is opened.
 #[derive(Default)]
 pub struct Barrier {

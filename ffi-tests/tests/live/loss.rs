@@ -23,7 +23,7 @@ fn causes(saws: &[Saw]) -> Vec<(Code, u16, Stage, String)> {
 fn closes_by_the_server_are_reported_and_survived() {
     let cases = [(1000, "bye"), (1011, "oops"), (4000, ""), (1005, "")];
     let pump = Pump::every(Duration::from_millis(1));
-    for (code, reason) in cases {
+    each(cases, |(code, reason)| {
         let rig = Setup::default().sim(|options| options.ws.pump = Some(pump.clone())).connect();
         rig.seen.wait_seq(20);
         rig.sim.ws().close_all(code, reason);
@@ -36,7 +36,7 @@ fn closes_by_the_server_are_reported_and_survived() {
         assert!(text.contains(reason), "{text}");
         let lost = |saw: &Saw| matches!(saw, Saw::Audit(r) if r["event_type"] == "connection_lost");
         assert_eq!(count(&saws, lost), 1);
-    }
+    });
 }
 
 #[test]
@@ -53,7 +53,7 @@ fn a_server_that_goes_away_is_let_go_at_leisure() {
 
 #[test]
 fn a_close_that_blames_the_token_gets_another_one() {
-    for code in [1008, 4401] {
+    each([1008, 4401], |code| {
         let rig = Setup::default().connect();
         rig.sim.ws().close_all(code, "token revoked");
         rig.seen.wait_state(State::Ready, 2);
@@ -61,7 +61,7 @@ fn a_close_that_blames_the_token_gets_another_one() {
         assert_eq!(sim.token_requests(), 2, "{code}");
         assert_ne!(sim.auths[0].token, sim.auths[1].token, "{code}");
         rig.close();
-    }
+    });
 }
 
 #[test]
@@ -77,7 +77,7 @@ fn drops_resets_half_frames_and_what_breaks_the_protocol() {
         ("masked", Action::Masked("x".into()), Code::WsProtocol),
         ("reserved opcode", Action::Raw(vec![0x83, 0]), Code::WsProtocol),
     ];
-    for (which, action, code) in cases {
+    each(cases, |(which, action, code)| {
         let rig = Setup::default().connect();
         rig.sim.ws().act(None, [Action::Text(r#"{"seq":1}"#.into()), action]);
         rig.seen.wait("the gap", |saws| gaps(saws) == 1);
@@ -85,7 +85,7 @@ fn drops_resets_half_frames_and_what_breaks_the_protocol() {
         let saws = rig.close();
         assert_eq!(causes(&saws)[0].0, code, "{which}: {}", show(&saws));
         assert_eq!(seqs(&saws), [1], "{which}: what came before is delivered");
-    }
+    });
 }
 
 #[test]
