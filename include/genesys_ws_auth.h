@@ -18,113 +18,124 @@
  *                the length through `size_t *len` (which may be NULL), without the NUL. Times are milliseconds.
  *   Waiting      timeout_ms: 0 does not wait, GWA_NO_LIMIT waits without limit.
  *   Threads      Every function may be called from every thread. The library runs callbacks on its thread
- *                gwa-dispatch, one at a time, in order (setting delivery); none before gwa_client_start() or
+ *                gwa-dispatch, one at a time, in order (delivery = inline: messages on gwa-socket; delivery = poll: all on
+ *                the thread that calls gwa_client_next_event(), before that returns); none before gwa_client_start() or
  *                gwa_client_connect(), none after gwa_client_shutdown() or gwa_client_free() returned GWA_OK.
  *   Callbacks    user_data comes first, lent data lives for the call. No lock of the library is held. C++
  *                exceptions and longjmp must not leave a callback: the process would be aborted.
  *   Registering  is a triple (function, user_data, release); release is called exactly once, after the last call.
  *   Environment  is read by gwa_config_set_from_env() alone; nothing is printed, no signal handler is installed.
  *
- * Each function says: Thread (which may call it), Callback (what happens inside a callback), Fork (what happens in a
- * child with a handle of its parent), Signal (whether a signal handler may call it), Blocking (how long it may take),
- * Ownership (who frees what), Since (the version that brought it).
+ * Each function says: Thread (which may call it), Callback (what happens inside a callback of the same client), Fork
+ * (what happens in a child with a handle of its parent; "allowed" where no handle is involved), Signal (whether a signal
+ * handler may call it), Blocking (how long it may take), Ownership (who frees what), Since (the version that brought it).
  *
- * Configuration keys (type, default in parentheses)
+ * Configuration keys, with their defaults, types and ranges (gwa_config_set(), gwa_config_set_json(); secrets by
+ * gwa_config_set_secret())
  *
- *   region
- *       domain of the Genesys Cloud region. host name without scheme and port (mypurecloud.com)
+ *   region = mypurecloud.com
+ *       host name without scheme and port: domain of the Genesys Cloud region
  *   client.id
- *       OAuth client id; needed. text of at most 1024 bytes without control characters (unset)
+ *       text of at most 1024 bytes without control characters: OAuth client id; needed
  *   client.secret
- *       OAuth client secret; needed. secret text of at most 1048576 bytes without control characters (unset)
+ *       secret text of at most 1048576 bytes without control characters: OAuth client secret; needed
  *   token.url
- *       token endpoint; https://api.{region}/oauth/token unless set. https URL (http to a loopback address) without credentials and fragment (unset)
+ *       https URL (http to a loopback address) without credentials and fragment: token endpoint;
+ *       https://api.{region}/oauth/token unless set
  *   token.refresh_token
- *       refresh token to begin with. secret text of at most 1048576 bytes without control characters (unset)
- *   token.grant
- *       OAuth grant; auto is refresh_token if there is one, else client_credentials. auto | refresh_token | client_credentials | authorization_code (auto)
- *   token.basic
- *       how id and secret enter the Basic header: form-url-encoded first, or as they are. rfc6749 | raw (rfc6749)
+ *       secret text of at most 1048576 bytes without control characters: refresh token to begin with
+ *   token.grant = auto
+ *       auto | refresh_token | client_credentials | authorization_code: OAuth grant; auto is refresh_token if
+ *       there is one, else client_credentials
+ *   token.basic = rfc6749
+ *       rfc6749 | raw: how id and secret enter the Basic header: form-url-encoded first, or as they are
  *   token.redirect_uri
- *       redirect_uri of the authorization_code grant. text of at most 2048 bytes without control characters (unset)
- *   token.timeout_ms
- *       a token request, from resolving to the last byte. whole number, 1 to 300000 ms (15000)
- *   token.attempts
- *       attempts in a round. whole number, 1 to 100 (3)
- *   token.lead_ms
- *       renew this long before the token ends, within a tenth and a half of its life; 0: by the built-in rule. whole number, 0 to 86400000 ms (0)
- *   token.persist_timeout_ms
- *       wait for the application to store a rotated refresh token. whole number, 0 to 600000 ms (5000)
- *   token.authorize_timeout_ms
- *       wait for an authorization code. whole number, 1 to 86400000 ms (600000)
- *   token.max_bytes
- *       largest access token. whole number, 64 to 1048576 bytes (16384)
- *   token.max_response_bytes
- *       largest answer of the token endpoint. whole number, 1024 to 16777216 bytes (65536)
+ *       text of at most 2048 bytes without control characters: redirect_uri of the authorization_code grant
+ *   token.timeout_ms = 15000
+ *       whole number, 1 to 300000 ms: a token request, from resolving to the last byte
+ *   token.attempts = 3
+ *       whole number, 1 to 100: attempts in a round
+ *   token.lead_ms = 0
+ *       whole number, 0 to 86400000 ms: renew this long before the token ends, within a tenth and a half of
+ *       its life; 0: by the built-in rule
+ *   token.persist_timeout_ms = 5000
+ *       whole number, 0 to 600000 ms: wait for the application to store a rotated refresh token
+ *   token.authorize_timeout_ms = 600000
+ *       whole number, 1 to 86400000 ms: wait for an authorization code
+ *   token.max_bytes = 16384
+ *       whole number, 64 to 1048576 bytes: largest access token
+ *   token.max_response_bytes = 65536
+ *       whole number, 1024 to 16777216 bytes: largest answer of the token endpoint
  *   scopes.required
- *       scopes the application needs. scopes separated by blanks (unset)
- *   scopes.unknown
- *       a token whose scopes cannot be known. deny | allow (deny)
+ *       scopes separated by blanks: scopes the application needs
+ *   scopes.unknown = deny
+ *       deny | allow: a token whose scopes cannot be known
  *   ws.url
- *       socket; wss://api.{region}/ws unless set. wss URL (ws to a loopback address) without credentials and fragment (unset)
- *   ws.upgrade_timeout_ms
- *       WebSocket upgrade. whole number, 1 to 300000 ms (10000)
- *   ws.auth_timeout_ms
- *       reply to the auth message. whole number, 1 to 300000 ms (10000)
- *   ws.ping_after_ms
- *       silence before a ping. whole number, 1 to 3600000 ms (25000)
- *   ws.dead_after_ms
- *       silence after a ping before the peer counts as dead. whole number, 1 to 600000 ms (10000)
- *   ws.expired_grace_ms
- *       how long a socket with an expired token is kept. whole number, 0 to 25000 ms (25000)
- *   ws.max_message_bytes
- *       largest message, both ways. whole number, 1 to 1073741824 bytes (4194304)
- *   ws.max_auth_reply_bytes
- *       largest reply to the auth message. whole number, 64 to 1048576 bytes (65536)
- *   ws.throttle_patterns
- *       texts in a refused authentication that mean a rate limit; letter case does not matter. texts separated by commas (rate limit,too many)
+ *       wss URL (ws to a loopback address) without credentials and fragment: socket; wss://api.{region}/ws
+ *       unless set
+ *   ws.upgrade_timeout_ms = 10000
+ *       whole number, 1 to 300000 ms: WebSocket upgrade
+ *   ws.auth_timeout_ms = 10000
+ *       whole number, 1 to 300000 ms: reply to the auth message
+ *   ws.ping_after_ms = 25000
+ *       whole number, 1 to 3600000 ms: silence before a ping
+ *   ws.dead_after_ms = 10000
+ *       whole number, 1 to 600000 ms: silence after a ping before the peer counts as dead
+ *   ws.expired_grace_ms = 25000
+ *       whole number, 0 to 25000 ms: how long a socket with an expired token is kept
+ *   ws.max_message_bytes = 4194304
+ *       whole number, 1 to 1073741824 bytes: largest message, both ways
+ *   ws.max_auth_reply_bytes = 65536
+ *       whole number, 64 to 1048576 bytes: largest reply to the auth message
+ *   ws.throttle_patterns = rate limit,too many
+ *       texts separated by commas: texts in a refused authentication that mean a rate limit; letter case does
+ *       not matter
  *   ws.origin
- *       Origin of the upgrade. value of an HTTP header, printable ASCII (unset)
+ *       value of an HTTP header, printable ASCII: Origin of the upgrade
  *   ws.subprotocol
- *       Sec-WebSocket-Protocol of the upgrade. value of an HTTP header, printable ASCII (unset)
+ *       value of an HTTP header, printable ASCII: Sec-WebSocket-Protocol of the upgrade
  *   ws.header.<Name>
- *       a further header of the upgrade, one key each; empty removes it. a header the library does not write itself, its value in printable ASCII (unset)
- *   http.user_agent
- *       User-Agent of all requests. value of an HTTP header, printable ASCII (genesys-ws-auth/0.1.0)
- *   connect.timeout_ms
- *       DNS and TCP together. whole number, 1 to 300000 ms (10000)
- *   tls.timeout_ms
- *       TLS handshake. whole number, 1 to 300000 ms (10000)
- *   tls.trust
- *       where trusted authorities come from; auto is file or memory if tls.ca_file or tls.ca_pem is set, else system. auto | system | file | memory (auto)
+ *       a header the library does not write itself, its value in printable ASCII: a further header of the
+ *       upgrade, one key each; empty removes it
+ *   http.user_agent = genesys-ws-auth/0.1.0
+ *       value of an HTTP header, printable ASCII: User-Agent of all requests
+ *   connect.timeout_ms = 10000
+ *       whole number, 1 to 300000 ms: DNS and TCP together
+ *   tls.timeout_ms = 10000
+ *       whole number, 1 to 300000 ms: TLS handshake
+ *   tls.trust = auto
+ *       auto | system | file | memory: where trusted authorities come from; auto is file or memory if
+ *       tls.ca_file or tls.ca_pem is set, else system
  *   tls.ca_file
- *       PEM file of trusted authorities. text of at most 4096 bytes without control characters (unset)
+ *       text of at most 4096 bytes without control characters: PEM file of trusted authorities
  *   tls.ca_pem
- *       PEM text of trusted authorities. PEM text of at most 4194304 bytes (unset)
- *   net.allow_plain_loopback
- *       allow http and ws to localhost, 127.0.0.0/8 and ::1, for tests. true or false (false)
- *   delivery
- *       who runs callbacks: gwa-dispatch; on_message on gwa-socket; gwa_client_next_event(). callbacks | inline | poll (callbacks)
- *   send.queue_messages
- *       bound of the send queue. whole number, 1 to 1048576 (1024)
- *   send.queue_bytes
- *       bound of the send queue. whole number, 1 to 1073741824 bytes (4194304)
- *   events.queue_events
- *       bound of the event queue; when it is full the socket is not read. whole number, 1 to 1048576 (4096)
- *   events.queue_bytes
- *       bound of the event queue. whole number, 1 to 1073741824 bytes (8388608)
- *   audit.queue_records
- *       bound of the audit queue. whole number, 1 to 1048576 (4096)
- *   audit.policy
- *       when the audit queue is full; block holds the producer up to 1 s a record; not with delivery = poll. drop_oldest | drop_newest | block (drop_oldest)
- *   audit.siem_source
- *       "source" of SIEM events. text of at most 256 bytes without control characters (genesys_websocket_authenticator)
- *   callbacks.slow_ms
- *       callbacks slower than this are reported. whole number, 1 to 3600000 ms (1000)
- *   close.timeout_ms
- *       WebSocket close handshake. whole number, 0 to 60000 ms (2000)
- *   free.timeout_ms
- *       longest wait of gwa_client_free(); 0 does not wait. whole number, 0 to 600000 ms (5000)
+ *       PEM text of at most 4194304 bytes: PEM text of trusted authorities
+ *   net.allow_plain_loopback = false
+ *       true or false: allow http and ws to localhost, 127.0.0.0/8 and ::1, for tests
+ *   delivery = callbacks
+ *       callbacks | inline | poll: who runs callbacks: gwa-dispatch; on_message on gwa-socket;
+ *       gwa_client_next_event()
+ *   send.queue_messages = 1024
+ *       whole number, 1 to 1048576: bound of the send queue
+ *   send.queue_bytes = 4194304
+ *       whole number, 1 to 1073741824 bytes: bound of the send queue
+ *   events.queue_events = 4096
+ *       whole number, 1 to 1048576: bound of the event queue; when it is full the socket is not read
+ *   events.queue_bytes = 8388608
+ *       whole number, 1 to 1073741824 bytes: bound of the event queue
+ *   audit.queue_records = 4096
+ *       whole number, 1 to 1048576: bound of the audit queue
+ *   audit.policy = drop_oldest
+ *       drop_oldest | drop_newest | block: when the audit queue is full; block holds the producer up to 1 s a
+ *       record; not with delivery = poll
+ *   audit.siem_source = genesys_websocket_authenticator
+ *       text of at most 256 bytes without control characters: "source" of SIEM events
+ *   callbacks.slow_ms = 1000
+ *       whole number, 1 to 3600000 ms: callbacks slower than this are reported
+ *   close.timeout_ms = 2000
+ *       whole number, 0 to 60000 ms: WebSocket close handshake
+ *   free.timeout_ms = 5000
+ *       whole number, 0 to 600000 ms: longest wait of gwa_client_free(); 0 does not wait
  */
 #ifndef GWA_GENESYS_WS_AUTH_H
 #define GWA_GENESYS_WS_AUTH_H
@@ -787,7 +798,8 @@ typedef int32_t gwa_status_t;
 /**
  * A message arrived. On gwa-dispatch (delivery = inline: on gwa-socket). `message` lives for the call;
  * gwa_event_clone() keeps it. It may block: messages then wait in the queue, and reading stops when that is full
- * (inline: reading stops at once). It may call the library as each function's "Callback" says.
+ * (inline: reading stops at once). It may call the library as each function's "Callback" says. NULL: messages are
+ * counted and go nowhere.
  */
 typedef void (*gwa_message_fn)(void *user_data, const gwa_event_t *message);
 
@@ -803,6 +815,7 @@ typedef void (*gwa_release_fn)(void *user_data);
  * callback first. Returns 0, or anything else for "failed": that is counted and logged, and harms nothing. `record`
  * lives for the call; gwa_audit_clone() keeps it. It may block: records then wait in the queue (audit.queue_records).
  * It may call the library as each function's "Callback" says.
+ * NULL: records are made for the other sink alone, or not delivered.
  */
 typedef int32_t (*gwa_audit_fn)(void *user_data, const gwa_audit_t *record);
 
@@ -810,12 +823,14 @@ typedef int32_t (*gwa_audit_fn)(void *user_data, const gwa_audit_t *record);
  * A state change, gap or hand-over: gwa_event_kind() says which. On gwa-dispatch, in one order with messages. `change`
  * lives for the call; gwa_event_clone() keeps it. It may block, which delays other callbacks. It may call the library
  * as each function's "Callback" says.
+ * NULL: not told.
  */
 typedef void (*gwa_state_fn)(void *user_data, const gwa_event_t *change);
 
 /**
  * A new token is in use. On gwa-dispatch. `token` lives for the call; gwa_token_clone() keeps it. It may block, which
  * delays other callbacks. It may call the library as each function's "Callback" says.
+ * NULL: not told.
  */
 typedef void (*gwa_token_fn)(void *user_data, const gwa_token_t *token);
 
@@ -824,6 +839,7 @@ typedef void (*gwa_token_fn)(void *user_data, const gwa_token_t *token);
  * on: it is answered by gwa_request_complete() or gwa_request_fail(), now or later, from any thread, or freed by
  * gwa_request_free(). It may block, which delays other callbacks. It may call the library as each function's
  * "Callback" says.
+ * NULL: nobody answers.
  */
 typedef void (*gwa_ask_fn)(void *user_data, gwa_request_t *request);
 
@@ -831,6 +847,7 @@ typedef void (*gwa_ask_fn)(void *user_data, gwa_request_t *request);
  * How the message with the id gwa_client_send() gave ended: GWA_OK when its last byte was handed to the kernel, else
  * why it was returned unsent. On gwa-dispatch. It may block, which delays other callbacks. It may call the library
  * as each function's "Callback" says.
+ * NULL: not told.
  */
 typedef void (*gwa_sent_fn)(void *user_data, uint64_t id, gwa_status_t outcome);
 
@@ -838,6 +855,7 @@ typedef void (*gwa_sent_fn)(void *user_data, uint64_t id, gwa_status_t outcome);
  * A line of log: level from GWA_LOG_ERROR (1) to GWA_LOG_TRACE (5), part of the library, text without line end.
  * Never a secret. On gwa-dispatch. The texts live for the call. It may block, which delays other callbacks. It may call
  * the library as each function's "Callback" says.
+ * NULL: silent.
  */
 typedef void (*gwa_log_fn)(void *user_data, int32_t level, const char *target, const char *text);
 

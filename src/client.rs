@@ -1,10 +1,15 @@
 //! The client: everything an application does with a connection, blocking and thread-safe.
 
+mod life;
+
 use std::fmt;
 use std::os::fd::AsRawFd;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use self::life::Life;
+pub use self::life::ShutdownReport;
 use crate::audit::scopes_json;
 use crate::config::settings::{Delivery as Mode, Settings};
 use crate::config::Config;
@@ -21,9 +26,9 @@ use crate::proto::token::Token;
 use crate::secret::Secret;
 use crate::shell::clock::Clock;
 use crate::shell::delivery::{Delivery, EventFd as EventSignal, Parts as DeliveryParts, TokenTimes};
-use crate::shell::dial::resolvers_stuck;
-use crate::shell::engine::{Engine, Left, Parts};
-use crate::shell::gate::{no_descriptor, wait_for, Deadline, Gate};
+use crate::shell::engine::Engine;
+use crate::shell::gate::{no_descriptor, Deadline, Gate};
+use crate::shell::interrupt::Interrupt;
 use crate::shell::random::Entropy;
 use crate::shell::{Carry, Net, Shared};
 use crate::sys::EventFd;
@@ -41,38 +46,10 @@ pub struct Client {
     delivery: Arc<Delivery>,
     outbox: Arc<Mutex<Outbox>>,
     shared: Arc<Shared>,
-    interrupt: EventFd,
+    interrupt: Interrupt,
     life: Mutex<Life>,
-}
-
-/// Where in its life a client is.
-enum Life {
-    /// No thread runs.
-    Idle(Box<Carry>, Option<String>),
-    /// The threads run.
-    Running(Arc<Engine>),
-    /// The threads were told to stop, for good.
-    Closed(Option<Arc<Engine>>),
-}
-
-/// What a shutdown left behind.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
-#[non_exhaustive]
-pub struct ShutdownReport {
-    /// Every thread is joined and no callback will run again.
-    pub complete: bool,
-    /// The WebSocket close handshake finished.
-    pub close_handshake: bool,
-    /// Audit records that no sink has seen.
-    pub audit_undelivered: u64,
-    /// Events that no callback has seen.
-    pub events_undelivered: u64,
-    /// Messages handed back unsent.
-    pub messages_unsent: u64,
-    /// Resolver threads of this process still stuck in getaddrinfo; they own nothing of the client.
-    pub resolvers_stuck: u32,
-    /// Name of the callback that is still running, if one is.
-    pub stuck_callback: Option<&'static str>,
+    /// A shutdown has waited for the threads: its caller has decided how long that may take.
+    has_waited: AtomicBool,
 }
 
 /// Waits take `None` for "no limit".
@@ -104,8 +81,9 @@ impl Client {
             delivery: Delivery::new(&settings, config.hooks.clone(), parts),
             outbox: Arc::new(Mutex::new(Outbox::new(settings.send_queue_messages, settings.send_queue_bytes))),
             shared: Arc::default(),
-            interrupt: event_fd()?,
+            interrupt: Interrupt::new()?,
             life: Mutex::new(Life::Idle(Box::new(Carry { credentials, unauthorized: 0 }), None)),
+            has_waited: AtomicBool::new(false),
             settings,
             clock,
             net,
@@ -129,10 +107,9 @@ impl Client {
     pub fn connect(&self, timeout: Option<Duration>) -> Result<(), Error> {
         self.refuse_in_callback("connect")?;
         let until = Deadline::after(timeout);
-        let gate = Gate::new()?;
-        self.launch(Rounds::Once, Some(gate.clone()))?;
-        let outcome = gate.wait(until, &self.interrupt).and_then(|outcome| outcome);
-        match outcome {
+        let (gate, promise) = Gate::new()?;
+        self.launch(Rounds::Once, Some(promise))?;
+        match gate.wait(until, &self.interrupt).map_err(|error| self.say_where(error)) {
             Ok(()) => {
                 self.delivery.flush_audit(until.left().unwrap_or(self.free_timeout()).min(self.free_timeout()));
                 Ok(())
@@ -172,11 +149,11 @@ impl Client {
         Ok(())
     }
 
-    /// A token with at least `min_left` of usable life, for the application's own REST calls.
+    /// A token with at least `min_left` of usable life, for the application's own REST calls. Inside a callback it
+    /// holds up the other callbacks while it waits.
     ///
     /// # Errors
-    /// Why there is none; `Timeout`; `Interrupted`; `BadState` when not started; `Reentrant` when it would have to
-    /// wait inside a callback.
+    /// Why there is none; `Timeout`; `Interrupted`; `Cancelled` by a shutdown; `BadState` when not started.
     pub fn token(&self, min_left: Duration, timeout: Option<Duration>) -> Result<Arc<Token>, Error> {
         let engine = self.engine()?;
         let min_left_ms = millis(min_left);
@@ -187,17 +164,15 @@ impl Client {
         if timeout == Some(Duration::ZERO) {
             return held().ok_or_else(|| Error::new(Code::Timeout, Stage::Call, "No token serves now."));
         }
-        self.refuse_in_callback("token")?;
-        let gate = Gate::new()?;
-        engine.want_token(min_left_ms, gate.clone());
+        let (gate, promise) = Gate::new()?;
+        engine.want_token(min_left_ms, promise);
         let mut until = Deadline::after(timeout);
         if held().is_some() {
             until = until.or_after(MANDATORY_WAIT);
         }
         match gate.wait(until, &self.interrupt) {
-            Ok(outcome) => outcome,
             Err(error) if error.code() == Code::Timeout => held().ok_or(error),
-            Err(error) => Err(error),
+            outcome => outcome,
         }
     }
 
@@ -215,12 +190,7 @@ impl Client {
                 return Err(Error::new(Code::UnknownKey, Stage::Call, text));
             }
         };
-        match &mut *self.life() {
-            Life::Idle(carry, _) => carry.replace(credential),
-            Life::Running(engine) => engine.tell_refresh(Input::Credential(credential)),
-            Life::Closed(_) => return Err(bad_state("It is closed.")),
-        }
-        Ok(())
+        self.life().replace(credential)
     }
 
     /// What the client is doing.
@@ -241,7 +211,8 @@ impl Client {
             renewal_in_ms: token.schedule.refresh_ms.saturating_sub(now.boot_ms),
             usable_for_ms: token.remaining_ms(now.boot_ms),
         });
-        self.delivery.stats_json(self.state(), token)
+        let trust = self.net.trust_report().map(|report| (report.store.as_str(), report.roots));
+        self.delivery.stats_json(self.state(), token, trust)
     }
 
     /// Level-triggered descriptor, readable while events wait (poll mode); -1 in other modes. The client owns it.
@@ -263,122 +234,17 @@ impl Client {
             if let Some(event) = self.delivery.next_event(Some(Duration::ZERO), &|| false)? {
                 return Ok(Some(event));
             }
-            if self.interrupt.clear() {
-                return Err(Error::new(Code::Interrupted, Stage::Call, ""));
-            }
             if until.is_over() {
-                return Ok(None);
+                return self.interrupt.check().map(|()| None);
             }
-            wait_for(&[self.delivery.event_fd(), self.interrupt.as_raw_fd()], until)?;
+            self.interrupt.wait_for(self.delivery.event_fd(), until)?;
         }
     }
 
-    /// Ends the current or next blocking call with `Interrupted`. Async-signal-safe: one `write`.
+    /// Ends the current or next `connect`, `token` or `next_event` of every thread with `Interrupted`, once for each.
+    /// Async-signal-safe: an atomic addition and one `write`.
     pub fn interrupt(&self) {
         self.interrupt.raise();
-    }
-
-    /// Stops everything under one deadline: no more renewals, a WebSocket close, all records delivered, threads joined.
-    /// Inside a callback of this client it asks for that and returns at once, with `complete: false`.
-    pub fn shutdown(&self, timeout: Option<Duration>) -> ShutdownReport {
-        let until = Deadline::after(timeout);
-        let engine = self.begin_close();
-        let left = match &engine {
-            Some(engine) if !self.delivery.is_dispatch_thread() => self.wait_ended(engine, until),
-            Some(_) => None,
-            None => Some(Left::default()),
-        };
-        let complete = left.is_some();
-        if complete {
-            self.settle();
-        }
-        self.report(complete, engine.as_deref())
-    }
-
-    // ---- life -----------------------------------------------------------------------------------------------
-
-    fn launch(&self, rounds: Rounds, told: Option<Gate<Result<(), Error>>>) -> Result<(), Error> {
-        let mut life = self.life();
-        let (carry, session_id) = match &*life {
-            Life::Idle(carry, session_id) => ((**carry).clone(), session_id.clone()),
-            Life::Running(_) => return Err(bad_state("It is running already.")),
-            Life::Closed(_) => return Err(bad_state("It is closed; create another client.")),
-        };
-        let parts = Parts {
-            settings: Arc::clone(&self.settings),
-            clock: self.clock,
-            net: self.net.clone(),
-            delivery: Arc::clone(&self.delivery),
-            outbox: Arc::clone(&self.outbox),
-            shared: Arc::clone(&self.shared),
-            carry,
-            session_id,
-        };
-        *life = Life::Running(Arc::new(Engine::start(parts, rounds, told)?));
-        Ok(())
-    }
-
-    /// After a failed connect: everything is stopped, and the client can be started again. What the threads
-    /// learned (a rotated refresh token above all) is kept.
-    fn stop_to_idle(&self) {
-        let Some(engine) = self.begin_close() else { return };
-        let until = Deadline::after(Some(self.free_timeout()));
-        if let Some(left) = self.wait_ended(&engine, until) {
-            let (Some(carry), Some(finished)) = (left.carry, left.finished) else { return };
-            self.shared.clear_token();
-            self.shared.set_state(State::Idle);
-            *self.life() = Life::Idle(Box::new(carry), finished.session_id);
-        }
-    }
-
-    /// Tells the threads to stop; they are told again by every call, which does no harm.
-    fn begin_close(&self) -> Option<Arc<Engine>> {
-        let mut life = self.life();
-        let engine = match &*life {
-            Life::Idle(..) => None,
-            Life::Running(engine) => Some(Arc::clone(engine)),
-            Life::Closed(engine) => engine.clone(),
-        };
-        *life = Life::Closed(engine.clone());
-        drop(life);
-        if let Some(engine) = &engine {
-            engine.close();
-        }
-        engine
-    }
-
-    /// Waits for the threads; when the time is up, no callback begins any more.
-    fn wait_ended(&self, engine: &Engine, until: Deadline) -> Option<Left> {
-        let left = engine.wait_ended(until);
-        if left.is_none() {
-            self.delivery.abandon();
-        }
-        left
-    }
-
-    /// All threads have ended: nothing is called any more but what the application itself polls.
-    fn settle(&self) {
-        self.shared.clear_token();
-        if self.shared.state() != State::Failed {
-            self.shared.set_state(State::Closed);
-        }
-        self.delivery.close();
-        if self.settings.delivery != Mode::Poll {
-            self.delivery.release_hooks();
-        }
-    }
-
-    fn report(&self, complete: bool, engine: Option<&Engine>) -> ShutdownReport {
-        let undelivered = self.delivery.undelivered();
-        ShutdownReport {
-            complete,
-            close_handshake: engine.is_some_and(Engine::is_clean),
-            audit_undelivered: undelivered.audit,
-            events_undelivered: undelivered.events,
-            messages_unsent: self.shared.unsent(),
-            resolvers_stuck: resolvers_stuck(),
-            stuck_callback: self.delivery.running_callback().map(|(name, _)| name),
-        }
     }
 
     // ---- small helpers --------------------------------------------------------------------------------------
@@ -388,11 +254,10 @@ impl Client {
     }
 
     fn engine(&self) -> Result<Arc<Engine>, Error> {
-        match &*self.life() {
-            Life::Running(engine) => Ok(Arc::clone(engine)),
-            Life::Idle(..) => Err(bad_state("It is not started.")),
-            Life::Closed(_) => Err(bad_state("It is closed.")),
+        if let Some(error) = self.shared.failure() {
+            return Err(error.clone());
         }
+        self.life().engine()
     }
 
     fn held_token(&self, min_left_ms: u64) -> Option<Arc<Token>> {
@@ -408,17 +273,18 @@ impl Client {
         Ok(())
     }
 
+    /// A wait that was cut short says what the client was doing.
+    fn say_where(&self, error: Error) -> Error {
+        match error.code() {
+            Code::Timeout | Code::Interrupted => {
+                error.with(|detail| detail.message = format!("The client was {}.", self.state().name()))
+            }
+            _ => error,
+        }
+    }
+
     fn free_timeout(&self) -> Duration {
         Duration::from_millis(self.settings.free_timeout_ms)
-    }
-}
-
-impl Drop for Client {
-    fn drop(&mut self) {
-        let timeout = self.free_timeout();
-        self.shutdown(Some(timeout));
-        // What was not polled will not be: the hooks go.
-        self.delivery.release_hooks();
     }
 }
 

@@ -82,14 +82,18 @@ fn only_our_names() {
 #[test]
 fn clean_in_every_c_standard() {
     for standard in ["c89", "c99", "c11", "c17"] {
-        compile("gcc", "c", standard, &["-Wc++-compat", "-Wstrict-prototypes"]);
+        for compiler in installed(&["gcc", "clang"]) {
+            compile(compiler, "c", standard, &["-Wc++-compat", "-Wstrict-prototypes"]);
+        }
     }
 }
 
 #[test]
 fn clean_in_every_cpp_standard() {
-    for standard in ["c++98", "c++11", "c++14", "c++17", "c++20"] {
-        compile("g++", "c++", standard, &[]);
+    for standard in ["c++98", "c++11", "c++14", "c++17", "c++20", "c++23"] {
+        for compiler in installed(&["g++", "clang++"]) {
+            compile(compiler, "c++", standard, &[]);
+        }
     }
 }
 
@@ -143,14 +147,28 @@ fn generated() -> String {
     String::from_utf8(bytes).expect("UTF-8")
 }
 
-/// The table of keys as the head of the header shows it.
+/// The table of keys as the head of the header shows it: key and default, then type, range and meaning.
 fn keys() -> String {
     let mut text = String::new();
     for key in genesys_ws_auth::config::keys() {
-        let default = if key.default.is_empty() { "unset" } else { key.default };
-        let _ = writeln!(text, " *   {}\n *       {}. {} ({default})", key.name, key.doc, key.kind);
+        let default = if key.default.is_empty() { String::new() } else { format!(" = {}", key.default) };
+        let _ = writeln!(text, " *   {}{default}", key.name);
+        wrap(&mut text, &format!("{}: {}", key.kind, key.doc));
     }
     text
+}
+
+/// Adds a paragraph in lines of the header's width.
+fn wrap(text: &mut String, paragraph: &str) {
+    let mut line = " *      ".to_owned();
+    for word in paragraph.split(' ') {
+        if line.len() + 1 + word.len() > 110 {
+            let _ = writeln!(text, "{line}");
+            line = " *      ".to_owned();
+        }
+        let _ = write!(line, " {word}");
+    }
+    let _ = writeln!(text, "{line}");
 }
 
 /// The comment that stands right before the declaration of a function.
@@ -167,6 +185,14 @@ fn comment_of<'a>(header: &'a str, name: &str) -> &'a str {
 fn declared(header: &str) -> Vec<&str> {
     let code = header.lines().filter(|line| !line.starts_with([' ', '/', '#', '}']) && !line.starts_with("typedef"));
     code.filter_map(|line| line.split_once('(')?.0.rsplit([' ', '*']).next()).collect()
+}
+
+/// Those of the compilers that are there; the first one has to be.
+fn installed<'a>(compilers: &[&'a str]) -> Vec<&'a str> {
+    let is_there = |compiler: &&&str| Command::new(compiler).arg("--version").stdout(Stdio::null()).status().is_ok();
+    let found: Vec<_> = compilers.iter().filter(is_there).copied().collect();
+    assert_eq!(found.first(), compilers.first());
+    found
 }
 
 fn compile(compiler: &str, language: &str, standard: &str, more: &[&str]) {

@@ -1,6 +1,6 @@
 //! Configuration: keys and values in, checked [`Settings`] out.
 //!
-//! One table ([`keys`]) says what can be set; everything else here reads it. A value is checked when it is
+//! One table ([`keys()`]) says what can be set; everything else here reads it. A value is checked when it is
 //! set, what two keys say together when a client is made ([`Config::settings`]). Values are never quoted in errors.
 
 mod check;
@@ -11,6 +11,7 @@ mod url;
 mod value;
 
 use std::ffi::OsString;
+use std::fmt;
 use std::time::Duration;
 
 use crate::error::{Code, Error, Stage};
@@ -22,7 +23,7 @@ pub use settings::Settings;
 pub use value::Type;
 
 /// Keys, values and hooks; turned into checked [`Settings`] when a client is made.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct Config {
     draft: Draft,
     /// The application's functions.
@@ -52,6 +53,13 @@ enum TrustChoice {
     System,
     File,
     Memory,
+}
+
+impl fmt::Debug for Config {
+    /// Only what can hold nothing confidential: headers, for one, can.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Config").field("region", &self.draft.settings.region).finish_non_exhaustive()
+    }
 }
 
 impl Config {

@@ -1,1 +1,270 @@
 //! Tests of keys, values and checks.
+
+use super::settings::{Grant, Trust};
+use super::*;
+
+fn good() -> Config {
+    let mut config = Config::new();
+    config.set("client.id", "abc123").unwrap();
+    config.set_secret("client.secret", Secret::new("hush".into())).unwrap();
+    config
+}
+
+fn with(pairs: &[(&str, &str)]) -> Config {
+    let mut config = good();
+    for (key, value) in pairs {
+        config.set(key, value).unwrap_or_else(|error| panic!("{key}: {error}"));
+    }
+    config
+}
+
+fn code(result: Result<impl Sized, Error>) -> Option<Code> {
+    result.err().map(|error| error.code())
+}
+
+/// A value of the key that is not its default.
+fn another(key: &Key) -> String {
+    match key.kind {
+        Type::Text { .. } | Type::HeaderValue | Type::Header | Type::Patterns => "other".into(),
+        Type::Secret | Type::Scopes => "other:read".into(),
+        Type::Host => "mypurecloud.de".into(),
+        Type::Url { secure, .. } => format!("{secure}://other/"),
+        Type::Integer { min, max, .. } => if max.to_string() == key.default { min } else { max }.to_string(),
+        Type::Flag => "true".into(),
+        Type::Choice(options) => (*options.last().unwrap()).into(),
+        Type::Pem => "-----BEGIN CERTIFICATE-----".into(),
+    }
+}
+
+#[test]
+fn the_defaults_of_the_table_are_those_of_the_settings() {
+    let mut draft = Draft::default();
+    for key in keys().iter().filter(|key| !matches!(key.kind, Type::Header)) {
+        key.set(&mut draft, "", "").unwrap_or_else(|error| panic!("{error}"));
+    }
+    assert_eq!(format!("{draft:?}"), format!("{:?}", Draft::default()));
+}
+
+#[test]
+fn every_key_changes_something_of_its_own() {
+    let mut seen = vec![format!("{:?}", Draft::default())];
+    for key in keys() {
+        let mut draft = Draft::default();
+        let secret = key.is_secret();
+        let value = another(key);
+        let stored =
+            if secret { key.set_secret(&mut draft, Secret::new(value)) } else { key.set(&mut draft, "X", &value) };
+        stored.unwrap_or_else(|error| panic!("{error}"));
+        // A secret shows as `***` whether it is empty or not.
+        let shown = format!("{draft:?}{}", draft.settings.client_secret.expose());
+        assert!(!seen.contains(&shown), "{}", key.name);
+        seen.push(shown);
+    }
+}
+
+#[test]
+fn every_field_of_the_settings_can_be_reached() {
+    let mut draft = Draft::default();
+    for key in keys() {
+        let value = Secret::new(another(key));
+        let stored =
+            if key.is_secret() { key.set_secret(&mut draft, value) } else { key.set(&mut draft, "X", value.expose()) };
+        stored.unwrap();
+    }
+    let (before, after) = (format!("{:#?}", Settings::default()), format!("{:#?}", draft.settings));
+    for line in before.lines().filter(|line| line.starts_with("    ") && !line.starts_with("     ")) {
+        let derived =
+            ["client_secret", "token_url", "ws_url", "trust"].iter().any(|name| line.trim().starts_with(name));
+        let opens = line.ends_with(['[', '{', ']', '}', ')']) || line.ends_with("],");
+        assert!(derived || opens || !after.lines().any(|other| other == line), "{line} cannot be changed");
+    }
+}
+
+#[test]
+fn documentation_is_complete_and_names_are_unique() {
+    let mut names: Vec<_> = keys().iter().map(|key| key.name).collect();
+    names.sort_unstable();
+    names.dedup();
+    assert_eq!(names.len(), keys().len());
+    assert!(keys().iter().all(|key| !key.doc.is_empty() && !key.doc.ends_with('.')));
+}
+
+#[test]
+fn an_unknown_key_names_the_nearest() {
+    for (wrong, right) in [("regoin", "region"), ("ws.ping_ms", "ws.ping_after_ms"), ("client_id", "client.id")] {
+        let error = Config::new().set(wrong, "x").unwrap_err();
+        assert_eq!(error.code(), Code::UnknownKey);
+        assert!(error.to_string().contains(&format!("nearest is \"{right}\"")), "{error}");
+    }
+}
+
+#[test]
+fn a_bad_value_names_key_type_and_range_and_is_not_quoted() {
+    for (key, value) in [
+        ("token.attempts", "0"),
+        ("token.attempts", "101"),
+        ("token.attempts", "+3"),
+        ("token.attempts", "99999999999999999999"),
+        ("tls.trust", "none"),
+        ("net.allow_plain_loopback", "yes"),
+        ("region", "https://mypurecloud.com"),
+        ("region", "my_secret:443"),
+        ("client.id", "a\nb"),
+        ("ws.url", "https://h/"),
+        ("token.url", "https://user:my_secret@h/"),
+        ("scopes.required", "a\tb"),
+        ("ws.throttle_patterns", "a,,b"),
+        ("ws.origin", "a\r\nX: my_secret"),
+        ("ws.header.Host", "h"),
+        ("ws.header.Sec-WebSocket-Key", "h"),
+        ("ws.header.a b", "h"),
+        ("tls.ca_pem", "my_secret"),
+    ] {
+        let error = Config::new().set(key, value).unwrap_err();
+        let text = error.to_string();
+        assert_eq!(error.code(), Code::BadValue, "{key}");
+        assert!(text.contains("wanted: ") && !text.contains("my_secret"), "{text}");
+    }
+}
+
+#[test]
+fn secrets_have_their_own_setter() {
+    let error = Config::new().set("client.secret", "hush").unwrap_err();
+    assert!(error.to_string().contains("set_secret") && !error.to_string().contains("hush"), "{error}");
+    assert_eq!(code(Config::new().set_json(r#"{"client":{"secret":"hush"}}"#)), Some(Code::BadValue));
+    let error = Config::new().set_secret("client.secret", Secret::new("hush\r\n".into())).unwrap_err();
+    assert!(!error.to_string().contains("hush"), "{error}");
+    assert!(!format!("{:?}", good()).contains("hush"));
+    assert_eq!(code(check_secret("region", &Secret::new("x".into()))), Some(Code::BadValue));
+    assert_eq!(code(check_secret("client.secret", &Secret::new(String::new()))), Some(Code::BadValue));
+    assert_eq!(code(check_secret("token.refresh_token", &Secret::new("x".into()))), None);
+}
+
+#[test]
+fn what_is_needed_and_missing_is_named() {
+    let missing = |config: Config| config.settings().unwrap_err();
+    assert!(missing(Config::new()).to_string().contains("client.id"));
+    let error = missing(with(&[("token.grant", "refresh_token")]));
+    assert!(error.code() == Code::MissingKey && error.to_string().contains("token.refresh_token"));
+    let error = missing(with(&[("token.grant", "authorization_code"), ("token.redirect_uri", "app://x")]));
+    assert!(error.to_string().contains("on_ask"), "{error}");
+    let polled = [("token.grant", "authorization_code"), ("token.redirect_uri", "app://x"), ("delivery", "poll")];
+    assert_eq!(with(&polled).settings().unwrap().grant, Grant::AuthorizationCode);
+}
+
+#[test]
+fn addresses_follow_the_region_unless_set() {
+    let settings = with(&[("region", "usw2.pure.cloud"), ("ws.url", "wss://proxy:8443/ws")]).settings().unwrap();
+    assert_eq!(settings.token_url, "https://api.usw2.pure.cloud/oauth/token");
+    assert_eq!(settings.ws_url, "wss://proxy:8443/ws");
+    let settings = with(&[("ws.url", "wss://proxy/ws"), ("ws.url", "")]).settings().unwrap();
+    assert_eq!(settings.ws_url, "wss://api.mypurecloud.com/ws");
+}
+
+#[test]
+fn plain_text_goes_only_to_this_machine_and_only_if_allowed() {
+    let allow = ("net.allow_plain_loopback", "true");
+    assert_eq!(code(with(&[("ws.url", "ws://127.0.0.1:80/")]).settings()), Some(Code::BadValue));
+    assert_eq!(code(with(&[("token.url", "http://10.0.0.1/"), allow]).settings()), Some(Code::BadValue));
+    assert_eq!(code(with(&[("ws.url", "ws://[::1]:80/"), ("token.url", "http://localhost/"), allow]).settings()), None);
+}
+
+#[test]
+fn contradictions_are_refused() {
+    for pairs in [
+        [("delivery", "poll"), ("audit.policy", "block")],
+        [("client.id", "a:b"), ("token.basic", "raw")],
+        [("tls.trust", "system"), ("tls.ca_file", "ca.pem")],
+        [("tls.ca_pem", "-----BEGIN CERTIFICATE-----"), ("tls.ca_file", "ca.pem")],
+    ] {
+        assert_eq!(code(with(&pairs).settings()), Some(Code::BadValue), "{pairs:?}");
+    }
+    assert_eq!(code(with(&[("tls.trust", "memory")]).settings()), Some(Code::MissingKey));
+}
+
+#[test]
+fn the_trust_file_is_read_when_a_client_is_made() {
+    let manifest = concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml");
+    for wrong in ["/nowhere/ca.pem", "/dev/null", "/", manifest] {
+        let error = with(&[("tls.ca_file", wrong)]).settings().unwrap_err();
+        assert!(error.code() == Code::TrustStore && error.to_string().contains(wrong), "{error}");
+    }
+    let source = concat!(env!("CARGO_MANIFEST_DIR"), "/src/config/tests.rs");
+    let settings = with(&[("tls.trust", "file"), ("tls.ca_file", source)]).settings().unwrap();
+    assert_eq!(settings.trust, Trust::File(source.into()));
+}
+
+#[test]
+fn json_is_flat_or_nested() {
+    let mut config = good();
+    config
+        .set_json(
+            r#"{"region":"mypurecloud.ie","token":{"attempts":5,"url":"https://t/"},"scopes.required":["b:read","a:read"],
+            "net":{"allow_plain_loopback":true},"ws":{"header":{"X-Site":"a\":b"},"throttle_patterns":"Slow down,busy"}}"#,
+        )
+        .unwrap();
+    let settings = config.settings().unwrap();
+    assert_eq!((settings.region.as_str(), settings.attempts_per_round), ("mypurecloud.ie", 5));
+    assert_eq!((settings.token_url.as_str(), settings.allow_plain_loopback), ("https://t/", true));
+    assert_eq!(settings.required_scopes, ["b:read", "a:read"]);
+    assert_eq!(settings.throttle_patterns, ["slow down", "busy"]);
+    assert_eq!(settings.headers, [("X-Site".to_owned(), "a\":b".to_owned())]);
+}
+
+#[test]
+fn json_is_all_or_nothing() {
+    for wrong in [
+        "",
+        "[]",
+        "{",
+        r#"{"region":"h","region":"i"}"#,
+        r#"{"token.attempts":5,"token":{"attempts":6}}"#,
+        r#"{"region":"h","token":{"attempts":0}}"#,
+        r#"{"region":"h","token":{"attempts":1.5}}"#,
+        r#"{"region":null}"#,
+        r#"{"region":["h"]}"#,
+        r#"{"scopes.required":["a",""]}"#,
+        r#"{"scopes.required":["a b"]}"#,
+        r#"{"scopes.required":[1]}"#,
+        r#"{"region":{"a":{"a":{"a":{"a":{"a":{"a":{"a":{"a":1}}}}}}}}}"#,
+    ] {
+        let mut config = good();
+        assert_eq!(code(config.set_json(wrong)), Some(Code::BadValue), "{wrong}");
+        assert_eq!(config.settings().unwrap().region, "mypurecloud.com", "{wrong}");
+    }
+    assert_eq!(code(good().set_json(r#"{"regoin":"h"}"#)), Some(Code::UnknownKey));
+    assert_eq!(code(good().set_json(&" ".repeat((1 << 20) + 1))), Some(Code::TooLarge));
+    assert_eq!(code(good().set_json(&"[".repeat(10_000))), Some(Code::BadValue));
+}
+
+#[test]
+fn the_environment_sets_what_is_there() {
+    let mut config = good();
+    let there = |name: &str| match name {
+        "GENESYS_REGION" => Some("mypurecloud.jp".into()),
+        "GENESYS_CLIENT_ID" => Some(OsString::new()),
+        "GENESYS_REFRESH_TOKEN" => Some("dGhp".into()),
+        _ => None,
+    };
+    config.set_from(there).unwrap();
+    let settings = config.settings().unwrap();
+    assert_eq!((settings.region.as_str(), settings.client_id.as_str()), ("mypurecloud.jp", "abc123"));
+    assert_eq!(settings.refresh_token, Some(Secret::new("dGhp".into())));
+    let wrong = |name: &str| Some(if name == "GENESYS_CLIENT_SECRET" { "a\nb".into() } else { "h".into() });
+    assert_eq!(code(config.set_from(wrong)), Some(Code::BadValue));
+    assert_eq!(config.settings().unwrap().region, "mypurecloud.jp", "all or nothing");
+}
+
+#[test]
+fn a_header_is_replaced_and_removed_whatever_its_case() {
+    let config = with(&[("ws.header.X-A", "1"), ("ws.header.x-a", "2"), ("ws.header.X-B", "3"), ("ws.header.X-B", "")]);
+    assert_eq!(config.settings().unwrap().headers, [("x-a".to_owned(), "2".to_owned())]);
+}
+
+#[test]
+fn scopes_are_checked_by_name() {
+    assert!(check_scopes(&[]).is_ok() && check_scopes(&["conversation:read"]).is_ok());
+    for bad in ["", "a b", "a\u{a0}b", "a\0"] {
+        assert_eq!(code(check_scopes(&["a", bad])), Some(Code::InvalidArgument), "{bad:?}");
+    }
+}

@@ -92,6 +92,10 @@ impl Drop for Inside {
 /// Panics elsewhere go on to the hook that was there.
 fn install_hook() {
     static INSTALLED: Once = Once::new();
+    // A hook cannot be set while panicking; the next call does it.
+    if std::thread::panicking() {
+        return;
+    }
     INSTALLED.call_once(|| {
         let previous = panic::take_hook();
         panic::set_hook(Box::new(move |info| {

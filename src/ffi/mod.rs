@@ -35,6 +35,9 @@ mod text;
 mod token;
 mod version;
 
+#[cfg(test)]
+mod tests;
+
 #[cfg(not(target_pointer_width = "64"))]
 compile_error!("handles are 64-bit tokens in pointers: only 64-bit platforms are supported");
 

@@ -59,9 +59,8 @@ pub fn proof(grant: Grant, credentials: &Credentials) -> Proof {
     let refresh = credentials.refresh_token.is_some();
     match grant {
         _ if credentials.code.is_some() => Proof::Code,
-        Grant::ClientCredentials => Proof::ClientCredentials,
         Grant::Auto | Grant::RefreshToken | Grant::AuthorizationCode if refresh => Proof::RefreshToken,
-        Grant::Auto => Proof::ClientCredentials,
+        Grant::Auto | Grant::ClientCredentials => Proof::ClientCredentials,
         Grant::RefreshToken | Grant::AuthorizationCode => Proof::Missing,
     }
 }

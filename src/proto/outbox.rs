@@ -29,16 +29,25 @@ pub struct Outbox {
     max_messages: usize,
     max_bytes: usize,
     last_id: u64,
+    is_open: bool,
 }
 
 impl Outbox {
     /// An empty queue with these bounds.
     pub fn new(max_messages: usize, max_bytes: usize) -> Self {
-        Self { waiting: VecDeque::new(), writing: None, bytes: 0, max_messages, max_bytes, last_id: 0 }
+        Self { waiting: VecDeque::new(), writing: None, bytes: 0, max_messages, max_bytes, last_id: 0, is_open: true }
+    }
+
+    /// Takes messages again, after [`Self::give_back`].
+    pub fn reopen(&mut self) {
+        self.is_open = true;
     }
 
     /// Takes a message in, or refuses it at the bounds. A message larger than the byte bound passes when it is alone.
     pub fn push(&mut self, kind: MessageKind, data: &[u8]) -> Result<u64, Error> {
+        if !self.is_open {
+            return Err(Error::new(Code::BadState, Stage::Call, "The client is being closed."));
+        }
         let queued = self.waiting.len() + usize::from(self.writing.is_some());
         let too_many_bytes = queued > 0 && self.bytes + data.len() > self.max_bytes;
         if queued >= self.max_messages || too_many_bytes {
@@ -53,7 +62,7 @@ impl Outbox {
 
     /// Takes the next message out to be written; it still counts until [`Self::written`] or [`Self::interrupted`].
     /// `None` when there is none, or one is being written already.
-    pub fn next(&mut self) -> Option<Outgoing> {
+    pub fn take_next(&mut self) -> Option<Outgoing> {
         if self.writing.is_some() {
             return None;
         }
@@ -81,8 +90,9 @@ impl Outbox {
         }
     }
 
-    /// Hands everything back unsent, in order.
+    /// Hands everything back unsent, in order, and takes no more: nobody would end it.
     pub fn give_back(&mut self, why: &Error) -> Vec<Sent> {
+        self.is_open = false;
         let writing = self.writing.take().map(|(id, _)| id);
         self.bytes = 0;
         let ids = writing.into_iter().chain(self.waiting.drain(..).map(|message| message.id));
@@ -114,12 +124,12 @@ mod tests {
         for id in 1..=3 {
             assert_eq!(push(&mut outbox, 1), Ok(id));
         }
-        let first = outbox.next().unwrap();
+        let first = outbox.take_next().unwrap();
         assert_eq!(first.id, 1);
-        assert!(outbox.next().is_none(), "one at a time");
+        assert!(outbox.take_next().is_none(), "one at a time");
         outbox.interrupted(first);
         let mut sent = Vec::new();
-        while outbox.next().is_some() {
+        while outbox.take_next().is_some() {
             sent.extend(outbox.written().map(|sent| sent.id));
         }
         assert_eq!(sent, [1, 2, 3]);
@@ -131,7 +141,7 @@ mod tests {
         let mut outbox = Outbox::new(2, 10);
         assert_eq!(push(&mut outbox, 50), Ok(1));
         assert_eq!(push(&mut outbox, 1).unwrap_err().code(), Code::QueueFull);
-        outbox.next();
+        outbox.take_next();
         outbox.written();
         assert_eq!(push(&mut outbox, 5), Ok(2));
         assert_eq!(push(&mut outbox, 5), Ok(3));
@@ -143,11 +153,14 @@ mod tests {
         let mut outbox = Outbox::new(10, 100);
         push(&mut outbox, 1).unwrap();
         push(&mut outbox, 1).unwrap();
-        outbox.next();
+        outbox.take_next();
         let why = Error::new(Code::Cancelled, Stage::Close, "");
         let back: Vec<u64> = outbox.give_back(&why).iter().map(|sent| sent.id).collect();
         assert_eq!(back, [1, 2]);
         assert!(outbox.is_empty() && outbox.give_back(&why).is_empty());
         assert!(outbox.written().is_none());
+        assert_eq!(push(&mut outbox, 1).unwrap_err().code(), Code::BadState);
+        outbox.reopen();
+        assert_eq!(push(&mut outbox, 1), Ok(3), "ids go on");
     }
 }

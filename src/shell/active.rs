@@ -11,6 +11,8 @@ use crate::secret::Secret;
 
 /// Messages read from one socket before the others, the inbox and the timers get their turn.
 const BUDGET: usize = 512;
+/// Time that callbacks may take before they do (inline delivery).
+const LONGEST_TURN_MS: u64 = 10;
 
 /// A socket and how it is used.
 pub struct Active {
@@ -75,28 +77,43 @@ impl Active {
             if !self.may_read(machine, delivery) {
                 return Turn::Full;
             }
+            if drain.spent_ms() > LONGEST_TURN_MS {
+                return Turn::Budget;
+            }
             let before = self.link.bytes_read();
-            let outcome = self.link.read();
+            let pause = self.read_one(machine, drain);
             if self.link.bytes_read() != before {
                 machine.heard(now, self.epoch);
             }
-            match outcome {
-                ReadOutcome::Text(text) => match machine.judge(self.epoch, text.as_bytes()) {
-                    Whose::Ours => return Turn::Ours(text.as_bytes().to_vec()),
-                    Whose::Application => self.take(MessageKind::Text, text.as_bytes(), drain),
-                },
-                ReadOutcome::Binary(data) => self.take(MessageKind::Binary, &data, drain),
-                ReadOutcome::Control => {}
-                ReadOutcome::WouldBlock => return Turn::Idle,
-                ReadOutcome::Closed { code, reason } => return Turn::Closed { code, reason },
-                ReadOutcome::Ended(error) => return Turn::Ended(error),
+            if let Some(turn) = pause {
+                return turn;
             }
         }
         Turn::Budget
     }
 
+    /// Reads one message; why to pause, if there is a reason.
+    fn read_one(&mut self, machine: &Session, drain: &mut Drain<'_>) -> Option<Turn> {
+        let (kind, data) = match self.link.read() {
+            ReadOutcome::Text(text) => match machine.judge(self.epoch, text.as_bytes()) {
+                Whose::Ours => return Some(Turn::Ours(text.as_bytes().to_vec())),
+                Whose::Application => (MessageKind::Text, text.as_bytes()),
+            },
+            ReadOutcome::Binary(data) => (MessageKind::Binary, data),
+            ReadOutcome::Control => return None,
+            ReadOutcome::WouldBlock => return Some(Turn::Idle),
+            ReadOutcome::Closed { code, reason } => return Some(Turn::Closed { code, reason }),
+            ReadOutcome::Ended(error) => return Some(Turn::Ended(error)),
+        };
+        match &mut self.held {
+            Some(held) => held.keep(kind, data),
+            None => drain.push_message(kind, data, self.epoch),
+        }
+        None
+    }
+
     /// Below the bound always; past it by one maximum message while a reply or a pong is awaited.
-    fn may_read(&self, machine: &Session, delivery: &Delivery) -> bool {
+    pub fn may_read(&self, machine: &Session, delivery: &Delivery) -> bool {
         let settings = machine.settings();
         let over = match &self.held {
             Some(held) => held.over(settings),
@@ -108,26 +125,26 @@ impl Active {
         over.is_none_or(|over| over < settings.max_message_bytes as u64 && machine.awaits(self.epoch))
     }
 
-    fn take(&mut self, kind: MessageKind, data: &[u8], drain: &mut Drain<'_>) {
-        match &mut self.held {
-            Some(held) => {
-                held.bytes += data.len();
-                held.messages.push((kind, data.to_vec()));
-            }
-            None => drain.push_message(kind, data, self.epoch),
-        }
-    }
-
     /// Delivers what was kept back, and nothing is kept back from now on.
     pub fn release(&mut self, drain: &mut Drain<'_>) {
-        for (kind, data) in self.held.take().unwrap_or_default().messages {
-            drain.push_message(kind, &data, self.epoch);
-        }
+        self.held.take().unwrap_or_default().deliver(self.epoch, drain);
         self.readable = true;
     }
 }
 
 impl Held {
+    fn keep(&mut self, kind: MessageKind, data: &[u8]) {
+        self.bytes += data.len();
+        self.messages.push((kind, data.to_vec()));
+    }
+
+    /// Passes everything on.
+    pub fn deliver(self, epoch: u64, drain: &mut Drain<'_>) {
+        for (kind, data) in self.messages {
+            drain.push_message(kind, &data, epoch);
+        }
+    }
+
     /// By how many bytes it is over the bound of the event queue.
     fn over(&self, settings: &Settings) -> Option<u64> {
         let full = self.bytes >= settings.event_queue_bytes || self.messages.len() >= settings.event_queue_events;

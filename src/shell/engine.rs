@@ -3,15 +3,16 @@
 use std::any::Any;
 use std::collections::HashMap;
 use std::panic::{catch_unwind, AssertUnwindSafe};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 
 use super::clock::Clock;
 use super::delivery::Delivery;
 use super::dial::Net;
-use super::gate::{Deadline, Gate};
+use super::gate::{Deadline, Promise};
 use super::http::{Cancel, Http};
-use super::inbox::{Inbox, ToRefresh, ToSocket};
+use super::inbox::{Inbox, ToRefresh};
 use super::random::Entropy;
 use super::refresh_thread::{Carry, RefreshThread};
 use super::shared::Shared;
@@ -48,9 +49,11 @@ pub struct Parts {
 /// The running threads.
 pub struct Engine {
     refresh: Inbox<ToRefresh>,
-    socket: Inbox<ToSocket>,
+    socket: Inbox<SessionInput>,
     cancel: Cancel,
     ended: Arc<Ended>,
+    /// Other threads will follow these: the queue that the application polls stays open.
+    is_pause: Arc<AtomicBool>,
     handles: Mutex<Vec<JoinHandle<()>>>,
 }
 
@@ -71,7 +74,7 @@ pub struct Left {
 
 impl Engine {
     /// Starts the threads. `told` hears of the first Ready, or of the end of the first round.
-    pub fn start(parts: Parts, rounds: Rounds, told: Option<Gate<Result<(), Error>>>) -> Result<Self, Error> {
+    pub fn start(parts: Parts, rounds: Rounds, told: Option<Promise<()>>) -> Result<Self, Error> {
         let (refresh_waiter, socket_waiter) = (waiter(&parts.clock)?, waiter(&parts.clock)?);
         let (refresh, refresh_inbox) = Inbox::new(refresh_waiter.bell());
         let (socket, socket_inbox) = Inbox::new(socket_waiter.bell());
@@ -96,6 +99,7 @@ impl Engine {
             shared: Arc::clone(&parts.shared),
             wanted: HashMap::new(),
             last_wish: 0,
+            endpoint: parts.net.target(&parts.settings.token_url)?.peer(),
             stopped: false,
         };
         let socket_thread = SocketThread {
@@ -112,26 +116,43 @@ impl Engine {
             outbox: Arc::clone(&parts.outbox),
             shared: Arc::clone(&parts.shared),
             links: Vec::new(),
+            orphan: None,
             send_on: None,
             writing: None,
             connecting: told,
             stopped: None,
         };
-        let engine = Self { refresh, socket, cancel, ended: Arc::default(), handles: Mutex::default() };
-        engine.spawn_all(&parts, refresh_thread, socket_thread)?;
-        engine.socket.send(ToSocket::Input(SessionInput::Start(rounds)));
+        let engine = Self {
+            refresh,
+            socket,
+            cancel,
+            ended: Arc::default(),
+            is_pause: Arc::default(),
+            handles: Mutex::default(),
+        };
+        parts.outbox.lock().unwrap_or_else(PoisonError::into_inner).reopen();
+        if let Err(error) = engine.spawn_all(&parts, refresh_thread, socket_thread) {
+            engine.close();
+            // None of them has had anything to do yet: what was started ends at once.
+            engine.wait_ended(Deadline::after(None));
+            return Err(error);
+        }
+        engine.socket.send(SessionInput::Start(rounds));
         engine.refresh.send(ToRefresh::Input(RefreshInput::Start));
         Ok(engine)
     }
 
     fn spawn_all(&self, parts: &Parts, refresh: RefreshThread, socket: SocketThread) -> Result<(), Error> {
         // When the last producer has ended, nothing more will come and the dispatcher may drain and end.
-        let producers = Arc::new(Producers(Arc::clone(&parts.delivery)));
+        parts.delivery.begin();
+        let keeps_open = (parts.settings.delivery == Mode::Poll).then(|| Arc::clone(&self.is_pause));
+        let producers = Arc::new(Producers { delivery: Arc::clone(&parts.delivery), keeps_open });
         if parts.settings.delivery != Mode::Poll {
-            parts.delivery.begin();
-            let delivery = Arc::clone(&parts.delivery);
-            self.spawn("gwa-dispatch", USER_STACK, move || delivery.run_dispatcher())
-                .inspect_err(|_| parts.delivery.begin_failed())?;
+            let (failure, delivery) = (self.failure(parts), Arc::clone(&parts.delivery));
+            self.spawn("gwa-dispatch", USER_STACK, move || {
+                guarded(&failure, "gwa-dispatch", || delivery.run_dispatcher());
+            })
+            .inspect_err(|_| parts.delivery.begin_failed())?;
         }
         let (failure, ended, guard) = (self.failure(parts), Arc::clone(&self.ended), Arc::clone(&producers));
         self.spawn("gwa-refresh", STACK, move || {
@@ -161,22 +182,18 @@ impl Engine {
     fn spawn(&self, name: &'static str, stack: usize, body: impl FnOnce() + Send + 'static) -> Result<(), Error> {
         let ended = Arc::clone(&self.ended);
         ended.lock().running += 1;
+        let running = Running(ended);
         let run = move || {
+            let _running = running;
             sys::block_signals_in_this_thread();
             body();
-            ended.lock().running -= 1;
-            ended.changed.notify_all();
         };
         match thread::Builder::new().name(name.to_owned()).stack_size(stack).spawn(run) {
             Ok(handle) => {
                 self.handles.lock().unwrap_or_else(PoisonError::into_inner).push(handle);
                 Ok(())
             }
-            Err(source) => {
-                self.ended.lock().running -= 1;
-                self.close();
-                Err(Error::from_io(Code::Internal, Stage::Call, "cannot start a thread", &source))
-            }
+            Err(source) => Err(Error::from_io(Code::Internal, Stage::Call, "cannot start a thread", &source)),
         }
     }
 
@@ -186,8 +203,8 @@ impl Engine {
     }
 
     /// Asks for a token.
-    pub fn want_token(&self, min_left_ms: u64, gate: Gate<Result<Arc<Token>, Error>>) {
-        self.refresh.send(ToRefresh::Wanted { min_left_ms, gate });
+    pub fn want_token(&self, min_left_ms: u64, promise: Promise<Arc<Token>>) {
+        self.refresh.send(ToRefresh::Wanted { min_left_ms, promise });
     }
 
     /// Wakes the socket thread to look at the send queue.
@@ -195,11 +212,22 @@ impl Engine {
         self.socket.ring();
     }
 
-    /// Tells all threads to stop. Returns at once; a request in flight is broken off.
+    /// As [`Self::close`], after a connect that failed: the client can be started again.
+    pub fn pause(&self) {
+        self.is_pause.store(true, Ordering::SeqCst);
+        self.stop();
+    }
+
+    /// Tells all threads to stop, for good. Returns at once; a request in flight is broken off.
     pub fn close(&self) {
+        self.is_pause.store(false, Ordering::SeqCst);
+        self.stop();
+    }
+
+    fn stop(&self) {
         self.cancel.cancel();
         self.refresh.send(ToRefresh::Input(RefreshInput::Close));
-        self.socket.send(ToSocket::Input(SessionInput::Close));
+        self.socket.send(SessionInput::Close);
     }
 
     /// Waits until all threads have ended; what they left, or `None` when the time is up first.
@@ -233,12 +261,22 @@ impl Ended {
     }
 }
 
+/// Held by a thread for as long as it lives, however it ends.
+struct Running(Arc<Ended>);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.0.lock().running -= 1;
+        self.0.changed.notify_all();
+    }
+}
+
 fn waiter(clock: &Clock) -> Result<Waiter, Error> {
     Waiter::new(clock).map_err(|source| Error::from_io(Code::Internal, Stage::Call, "cannot open a poll", &source))
 }
 
 /// Answers go to gwa-refresh; room in the event queue wakes gwa-socket.
-fn connect_delivery(delivery: &Delivery, refresh: &Inbox<ToRefresh>, socket: &Inbox<ToSocket>) {
+fn connect_delivery(delivery: &Delivery, refresh: &Inbox<ToRefresh>, socket: &Inbox<SessionInput>) {
     let (refresh, socket) = (refresh.clone(), socket.clone());
     delivery.set_reply(Arc::new(move |id, answer: Result<Answer, Error>| {
         refresh.send(ToRefresh::Input(RefreshInput::Answered { id, answer }));
@@ -247,18 +285,23 @@ fn connect_delivery(delivery: &Delivery, refresh: &Inbox<ToRefresh>, socket: &In
 }
 
 /// Held by the threads that produce events; the last one to go closes delivery.
-struct Producers(Arc<Delivery>);
+struct Producers {
+    delivery: Arc<Delivery>,
+    keeps_open: Option<Arc<AtomicBool>>,
+}
 
 impl Drop for Producers {
     fn drop(&mut self) {
-        self.0.close();
+        if !self.keeps_open.as_ref().is_some_and(|keeps| keeps.load(Ordering::SeqCst)) {
+            self.delivery.close();
+        }
     }
 }
 
 /// Who hears of a panic.
 struct Failure {
     refresh: Inbox<ToRefresh>,
-    socket: Inbox<ToSocket>,
+    socket: Inbox<SessionInput>,
     delivery: Arc<Delivery>,
     shared: Arc<Shared>,
     clock: Clock,
@@ -281,12 +324,12 @@ impl Failure {
         let location = format!("{name}: {text}");
         let error = Error::new(Code::Panic, Stage::Live, location.clone());
         let id = Entropy::new().uuid_v4();
-        self.delivery.push_record(self.clock.now(), id, Record::Panicked { location });
         let from = self.shared.state();
-        self.shared.set_state(State::Failed);
+        self.shared.fail(error.clone());
+        self.delivery.push_record(self.clock.now(), id, Record::Panicked { location });
         let change = StateChange { from, to: State::Failed, reason: "panic", error: Some(error) };
         self.delivery.push_notice(Notice::State(change));
         self.refresh.send(ToRefresh::Input(RefreshInput::Close));
-        self.socket.send(ToSocket::Input(SessionInput::Close));
+        self.socket.send(SessionInput::Close);
     }
 }

@@ -1,69 +1,74 @@
 //! One value from a thread of ours to a thread of the application that waits for it, interruptibly.
 
 use std::io;
-use std::os::fd::{AsRawFd, RawFd};
+use std::os::fd::AsRawFd;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
 use std::time::{Duration, Instant};
 
+use super::interrupt::Interrupt;
 use crate::error::{Code, Error, Stage};
-use crate::sys::{self, EventFd};
+use crate::sys::EventFd;
 
-/// Carries one value; the first one counts.
+/// Where the outcome of something arrives. Its other end is a [`Promise`].
 #[derive(Debug)]
 pub struct Gate<T>(Arc<State<T>>);
 
+/// Hands over one outcome. Dropped without one, it says that there will be none, so that nobody waits for ever for
+/// a thread that has ended.
+#[derive(Debug)]
+pub struct Promise<T>(Arc<State<T>>);
+
 #[derive(Debug)]
 struct State<T> {
-    value: Mutex<Option<T>>,
+    outcome: Mutex<Option<Result<T, Error>>>,
     opened: EventFd,
 }
 
-impl<T> Clone for Gate<T> {
-    fn clone(&self) -> Self {
-        Self(Arc::clone(&self.0))
+impl<T> Gate<T> {
+    /// A closed gate and what opens it.
+    pub fn new() -> Result<(Self, Promise<T>), Error> {
+        let opened = EventFd::new().map_err(|source| no_descriptor(&source))?;
+        let state = Arc::new(State { outcome: Mutex::new(None), opened });
+        Ok((Self(Arc::clone(&state)), Promise(state)))
+    }
+
+    /// Waits for the outcome; `Interrupted` when `interrupt` is raised, `Timeout` when the time is up.
+    pub fn wait(&self, until: Deadline, interrupt: &Interrupt) -> Result<T, Error> {
+        loop {
+            if let Some(outcome) = self.0.outcome.lock().unwrap_or_else(PoisonError::into_inner).take() {
+                return outcome;
+            }
+            if until.is_over() {
+                // Whoever interrupts a call that has no time left is not kept waiting either.
+                interrupt.check()?;
+                return Err(Error::new(Code::Timeout, Stage::Call, ""));
+            }
+            interrupt.wait_for(self.0.opened.as_raw_fd(), until)?;
+        }
     }
 }
 
-impl<T> Gate<T> {
-    /// A closed gate.
-    pub fn new() -> Result<Self, Error> {
-        let opened = EventFd::new().map_err(|source| no_descriptor(&source))?;
-        Ok(Self(Arc::new(State { value: Mutex::new(None), opened })))
+impl<T> Promise<T> {
+    /// Hands the outcome over.
+    pub fn keep(self, outcome: Result<T, Error>) {
+        self.hand_over(outcome);
     }
 
-    /// Hands the value over, if none was.
-    pub fn open(&self, value: T) {
-        let mut slot = self.0.value.lock().unwrap_or_else(PoisonError::into_inner);
+    fn hand_over(&self, outcome: Result<T, Error>) {
+        let mut slot = self.0.outcome.lock().unwrap_or_else(PoisonError::into_inner);
         if slot.is_none() {
-            *slot = Some(value);
+            *slot = Some(outcome);
             self.0.opened.raise();
         }
     }
-
-    /// Waits for the value; `Interrupted` when `interrupt` is raised, `Timeout` when the time is up.
-    pub fn wait(&self, until: Deadline, interrupt: &EventFd) -> Result<T, Error> {
-        loop {
-            if let Some(value) = self.0.value.lock().unwrap_or_else(PoisonError::into_inner).take() {
-                return Ok(value);
-            }
-            if interrupt.clear() {
-                return Err(Error::new(Code::Interrupted, Stage::Call, ""));
-            }
-            if until.is_over() {
-                return Err(Error::new(Code::Timeout, Stage::Call, ""));
-            }
-            wait_for(&[self.0.opened.as_raw_fd(), interrupt.as_raw_fd()], until)?;
-        }
-    }
 }
 
-/// Waits until one of the descriptors is readable or the time is up.
-pub fn wait_for(descriptors: &[RawFd], until: Deadline) -> Result<(), Error> {
-    match sys::poll(descriptors, until.left()) {
-        Err(source) if source.kind() != io::ErrorKind::Interrupted => {
-            Err(Error::from_io(Code::Internal, Stage::Call, "poll", &source))
-        }
-        _ => Ok(()),
+impl<T> Drop for Promise<T> {
+    fn drop(&mut self) {
+        // After `keep` the slot is full, or has been emptied by somebody who waits no more.
+        let code = if thread::panicking() { Code::Panic } else { Code::Cancelled };
+        self.hand_over(Err(Error::new(code, Stage::Call, "")));
     }
 }
 

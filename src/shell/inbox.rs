@@ -3,28 +3,18 @@
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::Arc;
 
-use super::gate::Gate;
+use super::gate::Promise;
 use super::wait::Bell;
-use crate::error::Error;
+use crate::proto::refresher;
 use crate::proto::token::Token;
-use crate::proto::{refresher, session};
 
 /// What gwa-refresh is told.
 #[derive(Debug)]
 pub enum ToRefresh {
     /// A fact for the machine.
     Input(refresher::Input),
-    /// The application wants a token; the outcome goes to the gate.
-    Wanted { min_left_ms: u64, gate: Gate<Result<Arc<Token>, Error>> },
-}
-
-/// What gwa-socket is told.
-#[derive(Debug)]
-pub enum ToSocket {
-    /// A fact for the machine.
-    Input(session::Input),
-    /// Somebody waits for the outcome of the start.
-    Tell(Gate<Result<(), Error>>),
+    /// The application wants a token.
+    Wanted { min_left_ms: u64, promise: Promise<Arc<Token>> },
 }
 
 /// The sending end of a thread's inbox.

@@ -1,33 +1,24 @@
 //! One WebSocket connection: dialled, upgraded, read and written without ever blocking.
+//!
+//! tungstenite does the upgrade. Frames are read and written here: see `reader` and `frame` for why.
 
 mod frame;
+mod head;
+mod reader;
+mod socket;
 mod upgrade;
+mod writer;
 
-use std::ops::Deref;
-
-use tungstenite::error::{CapacityError, ProtocolError};
 use tungstenite::handshake::client::ClientHandshake;
 use tungstenite::handshake::{HandshakeError, MidHandshake};
-use tungstenite::protocol::frame::coding::CloseCode;
-use tungstenite::protocol::{CloseFrame, WebSocketConfig};
-use tungstenite::{Bytes, Error as WsError, Message, Utf8Bytes, WebSocket};
 
+use self::head::Head;
+use self::socket::Socket;
 use super::dial::{Dial, Net, Opened};
-use super::random::Entropy;
 use super::stream::Stream;
-use super::tls;
 use super::wait::{Ready, Waiter};
 use crate::error::{Code, Error, Stage};
 use crate::proto::time::Now;
-
-/// Bytes tungstenite asks for at a time.
-const READ_BUFFER: usize = 8 << 10;
-/// Most bytes of pongs and closes that wait in tungstenite.
-const CONTROL_BUFFER: usize = 4 << 10;
-/// Longest reason in a close frame (RFC 6455 5.5: 125 bytes with the code).
-const LONGEST_REASON: usize = 123;
-/// No code in the close frame (RFC 6455 7.4.1).
-const NO_STATUS: u16 = 1005;
 
 /// A WebSocket connection. Dropping it closes the socket.
 ///
@@ -42,13 +33,12 @@ pub struct Link {
     deadline: Option<u64>,
     upgrade_timeout_ms: u64,
     net: Net,
-    entropy: Entropy,
 }
 
 enum Phase {
     Dialling(Dial),
-    Upgrading(Box<MidHandshake<ClientHandshake<Stream>>>),
-    Open(Box<WebSocket<Stream>>),
+    Upgrading(Box<MidHandshake<ClientHandshake<Head>>>),
+    Open(Box<Socket>),
     Over,
 }
 
@@ -72,13 +62,13 @@ pub enum Flushed {
     Pending,
 }
 
-/// What a read brought.
+/// What a read brought. A message lies in the receive buffer: use it before the next read.
 #[derive(Debug)]
-pub enum ReadOutcome {
+pub enum ReadOutcome<'a> {
     /// A text message.
-    Text(Text),
+    Text(&'a str),
     /// A binary message.
-    Binary(Binary),
+    Binary(&'a [u8]),
     /// A ping (answered already) or a pong: the peer is alive.
     Control,
     /// A close frame, answered already. Nothing more will come.
@@ -92,30 +82,6 @@ pub enum ReadOutcome {
     WouldBlock,
     /// The connection is over.
     Ended(Error),
-}
-
-/// A text message, sharing the receive buffer.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Text(Utf8Bytes);
-
-impl Deref for Text {
-    type Target = str;
-
-    fn deref(&self) -> &str {
-        &self.0
-    }
-}
-
-/// A binary message, sharing the receive buffer.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Binary(Bytes);
-
-impl Deref for Binary {
-    type Target = [u8];
-
-    fn deref(&self) -> &[u8] {
-        &self.0
-    }
 }
 
 impl Link {
@@ -134,7 +100,6 @@ impl Link {
             token: None,
             upgrade_timeout_ms: settings.upgrade_timeout_ms,
             net: net.clone(),
-            entropy: Entropy::new(),
         })
     }
 
@@ -194,7 +159,10 @@ impl Link {
                     self.phase = Phase::Upgrading(Box::new(self.ask(opened, &dial)?));
                 }
                 Phase::Upgrading(handshake) => match handshake.handshake() {
-                    Ok((socket, _)) => self.phase = Phase::Open(Box::new(socket)),
+                    Ok((socket, _)) => {
+                        let socket = Socket::new(socket.into_inner(), self.max_message_bytes);
+                        self.phase = Phase::Open(Box::new(socket));
+                    }
                     Err(HandshakeError::Failure(error)) => return Err(upgrade::refusal(&error, now.wall_ms)),
                     Err(HandshakeError::Interrupted(handshake)) => {
                         self.phase = Phase::Upgrading(Box::new(handshake));
@@ -211,19 +179,13 @@ impl Link {
     }
 
     /// Prepares the upgrade over an open connection.
-    fn ask(&mut self, opened: Opened, dial: &Dial) -> Result<MidHandshake<ClientHandshake<Stream>>, Error> {
+    fn ask(&mut self, opened: Opened, dial: &Dial) -> Result<MidHandshake<ClientHandshake<Head>>, Error> {
         let settings = &self.net.settings;
         let Opened { mut stream, token } = opened;
         self.token = Some(token);
         stream.set_private_headers(upgrade::private_headers(settings)?);
         let request = upgrade::request(dial.target(), settings)?;
-        let config = WebSocketConfig::default()
-            .read_buffer_size(READ_BUFFER)
-            .write_buffer_size(0)
-            .max_write_buffer_size(CONTROL_BUFFER)
-            .max_message_size(Some(self.max_message_bytes))
-            .max_frame_size(Some(self.max_message_bytes));
-        ClientHandshake::start(stream, request, Some(config)).map_err(|error| upgrade::refusal(&error, 0))
+        ClientHandshake::start(Head::new(stream), request, None).map_err(|error| upgrade::refusal(&error, 0))
     }
 
     fn in_time(&self, now: Now) -> Result<(), Error> {
@@ -235,75 +197,39 @@ impl Link {
     }
 
     /// Reads one message. After `Closed` or `Ended` only dropping is left.
-    pub fn read(&mut self) -> ReadOutcome {
-        let Phase::Open(socket) = &mut self.phase else {
-            return ReadOutcome::Ended(self.over());
-        };
-        match socket.read() {
-            Ok(Message::Text(text)) => ReadOutcome::Text(Text(text)),
-            Ok(Message::Binary(bytes)) => ReadOutcome::Binary(Binary(bytes)),
-            Ok(Message::Ping(_)) => {
-                // The pong is queued; an idle connection has no other occasion to send it. A failure will show
-                // in the next read.
-                let _ = socket.flush();
-                ReadOutcome::Control
-            }
-            Ok(Message::Pong(_) | Message::Frame(_)) => ReadOutcome::Control,
-            Ok(Message::Close(frame)) => {
-                let _ = socket.flush();
-                let (code, reason) = frame.map_or((NO_STATUS, String::new()), |frame| {
-                    (u16::from(frame.code), frame.reason.as_str().to_owned())
-                });
-                ReadOutcome::Closed { code, reason }
-            }
-            Err(WsError::Io(error)) if error.kind() == std::io::ErrorKind::WouldBlock => ReadOutcome::WouldBlock,
-            Err(error) => ReadOutcome::Ended(self.fault(&error)),
+    pub fn read(&mut self) -> ReadOutcome<'_> {
+        match &mut self.phase {
+            Phase::Open(socket) => socket.read(),
+            _ => ReadOutcome::Ended(writer::over()),
         }
     }
 
     /// Sends a text message. It is taken whole, even if some of it has to wait.
     pub fn send_text(&mut self, text: &str) -> Result<Flushed, Error> {
-        self.send(frame::TEXT, text.as_bytes())
+        self.socket()?.writer.send(frame::TEXT, text.as_bytes())
     }
 
     /// Sends a binary message. It is taken whole, even if some of it has to wait.
     pub fn send_binary(&mut self, bytes: &[u8]) -> Result<Flushed, Error> {
-        self.send(frame::BINARY, bytes)
+        self.socket()?.writer.send(frame::BINARY, bytes)
     }
 
     /// Hands the kernel what waits.
     pub fn flush(&mut self) -> Result<Flushed, Error> {
-        let result = match &mut self.phase {
-            Phase::Open(socket) => socket.flush(),
-            _ => return Err(self.over()),
-        };
-        self.flushed(result)
+        self.socket()?.writer.flush()
     }
 
     /// Sends a ping, and gives back buffers: a ping is only sent after a silence.
     pub fn ping(&mut self) -> Result<Flushed, Error> {
-        let result = match &mut self.phase {
-            Phase::Open(socket) => {
-                socket.get_mut().trim();
-                socket.send(Message::Ping(Bytes::new()))
-            }
-            _ => return Err(self.over()),
-        };
-        self.flushed(result)
+        let socket = self.socket()?;
+        socket.trim();
+        socket.writer.send(frame::PING, &[])
     }
 
     /// Starts the close handshake. The peer's answer comes as [`ReadOutcome::Closed`]; the caller minds the time.
+    /// A reason that is too long is cut off.
     pub fn start_close(&mut self, code: u16, reason: &str) -> Result<Flushed, Error> {
-        let mut end = reason.len().min(LONGEST_REASON);
-        while !reason.is_char_boundary(end) {
-            end -= 1;
-        }
-        let reason = Utf8Bytes::from(reason.get(..end).unwrap_or_default());
-        let result = match &mut self.phase {
-            Phase::Open(socket) => socket.close(Some(CloseFrame { code: CloseCode::from(code), reason })),
-            _ => return Err(self.over()),
-        };
-        self.flushed(result)
+        self.socket()?.writer.close(code, reason)
     }
 
     /// Ends the connection at once, without a goodbye.
@@ -316,63 +242,40 @@ impl Link {
     }
 
     /// Bytes read from the socket so far: whether the peer was heard.
-    pub fn bytes_read(&mut self) -> u64 {
-        self.stream().map_or(0, |stream| stream.bytes_read())
+    pub fn bytes_read(&self) -> u64 {
+        self.open_socket().map_or(0, |socket| socket.writer.stream.bytes_read())
     }
 
     /// Bytes handed to the kernel so far.
-    pub fn bytes_written(&mut self) -> u64 {
-        self.stream().map_or(0, |stream| stream.bytes_written())
+    pub fn bytes_written(&self) -> u64 {
+        self.open_socket().map_or(0, |socket| socket.writer.stream.bytes_written())
     }
 
     /// Bytes taken but not yet handed to the kernel.
-    pub fn unflushed(&mut self) -> usize {
-        self.stream().map_or(0, |stream| stream.unflushed())
+    pub fn unflushed(&self) -> usize {
+        self.open_socket().map_or(0, |socket| socket.writer.stream.unflushed())
     }
 
-    fn send(&mut self, first: u8, payload: &[u8]) -> Result<Flushed, Error> {
-        if payload.len() > self.max_message_bytes {
-            let text =
-                format!("The message is {} bytes long, the maximum is {}.", payload.len(), self.max_message_bytes);
-            return Err(Error::new(Code::TooLarge, Stage::Live, text));
+    fn open_socket(&self) -> Option<&Socket> {
+        match &self.phase {
+            Phase::Open(socket) => Some(socket),
+            _ => None,
         }
-        let mask = self.entropy.bytes();
-        let result = match &mut self.phase {
-            Phase::Open(socket) if socket.can_write() => {
-                let stream = socket.get_mut();
-                stream.push(&frame::encode(first, payload, mask)).map_err(WsError::Io)
-            }
-            _ => return Err(self.over()),
-        };
-        self.flushed(result)
     }
 
-    /// What an attempt to write came to.
-    fn flushed(&mut self, result: Result<(), WsError>) -> Result<Flushed, Error> {
-        match result {
-            Ok(()) if self.unflushed() == 0 => Ok(Flushed::Done),
-            Ok(()) => Ok(Flushed::Pending),
-            Err(WsError::Io(error)) if error.kind() == std::io::ErrorKind::WouldBlock => Ok(Flushed::Pending),
-            Err(WsError::WriteBufferFull(_)) => Ok(Flushed::Pending),
-            Err(error) => Err(self.fault(&error)),
+    fn socket(&mut self) -> Result<&mut Socket, Error> {
+        match &mut self.phase {
+            Phase::Open(socket) => Ok(socket),
+            _ => Err(writer::over()),
         }
     }
 
     fn stream(&mut self) -> Option<&mut Stream> {
         match &mut self.phase {
-            Phase::Upgrading(handshake) => Some(handshake.get_mut().get_mut()),
-            Phase::Open(socket) => Some(socket.get_mut()),
+            Phase::Upgrading(handshake) => Some(&mut handshake.get_mut().get_mut().stream),
+            Phase::Open(socket) => Some(&mut socket.writer.stream),
             Phase::Dialling(_) | Phase::Over => None,
         }
-    }
-
-    fn over(&self) -> Error {
-        let text = "The connection is not open.";
-        Error::new(Code::Dropped, Stage::Live, text).with(|detail| detail.host.clone_from(&self.peer))
-    }
-
-    fn fault(&self, error: &WsError) -> Error {
-        live_fault(error).with(|detail| detail.host.clone_from(&self.peer))
     }
 }
 
@@ -382,22 +285,6 @@ impl Drop for Link {
             stream.close();
         }
     }
-}
-
-/// What an error on the live socket means.
-fn live_fault(error: &WsError) -> Error {
-    let (code, text) = match error {
-        WsError::Io(error) => return tls::fault(error, Stage::Live),
-        WsError::ConnectionClosed | WsError::AlreadyClosed => (Code::Dropped, "The connection is closed.".into()),
-        WsError::Protocol(ProtocolError::ResetWithoutClosingHandshake) => (Code::Dropped, "The peer hung up.".into()),
-        WsError::Protocol(ProtocolError::SendAfterClosing) => (Code::Dropped, "The connection is closing.".into()),
-        WsError::Capacity(CapacityError::MessageTooLong { size, max_size }) => {
-            (Code::MessageTooLarge, format!("It has at least {size} bytes, the maximum is {max_size}."))
-        }
-        WsError::Utf8(_) => (Code::WsProtocol, "A text message is not UTF-8.".into()),
-        other => (Code::WsProtocol, format!("{other}.")),
-    };
-    Error::new(code, Stage::Live, text)
 }
 
 #[cfg(test)]

@@ -16,6 +16,7 @@ pub mod engine;
 pub mod gate;
 mod http;
 mod inbox;
+pub mod interrupt;
 mod link;
 pub mod random;
 mod refresh_thread;

@@ -6,15 +6,16 @@ use std::sync::Arc;
 
 use super::clock::Clock;
 use super::delivery::Delivery;
-use super::gate::Gate;
+use super::gate::Promise;
 use super::http::{Cancel, Http};
-use super::inbox::{Inbox, ToRefresh, ToSocket};
+use super::inbox::{Inbox, ToRefresh};
 use super::random::Entropy;
 use super::wait::Waiter;
 use super::Shared;
-use crate::error::Error;
+use crate::error::{Code, Error, Stage};
 use crate::event::Notice;
 use crate::metrics::Counter;
+use crate::proto::http::Request;
 use crate::proto::oauth::Credentials;
 use crate::proto::refresher::{Credential, Input, News, Output, Refresher};
 use crate::proto::session;
@@ -47,11 +48,13 @@ pub struct RefreshThread {
     pub machine: Refresher,
     pub http: Http,
     pub cancel: Cancel,
-    pub socket: Inbox<ToSocket>,
+    pub socket: Inbox<session::Input>,
     pub delivery: Arc<Delivery>,
     pub shared: Arc<Shared>,
-    pub wanted: HashMap<u64, Gate<Result<Arc<Token>, Error>>>,
+    pub wanted: HashMap<u64, Promise<Arc<Token>>>,
     pub last_wish: u64,
+    /// Host and port of the token endpoint.
+    pub endpoint: String,
     pub stopped: bool,
 }
 
@@ -74,9 +77,9 @@ impl RefreshThread {
     fn take(&mut self, message: ToRefresh) {
         match message {
             ToRefresh::Input(input) => self.handle(input),
-            ToRefresh::Wanted { min_left_ms, gate } => {
+            ToRefresh::Wanted { min_left_ms, promise } => {
                 self.last_wish += 1;
-                self.wanted.insert(self.last_wish, gate);
+                self.wanted.insert(self.last_wish, promise);
                 self.handle(Input::Wanted { id: self.last_wish, min_left_ms });
             }
         }
@@ -90,14 +93,7 @@ impl RefreshThread {
     fn obey(&mut self) {
         while let Some(output) = self.machine.poll() {
             match output {
-                Output::Http { epoch, request } => {
-                    self.delivery.count(Counter::TokenRequests, 1);
-                    let outcome = self.http.post(&request, &self.cancel, &mut self.waiter, &self.clock);
-                    if let Err(error) = &outcome {
-                        self.log_failure(error);
-                    }
-                    self.handle(Input::Replied { epoch, outcome });
-                }
+                Output::Http { epoch, request } => self.request(epoch, &request),
                 Output::Publish(token) => self.publish(token),
                 Output::News(news) => self.pass_on(news),
                 Output::Ask { id, question } => self.delivery.push_notice(Notice::Ask { id, question }),
@@ -106,13 +102,26 @@ impl RefreshThread {
                     self.delivery.push_record(self.clock.now(), id, record);
                 }
                 Output::Answer { id, outcome } => {
-                    if let Some(gate) = self.wanted.remove(&id) {
-                        gate.open(outcome);
+                    if let Some(promise) = self.wanted.remove(&id) {
+                        promise.keep(outcome.map_err(|error| self.located(error)));
                     }
                 }
                 Output::Stopped => self.stopped = true,
             }
         }
+    }
+
+    fn request(&mut self, epoch: u64, request: &Request) {
+        self.delivery.count(Counter::TokenRequests, 1);
+        let outcome = self.http.post(request, &self.cancel, &mut self.waiter, &self.clock);
+        if let Err(error) = &outcome {
+            if error.code() == Code::Cancelled {
+                // Broken off by a close, which is in the inbox: no failed attempt, so no record of one.
+                return;
+            }
+            self.log_failure(error);
+        }
+        self.handle(Input::Replied { epoch, outcome });
     }
 
     /// The snapshot first: who reads it after the event must find the new token.
@@ -121,10 +130,14 @@ impl RefreshThread {
         if new {
             self.delivery.push_notice(Notice::Token(Arc::clone(&token)));
         }
-        self.socket.send(ToSocket::Input(session::Input::Publish(token)));
+        self.socket.send(session::Input::Publish(token));
     }
 
-    fn pass_on(&mut self, news: News) {
+    fn pass_on(&mut self, mut news: News) {
+        if let News::Throttled { error, .. } | News::RoundFailed { error, .. } | News::Blocked { error, .. } = &mut news
+        {
+            *error = self.located(error.clone());
+        }
         match &news {
             News::Throttled { .. } => self.delivery.count(Counter::Throttles, 1),
             News::Waiting | News::Blocked { .. } => self.delivery.count(Counter::TokenFailures, 1),
@@ -133,7 +146,16 @@ impl RefreshThread {
         if let News::RoundFailed { error, .. } | News::Blocked { error, .. } = &news {
             self.log_failure(error);
         }
-        self.socket.send(ToSocket::Input(session::Input::News(news)));
+        self.socket.send(session::Input::News(news));
+    }
+
+    /// The machine does not know who answered.
+    fn located(&self, error: Error) -> Error {
+        error.with(|detail| {
+            if detail.stage == Stage::Token && detail.host.is_empty() {
+                detail.host.clone_from(&self.endpoint);
+            }
+        })
     }
 
     fn log_failure(&self, error: &Error) {

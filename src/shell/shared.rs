@@ -1,8 +1,9 @@
 //! What the threads leave for the application's threads to read.
 
 use std::sync::atomic::{AtomicI32, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
+use crate::error::Error;
 use crate::event::State;
 use crate::proto::token::Token;
 
@@ -12,6 +13,7 @@ pub struct Shared {
     state: AtomicI32,
     token: Mutex<Option<Arc<Token>>>,
     unsent: AtomicU64,
+    failure: OnceLock<Error>,
 }
 
 impl Shared {
@@ -21,9 +23,21 @@ impl Shared {
         State::ALL.iter().copied().find(|state| *state as i32 == number).unwrap_or_default()
     }
 
-    /// Sets the state.
-    pub fn set_state(&self, state: State) {
-        self.state.store(state as i32, Ordering::Release);
+    /// Sets the state; `Failed` is final, and then this is `false`.
+    pub fn set_state(&self, state: State) -> bool {
+        let set = |now| (now != State::Failed as i32).then_some(state as i32);
+        self.state.fetch_update(Ordering::AcqRel, Ordering::Acquire, set).is_ok()
+    }
+
+    /// A thread has panicked: the state is `Failed` from here on. The first failure counts.
+    pub fn fail(&self, error: Error) {
+        let _ = self.failure.set(error);
+        self.set_state(State::Failed);
+    }
+
+    /// What made the client `Failed`.
+    pub fn failure(&self) -> Option<&Error> {
+        self.failure.get()
     }
 
     /// The newest token.

@@ -1,22 +1,23 @@
 //! gwa-socket: drives the session. It never blocks while a socket is live: one wait covers all sockets and the inbox.
 
-use std::sync::mpsc::Receiver;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+mod sending;
+mod telling;
 
-use super::active::{Active, Leaving, Turn};
+use std::sync::mpsc::Receiver;
+use std::sync::{Arc, Mutex};
+
+use super::active::{Active, Held, Leaving, Turn};
 use super::clock::Clock;
-use super::delivery::{Delivery, Room, Scratch};
+use super::delivery::{Delivery, Scratch};
 use super::dial::Net;
 use super::endpoints;
-use super::gate::Gate;
-use super::inbox::{Inbox, ToRefresh, ToSocket};
-use super::link::{Flushed, Link, Opening};
+use super::gate::Promise;
+use super::inbox::{Inbox, ToRefresh};
+use super::link::{Link, Opening};
 use super::random::Entropy;
 use super::wait::Waiter;
 use super::Shared;
-use crate::audit::Record;
 use crate::error::{Code, Error, Stage};
-use crate::event::{MessageKind, Notice, Sent};
 use crate::metrics::Counter;
 use crate::proto::outbox::{Outbox, Outgoing};
 use crate::proto::refresher;
@@ -32,7 +33,7 @@ pub struct SocketThread {
     pub clock: Clock,
     pub entropy: Entropy,
     pub waiter: Waiter,
-    pub inbox: Receiver<ToSocket>,
+    pub inbox: Receiver<Input>,
     pub machine: Session,
     pub net: Net,
     /// Host and port of the WebSocket URL.
@@ -43,12 +44,14 @@ pub struct SocketThread {
     pub outbox: Arc<Mutex<Outbox>>,
     pub shared: Arc<Shared>,
     pub links: Vec<Active>,
+    /// What was kept back of a socket that is gone: the machine may still want it delivered.
+    pub orphan: Option<(u64, Held)>,
     /// The socket that carries the application's messages.
     pub send_on: Option<u64>,
     /// The message that is being written, and on which socket.
     pub writing: Option<(u64, Outgoing)>,
     /// Who waits for the outcome of the start.
-    pub connecting: Option<Gate<Result<(), Error>>>,
+    pub connecting: Option<Promise<()>>,
     pub stopped: Option<bool>,
 }
 
@@ -67,9 +70,9 @@ impl SocketThread {
         while self.stopped.is_none() {
             self.read_inbox();
             self.turn();
-            self.pump();
+            let has_more = self.pump();
             if self.stopped.is_none() {
-                self.wait();
+                self.wait(has_more);
             }
         }
         self.delivery.count(Counter::SenselessInputs, self.machine.senseless());
@@ -77,16 +80,11 @@ impl SocketThread {
     }
 
     fn read_inbox(&mut self) {
-        while let Ok(message) = self.inbox.try_recv() {
-            match message {
-                ToSocket::Tell(gate) => self.connecting = Some(gate),
-                ToSocket::Input(input) => {
-                    if matches!(input, Input::Publish(_)) {
-                        self.recall_endpoint();
-                    }
-                    self.handle(input);
-                }
+        while let Ok(input) = self.inbox.try_recv() {
+            if matches!(input, Input::Publish(_)) {
+                self.recall_endpoint();
             }
+            self.handle(input);
         }
     }
 
@@ -105,6 +103,7 @@ impl SocketThread {
         while let Some(output) = self.machine.poll() {
             self.obey(output);
         }
+        self.orphan = None;
     }
 
     fn obey(&mut self, output: Output) {
@@ -150,8 +149,12 @@ impl SocketThread {
     }
 
     fn release(&mut self, epoch: u64) {
-        let Some(active) = self.links.iter_mut().find(|active| active.epoch == epoch) else { return };
-        active.release(&mut self.delivery.drain(&mut self.scratch));
+        let mut drain = self.delivery.drain(&mut self.scratch);
+        if let Some(active) = self.links.iter_mut().find(|active| active.epoch == epoch) {
+            active.release(&mut drain);
+        } else if let Some((_, held)) = self.orphan.take_if(|(of, _)| *of == epoch) {
+            held.deliver(epoch, &mut drain);
+        }
     }
 
     fn leave(&mut self, epoch: u64, code: u16) {
@@ -170,53 +173,11 @@ impl SocketThread {
         }
     }
 
-    fn notice(&mut self, notice: Notice) {
-        match &notice {
-            Notice::State(change) => {
-                self.shared.set_state(change.to);
-                self.delivery.log(3, "session", format_args!("{} ({})", change.to.name(), change.reason));
-            }
-            Notice::GapBegin(_) => self.delivery.count(Counter::Gaps, 1),
-            _ => {}
-        }
-        self.delivery.push_notice(notice);
-    }
-
-    fn audit(&mut self, record: Record) {
-        if matches!(record, Record::ConnectionLost { .. }) {
-            self.delivery.count(Counter::Drops, 1);
-        }
-        let id = self.entropy.uuid_v4();
-        self.delivery.push_record(self.clock.now(), id, record);
-    }
-
-    fn count_renewal(&self, lead_ms: u64, handover: bool) {
-        self.delivery.count(Counter::Renewals, 1);
-        self.delivery.count(Counter::Handovers, u64::from(handover));
-        self.delivery.token_took_effect(lead_ms);
-    }
-
-    fn tell_refresh(&self, input: refresher::Input) {
-        self.refresh.send(ToRefresh::Input(input));
-    }
-
-    fn outcome(&mut self, outcome: Result<(), Error>) {
-        if let Some(gate) = self.connecting.take() {
-            gate.open(outcome);
-        }
-    }
-
-    /// What was not sent goes back to the application.
     fn stop(&mut self, clean: bool) {
         self.stopped = Some(clean);
         self.links.clear();
-        self.writing = None;
         let why = Error::new(Code::Cancelled, Stage::Close, "The client was closed.");
-        let back = self.outbox().give_back(&why);
-        self.shared.add_unsent(back.len() as u64);
-        for sent in back {
-            self.delivery.push_notice(Notice::Sent(sent));
-        }
+        self.give_back(&why);
         self.outcome(Err(why));
     }
 
@@ -256,11 +217,11 @@ impl SocketThread {
         }
     }
 
+    /// Goes on reading where there is room again, or where a reply is awaited now that was not before.
     fn resume(&mut self, epoch: u64) {
-        if self.delivery.room() == Room::Below {
-            if let Some(active) = self.active(epoch) {
-                (active.stalled, active.readable) = (false, true);
-            }
+        let Some(active) = self.links.iter_mut().find(|active| active.epoch == epoch) else { return };
+        if active.may_read(&self.machine, &self.delivery) {
+            (active.stalled, active.readable) = (false, true);
             self.handle(Input::Resumed { epoch });
         }
     }
@@ -274,7 +235,7 @@ impl SocketThread {
         drop(drain);
         match turn {
             Turn::Idle => self.read_out(epoch),
-            Turn::Budget => return false,
+            Turn::Budget => self.hurry(epoch),
             Turn::Full => {
                 active.stalled = true;
                 self.handle(Input::Stalled { epoch });
@@ -291,8 +252,16 @@ impl SocketThread {
 
     /// Nothing more to read now: a socket that is being left can be closed.
     fn read_out(&mut self, epoch: u64) {
+        if let Some(active) = self.active(epoch) {
+            active.readable = false;
+        }
+        self.hurry(epoch);
+    }
+
+    /// Sends the close frame that a socket waits with until it is read out, or until it has had a turn if its peer
+    /// goes on and on. What was sent before the peer's answer is read all the same.
+    fn hurry(&mut self, epoch: u64) {
         let Some(active) = self.active(epoch) else { return };
-        active.readable = false;
         if let Some(Leaving::ReadOut(code)) = active.leaving {
             active.leaving = Some(Leaving::Closing);
             if active.link.start_close(code, "").is_err() {
@@ -324,77 +293,23 @@ impl SocketThread {
         if let Some((_, message)) = self.writing.take_if(|(on, _)| *on == epoch) {
             self.outbox().interrupted(message);
         }
-        Some(self.links.remove(index))
+        let mut active = self.links.remove(index);
+        self.orphan = active.held.take().map(|held| (epoch, held)).or(self.orphan.take());
+        Some(active)
     }
 
     fn active(&mut self, epoch: u64) -> Option<&mut Active> {
         self.links.iter_mut().find(|active| active.epoch == epoch)
     }
 
-    // ---- sending --------------------------------------------------------------------------------------------
-
-    /// Hands waiting messages to the socket in use, one at a time, until it would block.
-    fn pump(&mut self) {
-        while let (Some(epoch), None) = (self.send_on, &self.writing) {
-            let Some(active) = self.links.iter_mut().find(|active| active.epoch == epoch) else { return };
-            if active.link.unflushed() > 0 || active.auth.is_some() {
-                return;
-            }
-            let Some(message) = lock(&self.outbox).next() else { return };
-            let flushed = match (message.kind, std::str::from_utf8(&message.data)) {
-                (MessageKind::Text, Ok(text)) => active.link.send_text(text),
-                _ => active.link.send_binary(&message.data),
-            };
-            self.writing = Some((epoch, message));
-            match flushed {
-                Ok(Flushed::Done) => self.written(),
-                Ok(Flushed::Pending) => return,
-                Err(error) => self.ended(epoch, error),
-            }
-        }
-    }
-
-    /// The last byte of the message was handed to the kernel.
-    fn written(&mut self) {
-        let Some((_, message)) = self.writing.take() else { return };
-        self.delivery.count(Counter::MessagesSent, 1);
-        self.delivery.count(Counter::BytesSent, message.data.len() as u64);
-        let sent: Option<Sent> = self.outbox().written();
-        if let Some(sent) = sent {
-            self.delivery.push_notice(Notice::Sent(sent));
-        }
-    }
-
-    /// A socket can take more.
-    fn flush(&mut self, epoch: u64) {
-        let Some(active) = self.active(epoch).filter(|active| active.is_open) else { return };
-        match active.link.flush() {
-            Ok(Flushed::Pending) => {}
-            Ok(Flushed::Done) => {
-                let auth = active.auth.take();
-                if self.writing.as_ref().is_some_and(|(on, _)| *on == epoch) {
-                    self.written();
-                }
-                if let Some(frame) = auth {
-                    self.send_auth(epoch, frame);
-                }
-            }
-            Err(error) => self.ended(epoch, error),
-        }
-    }
-
-    fn outbox(&self) -> MutexGuard<'_, Outbox> {
-        lock(&self.outbox)
-    }
-
     // ---- waiting --------------------------------------------------------------------------------------------
 
-    fn wait(&mut self) {
+    fn wait(&mut self, has_more: bool) {
         let now = self.clock.now();
-        let busy = self.links.iter().any(|active| active.is_open && active.readable && !active.stalled);
-        let until = if busy { Some(now.boot_ms) } else { self.deadline() };
+        let busy = has_more || self.links.iter().any(|active| active.is_open && active.readable && !active.stalled);
         // A wait that fails leaves nothing to do but to look again: the deadlines still hold.
-        let Ok(woken) = self.waiter.wait(until, now) else { return };
+        let woken = if busy { self.waiter.peek() } else { self.waiter.wait(self.deadline(), now) };
+        let Ok(woken) = woken else { return };
         let mut writable = Vec::new();
         for ready in woken.sockets() {
             let Some(active) = self.links.iter_mut().find_map(|active| active.link.on_ready(ready).then_some(active))
@@ -424,6 +339,11 @@ impl SocketThread {
     }
 }
 
-fn lock(outbox: &Mutex<Outbox>) -> MutexGuard<'_, Outbox> {
-    outbox.lock().unwrap_or_else(PoisonError::into_inner)
+impl Drop for SocketThread {
+    /// Every message ends exactly once, also when a panic ends the thread.
+    fn drop(&mut self) {
+        if self.stopped.is_none() {
+            self.give_back(&Error::new(Code::Panic, Stage::Close, ""));
+        }
+    }
 }

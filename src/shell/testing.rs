@@ -1,13 +1,13 @@
 //! Help for the tests of this directory: certificates, servers on loopback, a client side that waits, a logger.
 
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use rustls::pki_types::PrivatePkcs8KeyDer;
-use rustls::{ServerConfig, ServerConnection, StreamOwned};
+use rustls::{ServerConfig, ServerConnection, StreamOwned, SupportedProtocolVersion};
 
 use super::clock::Clock;
 use super::dial::{Dial, Net, Opened};
@@ -35,13 +35,23 @@ impl Authority {
 
     /// A server that calls itself by these names; `until` is the last year of its certificate.
     pub fn server(&self, names: &[&str], until: i32) -> Arc<ServerConfig> {
+        self.server_of(names, until, rustls::ALL_VERSIONS)
+    }
+
+    /// One that speaks only these versions.
+    pub fn server_of(
+        &self,
+        names: &[&str],
+        until: i32,
+        versions: &[&'static SupportedProtocolVersion],
+    ) -> Arc<ServerConfig> {
         let key = KeyPair::generate().unwrap();
         let mut params = CertificateParams::new(names.iter().map(ToString::to_string).collect::<Vec<_>>()).unwrap();
         params.not_before = rcgen::date_time_ymd(2000, 1, 1);
         params.not_after = rcgen::date_time_ymd(until, 12, 31);
         let certificate = params.signed_by(&key, &self.0).unwrap();
         let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let builder = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+        let builder = ServerConfig::builder_with_provider(provider).with_protocol_versions(versions).unwrap();
         let key = PrivatePkcs8KeyDer::from(key.serialize_der());
         let config = builder.with_no_client_auth().with_single_cert(vec![certificate.der().clone()], key.into());
         Arc::new(config.unwrap())
@@ -68,6 +78,28 @@ pub fn serve_tls(config: Arc<ServerConfig>, mut peer: impl FnMut(TlsPeer) + Send
             peer(stream);
         }
     })
+}
+
+/// A proxy that passes on what the server says a few bytes at a time.
+pub fn trickle(to: SocketAddr, step: usize) -> SocketAddr {
+    serve(move |client| {
+        let server = TcpStream::connect(to).unwrap();
+        client.set_nodelay(true).unwrap();
+        pass(client.try_clone().unwrap(), server.try_clone().unwrap(), 16 << 10);
+        pass(server, client, step);
+    })
+}
+
+fn pass(mut from: TcpStream, mut to: TcpStream, step: usize) {
+    thread::spawn(move || {
+        let mut buffer = vec![0; step];
+        while let Ok(count @ 1..) = from.read(&mut buffer) {
+            if to.write_all(&buffer[..count]).is_err() {
+                break;
+            }
+        }
+        let _ = to.shutdown(Shutdown::Write);
+    });
 }
 
 /// Reads from a client until what it said ends with `end`.

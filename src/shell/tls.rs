@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io;
+use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
 use rustls::client::{Resumption, UnbufferedClientConnection};
@@ -99,8 +100,9 @@ fn certificate_fault(reason: &CertificateError, stage: Stage) -> Error {
     use CertificateError as Reason;
     // Alert numbers as rustls sends them (RFC 8446 6.2).
     let (code, alert) = match reason {
-        Reason::Expired | Reason::ExpiredContext { .. } => (Code::CertificateExpired, 45),
-        Reason::NotValidYet | Reason::NotValidYetContext { .. } => (Code::CertificateExpired, 45),
+        Reason::Expired | Reason::ExpiredContext { .. } | Reason::NotValidYet | Reason::NotValidYetContext { .. } => {
+            (Code::CertificateExpired, 45)
+        }
         Reason::NotValidForName | Reason::NotValidForNameContext { .. } => (Code::CertificateHost, 42),
         Reason::UnknownIssuer => (Code::CertificateUntrusted, 48),
         // What an authority looks like that has only the name of one we trust, such as one that was renewed.
@@ -130,9 +132,10 @@ impl Roots {
     fn load(trust: &Trust) -> Result<Self, Error> {
         match trust {
             Trust::System => Self::system(),
+            Trust::File(path) if Path::new(path).is_dir() => Self::parse(&directory(path), path),
             Trust::File(path) => {
-                let pem =
-                    fs::read(path).map_err(|error| Error::from_io(Code::TrustStore, Stage::Configure, path, &error))?;
+                let pem = fs::read(path);
+                let pem = pem.map_err(|error| Error::from_io(Code::TrustStore, Stage::Configure, path, &error))?;
                 Self::parse(&pem, path)
             }
             Trust::Memory(pem) => Self::parse(pem, "memory"),

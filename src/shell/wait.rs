@@ -81,6 +81,14 @@ impl Waiter {
     pub fn wait(&mut self, until_boot_ms: Option<u64>, now: Now) -> io::Result<Woken> {
         self.0.as_mut().ok_or_else(lent_out)?.wait(until_boot_ms, now)
     }
+
+    /// Reports what is ready, without waiting: for a caller that has work left, and is not held up by the guard
+    /// against spinning.
+    pub fn peek(&mut self) -> io::Result<Woken> {
+        let parts = self.0.as_mut().ok_or_else(lent_out)?;
+        parts.poll(Some(Duration::ZERO))?;
+        Ok(parts.sort(None))
+    }
 }
 
 impl Parts {

@@ -345,15 +345,17 @@ impl Delivery {
         state.waiters > 0
     }
 
+    /// While a hook runs inside `next_event` there is nothing to take: who polls the descriptor is not to spin.
     fn raise(&self, state: &mut State) {
-        if let (false, Some(fd)) = (state.is_raised, &self.event_fd) {
+        if let (false, false, Some(fd)) = (state.is_raised, state.is_delivering, &self.event_fd) {
             fd.set();
             state.is_raised = true;
         }
     }
 
     fn lower(&self, state: &mut State) {
-        if let (true, false, Some(fd)) = (state.is_raised, state.is_closed, &self.event_fd) {
+        let is_over = state.is_closed && !state.is_delivering;
+        if let (true, false, Some(fd)) = (state.is_raised, is_over, &self.event_fd) {
             fd.clear();
             state.is_raised = false;
         }

@@ -105,6 +105,8 @@ impl Delivery {
         if !has_work {
             state.back.give_back();
             state.front.give_back();
+        }
+        if !has_work || state.is_delivering {
             self.lower(&mut state);
         }
         let passes_on = has_work && state.waiters > 0 && !state.is_delivering;
@@ -204,6 +206,9 @@ impl Drop for Baton<'_> {
     fn drop(&mut self) {
         let mut state = self.0.lock();
         state.is_delivering = false;
+        if state.has_work() || state.is_closed {
+            self.0.raise(&mut state);
+        }
         // All: one may take what is left, another may have to see that the client is closed.
         let has_waiters = state.waiters > 0;
         drop(state);

@@ -44,7 +44,8 @@ pub(crate) struct Scratch {
 pub(crate) struct Drain<'a> {
     delivery: &'a Delivery,
     scratch: &'a mut Scratch,
-    /// The end of the last callback (inline mode).
+    /// When the pass began, and the end of the last callback (inline mode).
+    began_ms: u64,
     at_ms: u64,
     /// Messages since a wake-up fell due; 0 when none is.
     owed: usize,
@@ -67,7 +68,7 @@ impl Delivery {
     /// Begins a pass over a readable socket. Drop it before waiting for the socket: that wakes the consumer.
     pub(crate) fn drain<'a>(&'a self, scratch: &'a mut Scratch) -> Drain<'a> {
         let at_ms = if scratch.hooks.is_some() { (self.tick)() } else { 0 };
-        Drain { delivery: self, scratch, at_ms, owed: 0 }
+        Drain { delivery: self, scratch, began_ms: at_ms, at_ms, owed: 0 }
     }
 
     /// Delivers or queues a single message.
@@ -187,6 +188,11 @@ impl Drain<'_> {
         if self.owed >= WAKE_MESSAGES {
             self.wake();
         }
+    }
+
+    /// How long callbacks have taken so far (inline mode; else 0).
+    pub(crate) fn spent_ms(&self) -> u64 {
+        self.at_ms.saturating_sub(self.began_ms)
     }
 
     fn wake(&mut self) {

@@ -20,7 +20,9 @@ pub(crate) struct TokenTimes {
 
 impl Delivery {
     /// The statistics of this moment. Members are only ever added.
-    pub(crate) fn stats_json(&self, state: State, token: Option<TokenTimes>) -> String {
+    ///
+    /// `trust`: the trust store in use and its number of roots; `None` when nothing uses TLS.
+    pub(crate) fn stats_json(&self, state: State, token: Option<TokenTimes>, trust: Option<(&str, usize)>) -> String {
         let mut out = String::with_capacity(1024);
         let mut stats = Object::begin(&mut out);
         stats.text("state", state.name()).text("boot_id", &self.context.boot_id).text("delivery", self.mode_name());
@@ -32,6 +34,12 @@ impl Delivery {
                 stats.object("running_callback", |call| {
                     call.text("name", name).plain("for_ms", time.as_millis());
                 });
+            }
+        }
+        match trust {
+            None => _ = stats.plain("trust", "null"),
+            Some((store, roots)) => {
+                stats.object("trust", |trust| _ = trust.text("store", store).plain("roots", roots));
             }
         }
         match token {

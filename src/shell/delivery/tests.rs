@@ -225,7 +225,7 @@ fn a_callback_may_call_everything() {
         delivery.log(3, "test", format_args!("inside"));
         delivery.set_reply(Arc::new(|_, _| ()));
         let _ = (delivery.room(), delivery.metrics(), delivery.undelivered(), delivery.event_fd());
-        assert!(delivery.stats_json(State::Ready, None).contains("\"running_callback\":{\"name\":\"on_sent\""));
+        assert!(delivery.stats_json(State::Ready, None, None).contains("\"running_callback\":{\"name\":\"on_sent\""));
         delivery.close();
         done.send(()).unwrap();
     };
@@ -411,7 +411,7 @@ fn statistics_are_one_json_object() {
     delivery.count(Counter::Connects, 2);
     delivery.token_took_effect(55_000);
     let token = TokenTimes { age_ms: 1, renewal_in_ms: 2, usable_for_ms: 3 };
-    let json = delivery.stats_json(State::Ready, Some(token));
+    let json = delivery.stats_json(State::Ready, Some(token), Some(("memory", 1)));
     let stats: serde_json::Value = serde_json::from_str(&json).unwrap();
     assert_eq!(stats["state"], "Ready");
     assert_eq!((&stats["success_count"], &stats["connects"]), (&1.into(), &2.into()));

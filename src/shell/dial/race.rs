@@ -137,4 +137,45 @@ mod tests {
         assert_eq!(Vec::from(order), list(&["[::1]:1", "10.0.0.1:1", "[::2]:1", "[::3]:1"]));
         assert!(take_turns(&[]).is_empty());
     }
+
+    #[test]
+    fn the_second_address_has_its_turn_after_a_while_and_may_win() {
+        let listeners = [0, 1].map(|_| std::net::TcpListener::bind("127.0.0.1:0").unwrap());
+        let addresses = listeners.each_ref().map(|listener| listener.local_addr().unwrap());
+        let clock = crate::shell::clock::Clock::new();
+        let mut waiter = Waiter::new(&clock).unwrap();
+        let at = |boot_ms| Now { boot_ms, ..Now::default() };
+        let mut race = Race::new(&addresses);
+        for (now, running) in [(0, 1), (249, 1), (250, 2), (9_999, 2)] {
+            assert!(race.advance(at(now), &waiter).is_none());
+            assert_eq!(race.running.len(), running, "at {now} ms");
+        }
+        let second = race.running[1].token;
+        let (winner, token) = loop {
+            let woken = waiter.wait(None, clock.now()).unwrap();
+            woken.sockets().filter(|ready| ready.token == second).for_each(|ready| assert!(race.on_ready(ready)));
+            if let Some(outcome) = race.advance(at(9_999), &waiter) {
+                break outcome.unwrap();
+            }
+        };
+        assert_eq!((winner.peer_addr().unwrap(), token), (addresses[1], second));
+    }
+
+    #[test]
+    fn a_failure_brings_the_next_one_on_at_once() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let refused = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let clock = crate::shell::clock::Clock::new();
+        let mut waiter = Waiter::new(&clock).unwrap();
+        let mut race = Race::new(&[refused, listener.local_addr().unwrap()]);
+        // Time stands still: the stagger never ends.
+        let winner = loop {
+            if let Some(outcome) = race.advance(Now::default(), &waiter) {
+                break outcome.unwrap().0;
+            }
+            let woken = waiter.wait(None, clock.now()).unwrap();
+            woken.sockets().for_each(|ready| _ = race.on_ready(ready));
+        };
+        assert_eq!(winner.peer_addr().unwrap(), listener.local_addr().unwrap());
+    }
 }

@@ -163,19 +163,15 @@ mod tests {
 
     #[test]
     fn one_that_nobody_waits_for_is_counted_while_it_runs() {
-        let (queued, running) = (State::new(), State::new());
-        let before = resolvers_stuck();
+        let lookup = |state: &Arc<State>| Lookup { answer: channel().1, state: Arc::clone(state) };
+        let queued = Arc::new(State::new());
+        drop(lookup(&queued));
+        assert!(!queued.begin(), "nobody wants the answer");
+        let running = Arc::new(State::new());
         assert!(running.begin());
-        for state in [queued, running] {
-            let state = Arc::new(state);
-            drop(Lookup { answer: channel().1, state: Arc::clone(&state) });
-            if state.begin() {
-                panic!("nobody wants the answer");
-            }
-            if state.0.load(Ordering::SeqCst) == State::ABANDONED && resolvers_stuck() > before {
-                state.end();
-            }
-        }
-        assert_eq!(resolvers_stuck(), before);
+        drop(lookup(&running));
+        // Other tests may add to the count, but not take this one away.
+        assert!(resolvers_stuck() >= 1);
+        running.end();
     }
 }

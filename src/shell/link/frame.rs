@@ -1,7 +1,7 @@
-//! Data frames as a client sends them (RFC 6455 5.2).
+//! Frames as a client sends them (RFC 6455 5.2).
 //!
-//! tungstenite logs every frame it sends at trace level, and an authentication message holds a token. So data frames
-//! are encoded here and never pass through it; it goes on to send its pongs and closes.
+//! tungstenite logs every frame it sends at trace level, and an authentication message holds a token. So frames are
+//! encoded here and never pass through it.
 
 use zeroize::Zeroizing;
 
@@ -9,6 +9,12 @@ use zeroize::Zeroizing;
 pub const TEXT: u8 = 0x81;
 /// Final frame of a binary message.
 pub const BINARY: u8 = 0x82;
+/// Close frame.
+pub const CLOSE: u8 = 0x88;
+/// Ping.
+pub const PING: u8 = 0x89;
+/// Pong.
+pub const PONG: u8 = 0x8a;
 
 /// A masked frame: header, mask, payload. Wiped on drop, since it may hold a token.
 pub fn encode(first: u8, payload: &[u8], mask: [u8; 4]) -> Zeroizing<Vec<u8>> {

@@ -55,6 +55,10 @@ pub fn private_headers(settings: &Settings) -> Result<Zeroizing<Vec<u8>>, Error>
 pub fn refusal(error: &WsError, wall_ms: u64) -> Error {
     match error {
         WsError::Http(response) => refused(response.as_ref(), wall_ms),
+        // What `Head` says of an answer that does not end.
+        WsError::Io(error) if error.kind() == std::io::ErrorKind::FileTooLarge => {
+            Error::new(Code::WsProtocol, Stage::Upgrade, "The head of the answer is too long.")
+        }
         WsError::Io(error) => tls::fault(error, Stage::Upgrade),
         WsError::Protocol(ProtocolError::HandshakeIncomplete) => {
             Error::new(Code::Dropped, Stage::Upgrade, "The peer hung up.")

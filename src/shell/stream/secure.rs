@@ -35,6 +35,8 @@ pub(super) struct Session {
     peer_closed: bool,
     /// An error has ended it: rustls is not asked again.
     dead: bool,
+    /// An error behind data that the reader has not seen yet; it comes with the next read.
+    fault: Option<io::Error>,
 }
 
 /// What is to be done when rustls is ready to send.
@@ -68,6 +70,7 @@ impl Session {
             restless: true,
             peer_closed: false,
             dead: false,
+            fault: None,
         }
     }
 
@@ -98,8 +101,15 @@ impl Session {
         if used > 0 || buffer.is_empty() {
             return Ok(used);
         }
+        if let Some(fault) = self.fault.take() {
+            return Err(fault);
+        }
         loop {
-            self.decrypt(wire, buffer, &mut used)?;
+            match self.decrypt(wire, buffer, &mut used) {
+                // What was whole before the error is the application's.
+                Err(fault) if used > 0 => self.fault = Some(fault),
+                result => result?,
+            }
             if used > 0 || self.peer_closed {
                 return Ok(used);
             }
@@ -123,7 +133,8 @@ impl Session {
             }
         }
         if wire.unsent() > 0 {
-            wire.flush()?;
+            // What was read must not get lost; a failure will show in the next read.
+            let _ = wire.flush();
         }
         Ok(())
     }

@@ -4,7 +4,7 @@ use std::sync::mpsc::channel;
 use rustls::HandshakeKind;
 
 use crate::shell::dial::Opened;
-use crate::shell::testing::{plain, read_until, secure, serve, serve_tls, Authority, Side};
+use crate::shell::testing::{plain, read_until, secure, serve, serve_tls, trickle, Authority, Side};
 
 const LENGTH: usize = 3 << 20;
 
@@ -72,6 +72,36 @@ fn tls_bytes_go_both_ways_whatever_the_kernel_has_room_for() {
 }
 
 #[test]
+fn the_older_version_and_a_few_bytes_at_a_time_will_do() {
+    let authority = Authority::new();
+    for versions in [&[&rustls::version::TLS12], &[&rustls::version::TLS13]] {
+        let address = serve_tls(authority.server_of(&["localhost"], 2100, versions), echo_peer);
+        let mut side = Side::new(secure(trickle(address, 7), &authority));
+        let mut opened = side.dial().unwrap();
+        assert!(echo(&mut side, &mut opened, &pattern()[..20_000]) == pattern()[..20_000]);
+    }
+}
+
+#[test]
+fn new_keys_in_the_middle_do_no_harm() {
+    let authority = Authority::new();
+    let address = serve_tls(authority.server(&["localhost"], 2100), |mut peer| {
+        for part in [b"one", b"two"] {
+            peer.write_all(part).unwrap();
+            peer.conn.refresh_traffic_keys().unwrap();
+        }
+        peer.write_all(b"end").unwrap();
+        read_until(&mut peer, b"never");
+    });
+    let mut side = Side::new(secure(address, &authority));
+    let mut opened = side.dial().unwrap();
+    let mut count = 0;
+    while count < 9 {
+        count += next(&mut side, &mut opened).unwrap();
+    }
+}
+
+#[test]
 fn an_end_with_close_notify_is_proper_and_one_without_is_not() {
     let authority = Authority::new();
     let mut with_goodbye = true;
@@ -86,6 +116,30 @@ fn an_end_with_close_notify_is_proper_and_one_without_is_not() {
     assert_eq!(next(&mut side, &mut opened).unwrap(), 0);
     let mut opened = side.dial().unwrap();
     assert_eq!(next(&mut side, &mut opened).unwrap_err().kind(), ErrorKind::UnexpectedEof);
+}
+
+#[test]
+fn whole_records_before_a_broken_one_are_read_first() {
+    let authority = Authority::new();
+    let address = serve_tls(authority.server(&["localhost"], 2100), |mut peer| {
+        let mut bytes = Vec::new();
+        for part in [b"one", b"two"] {
+            peer.conn.writer().write_all(part).unwrap();
+            peer.conn.write_tls(&mut bytes).unwrap();
+        }
+        bytes.extend_from_slice(&[0x17, 3, 3, 0, 20]);
+        bytes.extend_from_slice(&[0xAA; 20]);
+        peer.sock.write_all(&bytes).unwrap();
+        read_until(&mut peer.sock, b"never");
+    });
+    let mut side = Side::new(secure(address, &authority));
+    let mut opened = side.dial().unwrap();
+    let mut count = 0;
+    while count < 6 {
+        count += next(&mut side, &mut opened).unwrap();
+    }
+    assert_eq!(next(&mut side, &mut opened).unwrap_err().kind(), ErrorKind::InvalidData);
+    assert_eq!(next(&mut side, &mut opened).unwrap_err().kind(), ErrorKind::NotConnected);
 }
 
 #[test]

@@ -1,0 +1,249 @@
+//! Connecting: grants, rotation, what is kept from one connect to the next, two clients, secrets.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use ffi_tests::sim::{AuthReply, Rotation, TokenForm, TokenReply};
+use genesys_ws_auth::event::{Question, State};
+use genesys_ws_auth::hooks::Answer;
+use genesys_ws_auth::{Client, Code, Error, Secret, Stage};
+
+use crate::harness::*;
+
+#[test]
+fn connects_and_closes() {
+    let rig = Setup::default().connect();
+    assert_eq!(rig.client.state(), State::Ready);
+    // The record of the outcome has been delivered by the time connect returns.
+    let saws = rig.seen.all();
+    assert_eq!(count(&saws, |saw| matches!(saw, Saw::Audit(record) if record["status"] == "success")), 1);
+    assert_eq!(code(rig.client.connect(Some(BOUND))), Some(Code::BadState));
+    let sim = rig.sim.record().snapshot();
+    assert_eq!((sim.token_requests(), sim.ws_connects(), sim.auths()), (1, 1, 1));
+    assert_eq!(sim.requests[0].form("grant_type").as_deref(), Some("client_credentials"));
+    let client = Arc::clone(&rig.client);
+    rig.wait_sim("nothing yet", |log| log.closes.is_empty());
+    let report = client.shutdown(Some(BOUND));
+    assert!(report.complete && report.close_handshake, "{report:?}");
+    assert_eq!(rig.sim.record().read(|log| log.closes[0].code), 1000);
+    let saws = rig.seen.all();
+    let steps = [State::AcquiringToken, State::Connecting, State::Authenticating, State::Ready, State::Closed];
+    let seen: Vec<State> = states(&saws).into_iter().filter(|state| *state != State::VerifyingToken).collect();
+    assert_eq!(seen, steps, "{}", show(&saws));
+    assert_eq!(code(client.start()), Some(Code::BadState));
+    assert_eq!(code(client.send(genesys_ws_auth::event::MessageKind::Text, b"late")), Some(Code::BadState));
+}
+
+#[test]
+fn a_rotated_refresh_token_is_persisted_before_the_token_is_used() {
+    let rotation = Rotation::RevokeOld { grace: Duration::ZERO };
+    let barrier = Barrier::new();
+    let gate = Arc::clone(&barrier);
+    let rig = Setup::default()
+        .with_refresh_token()
+        .sim(|options| options.token.rotation = rotation)
+        .answering(move |request| {
+            gate.pass();
+            request.complete(Answer::Done);
+        })
+        .build();
+    rig.client.start().unwrap();
+    barrier.wait_reached();
+    assert_eq!(rig.sim.record().auths(), 0, "the token is not used yet");
+    barrier.open();
+    rig.seen.wait_state(State::Ready, 1);
+    rig.client.refresh_now().unwrap();
+    rig.wait_sim("a renewal", |log| log.reauths() == 1);
+    let requests = rig.sim.record().snapshot().requests;
+    let issued = rig.sim.token().issued();
+    let used: Vec<_> = requests.iter().filter_map(|request| request.form("refresh_token")).collect();
+    assert_eq!(used[1], issued[0].refresh_token.clone().unwrap(), "the rotated one is used");
+    let saws = rig.close();
+    let asked = saws.iter().filter_map(|saw| match saw {
+        Saw::Ask(Question::PersistRefreshToken(secret)) => Some(secret.expose().to_owned()),
+        _ => None,
+    });
+    assert_eq!(
+        asked.collect::<Vec<_>>(),
+        issued.iter().filter_map(|one| one.refresh_token.clone()).collect::<Vec<_>>()
+    );
+}
+
+#[test]
+fn persisting_that_fails_or_never_ends_is_audited_and_the_token_used() {
+    let fail = |request: &genesys_ws_auth::hooks::Request| {
+        request.fail(Error::new(Code::CallbackFailed, Stage::Callback, "disk full"));
+    };
+    let answers: [(&str, fn(&genesys_ws_auth::hooks::Request)); 2] = [("fails", fail), ("never", |_| {})];
+    for (which, answer) in answers {
+        let rig = Setup::default()
+            .with_refresh_token()
+            .key("token.persist_timeout_ms", 200)
+            .sim(|options| options.token.rotation = Rotation::KeepOld)
+            .answering(answer)
+            .connect();
+        let saws = rig.close();
+        let audited = |saw: &Saw| matches!(saw, Saw::Audit(r) if r["event_type"] == "refresh_token_not_persisted");
+        assert_eq!(count(&saws, audited), 1, "{which}: {}", show(&saws));
+    }
+}
+
+#[test]
+fn an_answer_that_comes_late_is_ignored() {
+    let kept = Arc::new(std::sync::Mutex::new(None));
+    let keep = Arc::clone(&kept);
+    let rig = Setup::default()
+        .with_refresh_token()
+        .key("token.persist_timeout_ms", 100)
+        .sim(|options| options.token.rotation = Rotation::KeepOld)
+        .answering(move |request| *keep.lock().unwrap() = Some(request.clone()))
+        .connect();
+    let request = kept.lock().unwrap().take().unwrap();
+    request.complete(Answer::Done);
+    request.fail(Error::new(Code::CallbackFailed, Stage::Callback, ""));
+    rig.client.refresh_now().unwrap();
+    rig.wait_sim("a renewal", |log| log.reauths() == 1);
+    rig.close();
+    request.complete(Answer::Done);
+}
+
+#[test]
+fn two_401s_ask_for_an_authorization_code() {
+    let rig = Setup::default()
+        .with_refresh_token()
+        .key("token.redirect_uri", "http://localhost/callback")
+        .answering(|request| match request.question {
+            Question::AuthorizationCode => request.complete(Answer::Code(Secret::new("a-code".into()))),
+            _ => request.complete(Answer::Done),
+        })
+        .build();
+    rig.sim.token().register_code("a-code", ffi_tests::sim::Code::default());
+    rig.sim.token().times(2, &TokenReply::InvalidClient);
+    let error = refused(&rig);
+    assert_eq!(
+        (error.code(), error.detail().stage, error.detail().http_status),
+        (Code::Unauthorized, Stage::Token, 401)
+    );
+    assert!(error.detail().host.contains("127.0.0.1"), "{error}");
+    rig.client.start().unwrap();
+    rig.seen.wait_state(State::Ready, 1);
+    let grants =
+        |log: &ffi_tests::sim::Log| log.requests.iter().filter_map(|r| r.form("grant_type")).collect::<Vec<_>>();
+    assert_eq!(rig.sim.record().read(grants), ["refresh_token", "refresh_token", "authorization_code"]);
+    rig.close();
+}
+
+#[test]
+fn what_a_failed_connect_learned_is_kept() {
+    let rotation = Rotation::RevokeOld { grace: Duration::ZERO };
+    let rig = Setup::default()
+        .with_refresh_token()
+        .key("token.attempts", 1)
+        .sim(|options| options.token.rotation = rotation)
+        .build();
+    rig.sim.ws().on_first_auth(AuthReply::Text(r#"{"type":"auth","status":"what"}"#.into()));
+    let error = refused(&rig);
+    assert_eq!((error.code(), error.detail().stage), (Code::AuthReply, Stage::Authenticate), "{error}");
+    assert_eq!(rig.client.state(), State::Idle);
+    assert_eq!(code(rig.client.refresh_now()), Some(Code::BadState));
+    rig.client.connect(Some(BOUND)).unwrap();
+    let used =
+        rig.sim.record().read(|log| log.requests.iter().filter_map(|r| r.form("refresh_token")).collect::<Vec<_>>());
+    let issued = rig.sim.token().issued();
+    assert_eq!(used[1], issued[0].refresh_token.clone().unwrap());
+    rig.close();
+}
+
+#[test]
+fn a_secret_replaced_after_a_failed_connect_is_used() {
+    let rig = Setup::default().build();
+    rig.client.set_secret("client.secret", Secret::new("wrong".into())).unwrap();
+    assert_eq!(refused(&rig).code(), Code::Unauthorized);
+    rig.client.set_secret("client.secret", Secret::new("sim-client-secret".into())).unwrap();
+    rig.client.connect(Some(BOUND)).unwrap();
+    rig.close();
+}
+
+#[test]
+fn scopes_are_checked_before_the_socket_is_used() {
+    let rig = Setup::default().key("scopes.required", "user:read routing:write").build();
+    let error = refused(&rig);
+    assert_eq!((error.code(), error.detail().stage), (Code::ScopeDenied, Stage::Scopes));
+    assert_eq!(error.detail().missing_scopes, ["routing:write"]);
+    assert_eq!(rig.sim.record().ws_connects(), 0);
+    let denied =
+        |saw: &Saw| matches!(saw, Saw::Audit(r) if r["action"] == "scope_validation" && r["result"] == "denied");
+    assert_eq!(count(&rig.seen.all(), denied), 1);
+    let opaque = Setup::default().key("scopes.required", "x").sim(|options| {
+        options.token.form = TokenForm::Malformed;
+    });
+    assert_eq!(refused(&opaque.build()).code(), Code::TokenMalformed);
+}
+
+#[test]
+fn two_clients_live_side_by_side() {
+    let rig = Setup::default().connect();
+    let seen = Arc::new(Seen::default());
+    let mut config = rig.config.clone();
+    config.hooks = hooks(&seen, Arc::new(|_| {}));
+    let second = Client::new(&config).unwrap();
+    second.connect(Some(BOUND)).unwrap();
+    rig.sim.ws().push_text(r#"{"seq":1}"#);
+    rig.seen.wait_seq(1);
+    seen.wait_seq(1);
+    assert!(second.shutdown(Some(BOUND)).complete);
+    rig.sim.ws().push_text(r#"{"seq":2}"#);
+    rig.seen.wait_seq(2);
+    rig.close();
+}
+
+#[test]
+fn clients_come_and_go_on_many_threads() {
+    let rig = Setup::default().build();
+    std::thread::scope(|scope| {
+        for n in 0..8 {
+            let config = &rig.config;
+            scope.spawn(move || {
+                for round in 0..4 {
+                    let client = Client::new(config).unwrap();
+                    match (n + round) % 3 {
+                        0 => client.connect(Some(BOUND)).unwrap(),
+                        1 => client.start().unwrap(),
+                        _ => {}
+                    }
+                    if round % 2 == 0 {
+                        assert!(client.shutdown(Some(BOUND)).complete);
+                    }
+                }
+            });
+        }
+    });
+}
+
+#[test]
+fn no_secret_leaves() {
+    let rig = Setup::default().with_refresh_token().sim(|options| options.token.rotation = Rotation::KeepOld).connect();
+    rig.client.refresh_now().unwrap();
+    rig.wait_sim("a renewal", |log| log.reauths() == 1);
+    let token = rig.client.token(Duration::ZERO, Some(BOUND)).unwrap();
+    // A server that quotes the token in its refusals, and one that is hostile at the token endpoint.
+    let echo = format!(r#"{{"error":"invalid_grant","error_description":"{}"}}"#, token.access_token.expose());
+    rig.sim.token().then(TokenReply::Status { code: 400, headers: Vec::new(), body: echo });
+    let requests = rig.sim.record().token_requests();
+    rig.client.refresh_now().unwrap();
+    let stats = rig.client.stats_json();
+    let debug = format!("{:?} {:?} {:?} {stats}", rig.client, rig.config, token);
+    let client = Arc::clone(&rig.client);
+    let issued = rig.sim.token().issued();
+    let _ = rig.sim.record().wait_until(Duration::from_millis(1), |log| log.token_requests() > requests);
+    let saws = rig.close();
+    let mut out = format!("{debug} {:?}", client.shutdown(None));
+    for saw in saws.iter().filter(|saw| !matches!(saw, Saw::Ask(_) | Saw::Token(_))) {
+        out.push_str(&format!("{saw:?}"));
+    }
+    out.push_str(&format!("{saws:?}"));
+    let secrets = issued.iter().flat_map(|one| [Some(one.access_token.clone()), one.refresh_token.clone()]).flatten();
+    for secret in secrets.chain(["sim-client-secret".to_owned()]) {
+        assert!(!out.contains(&secret), "a secret left");
+    }
+}

@@ -1,0 +1,204 @@
+//! Where in its life a client is: started, stopped after a failed connect, shut down.
+
+use std::sync::atomic::Ordering;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::{bad_state, Client};
+use crate::config::settings::Delivery as Mode;
+use crate::error::Error;
+use crate::event::State;
+use crate::proto::refresher::{Credential, Input};
+use crate::proto::session::Rounds;
+use crate::shell::dial::resolvers_stuck;
+use crate::shell::engine::{Engine, Left, Parts};
+use crate::shell::gate::{Deadline, Promise};
+use crate::shell::Carry;
+
+/// What a shutdown left behind.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct ShutdownReport {
+    /// Every thread is joined and no callback will run again.
+    pub complete: bool,
+    /// The WebSocket close handshake finished.
+    pub close_handshake: bool,
+    /// Audit records that no sink has seen.
+    pub audit_undelivered: u64,
+    /// Events that no callback has seen.
+    pub events_undelivered: u64,
+    /// Messages handed back unsent.
+    pub messages_unsent: u64,
+    /// Resolver threads of this process still stuck in getaddrinfo; they own nothing of the client.
+    pub resolvers_stuck: u32,
+    /// Name of the callback that is still running, if one is.
+    pub stuck_callback: Option<&'static str>,
+}
+
+/// Where in its life a client is.
+pub(super) enum Life {
+    /// No thread runs.
+    Idle(Box<Carry>, Option<String>),
+    /// The threads run.
+    Running(Arc<Engine>),
+    /// A connect has failed and its threads are being stopped; credentials that came meanwhile.
+    Stopping(Arc<Engine>, Vec<Credential>),
+    /// The threads were told to stop, for good.
+    Closed(Option<Arc<Engine>>),
+}
+
+impl Life {
+    /// The threads, if they run.
+    pub(super) fn engine(&self) -> Result<Arc<Engine>, Error> {
+        match self {
+            Self::Running(engine) => Ok(Arc::clone(engine)),
+            Self::Idle(..) => Err(bad_state("It is not started.")),
+            Self::Stopping(..) => Err(bad_state("Its connect has failed.")),
+            Self::Closed(_) => Err(bad_state("It is closed.")),
+        }
+    }
+
+    /// Takes a new credential to where the next token request will find it.
+    pub(super) fn replace(&mut self, credential: Credential) -> Result<(), Error> {
+        match self {
+            Self::Idle(carry, _) => carry.replace(credential),
+            Self::Running(engine) => engine.tell_refresh(Input::Credential(credential)),
+            Self::Stopping(_, pending) => pending.push(credential),
+            Self::Closed(_) => return Err(bad_state("It is closed.")),
+        }
+        Ok(())
+    }
+}
+
+impl Client {
+    pub(super) fn launch(&self, rounds: Rounds, told: Option<Promise<()>>) -> Result<(), Error> {
+        let mut life = self.life();
+        if let Some(error) = self.shared.failure() {
+            return Err(error.clone());
+        }
+        let (carry, session_id) = match &*life {
+            Life::Idle(carry, session_id) => ((**carry).clone(), session_id.clone()),
+            Life::Running(_) => return Err(bad_state("It is running already.")),
+            Life::Stopping(..) => return Err(bad_state("A connect that failed is still being stopped.")),
+            Life::Closed(_) => return Err(bad_state("It is closed; create another client.")),
+        };
+        let parts = Parts {
+            settings: Arc::clone(&self.settings),
+            clock: self.clock,
+            net: self.net.clone(),
+            delivery: Arc::clone(&self.delivery),
+            outbox: Arc::clone(&self.outbox),
+            shared: Arc::clone(&self.shared),
+            carry,
+            session_id,
+        };
+        *life = Life::Running(Arc::new(Engine::start(parts, rounds, told)?));
+        Ok(())
+    }
+
+    /// After a failed connect: everything is stopped, and the client can be started again. What the threads
+    /// learned (a rotated refresh token above all) is kept. A shutdown that comes first, or meanwhile, is final.
+    pub(super) fn stop_to_idle(&self) {
+        let mut life = self.life();
+        let Life::Running(engine) = &*life else { return };
+        let engine = Arc::clone(engine);
+        *life = Life::Stopping(Arc::clone(&engine), Vec::new());
+        drop(life);
+        engine.pause();
+        let left = self.wait_ended(&engine, Deadline::after(Some(self.free_timeout())));
+        let mut life = self.life();
+        let Life::Stopping(_, pending) = &mut *life else { return };
+        let pending = std::mem::take(pending);
+        *life = match left.and_then(|left| left.carry.zip(left.finished)) {
+            Some((mut carry, finished)) => {
+                pending.into_iter().for_each(|credential| carry.replace(credential));
+                self.shared.clear_token();
+                self.shared.set_state(State::Idle);
+                Life::Idle(Box::new(carry), finished.session_id)
+            }
+            // A callback is stuck, or a thread has panicked.
+            None => Life::Closed(Some(engine)),
+        };
+    }
+
+    /// Stops everything under one deadline: no more renewals, a WebSocket close, all records delivered, threads joined.
+    /// Inside a callback of this client it asks for that and returns at once, with `complete: false`.
+    pub fn shutdown(&self, timeout: Option<Duration>) -> ShutdownReport {
+        let until = Deadline::after(timeout);
+        let engine = self.begin_close();
+        let left = match &engine {
+            Some(engine) if !self.delivery.is_dispatch_thread() => {
+                self.has_waited.store(true, Ordering::Relaxed);
+                self.wait_ended(engine, until)
+            }
+            Some(_) => None,
+            None => Some(Left::default()),
+        };
+        let complete = left.is_some();
+        if complete {
+            self.settle();
+        }
+        self.report(complete, engine.as_deref())
+    }
+
+    /// Tells the threads to stop; they are told again by every call, which does no harm.
+    fn begin_close(&self) -> Option<Arc<Engine>> {
+        let mut life = self.life();
+        let engine = match &*life {
+            Life::Idle(..) => None,
+            Life::Running(engine) | Life::Stopping(engine, _) => Some(Arc::clone(engine)),
+            Life::Closed(engine) => engine.clone(),
+        };
+        *life = Life::Closed(engine.clone());
+        drop(life);
+        if let Some(engine) = &engine {
+            engine.close();
+        }
+        engine
+    }
+
+    /// Waits for the threads; when the time is up, no callback begins any more.
+    fn wait_ended(&self, engine: &Engine, until: Deadline) -> Option<Left> {
+        let left = engine.wait_ended(until);
+        if left.is_none() {
+            self.delivery.abandon();
+        }
+        left
+    }
+
+    /// All threads have ended: nothing is called any more but what the application itself polls.
+    fn settle(&self) {
+        self.shared.clear_token();
+        self.shared.set_state(State::Closed);
+        self.delivery.close();
+        if self.settings.delivery != Mode::Poll {
+            self.delivery.release_hooks();
+        }
+    }
+
+    fn report(&self, complete: bool, engine: Option<&Engine>) -> ShutdownReport {
+        let undelivered = self.delivery.undelivered();
+        ShutdownReport {
+            complete,
+            close_handshake: engine.is_some_and(Engine::is_clean),
+            audit_undelivered: undelivered.audit,
+            events_undelivered: undelivered.events,
+            messages_unsent: self.shared.unsent(),
+            resolvers_stuck: resolvers_stuck(),
+            stuck_callback: self.delivery.running_callback().map(|(name, _)| name),
+        }
+    }
+}
+
+impl Drop for Client {
+    fn drop(&mut self) {
+        // Who has waited for the end before has also decided how long to wait for it.
+        let has_waited = self.has_waited.load(Ordering::Relaxed);
+        let timeout = if has_waited { Duration::ZERO } else { self.free_timeout() };
+        let report = self.shutdown(Some(timeout));
+        // What was not polled will not be. Elsewhere the threads let the hooks go when the last of them ends.
+        if report.complete {
+            self.delivery.release_hooks();
+        }
+    }
+}

@@ -1,0 +1,71 @@
+//! What the machine says goes on to the application, to the refresher and to whoever waits for a connect.
+
+use super::SocketThread;
+use crate::audit::{Outcome, Record};
+use crate::error::{Error, Stage};
+use crate::event::Notice;
+use crate::metrics::Counter;
+use crate::proto::refresher;
+use crate::shell::inbox::ToRefresh;
+
+impl SocketThread {
+    pub(super) fn notice(&mut self, mut notice: Notice) {
+        match &mut notice {
+            Notice::State(change) => {
+                if !self.shared.set_state(change.to) {
+                    return;
+                }
+                change.error = change.error.take().map(|error| self.located(error));
+                self.delivery.log(3, "session", format_args!("{} ({})", change.to.name(), change.reason));
+            }
+            Notice::GapBegin(gap) | Notice::GapEnd(gap) => {
+                gap.cause = gap.cause.take().map(|error| self.located(error));
+            }
+            _ => {}
+        }
+        self.delivery.count(Counter::Gaps, u64::from(matches!(notice, Notice::GapBegin(_))));
+        self.delivery.push_notice(notice);
+    }
+
+    pub(super) fn audit(&mut self, record: Record) {
+        self.delivery.count(Counter::Drops, u64::from(matches!(record, Record::ConnectionLost { .. })));
+        let record = match record {
+            Record::ConnectionLost { error } => Record::ConnectionLost { error: self.located(error) },
+            Record::Attempt { phase, outcome: Outcome::Failure(error), latency_ms, scopes_validated } => {
+                let outcome = Outcome::Failure(self.located(error));
+                Record::Attempt { phase, outcome, latency_ms, scopes_validated }
+            }
+            other => other,
+        };
+        let id = self.entropy.uuid_v4();
+        self.delivery.push_record(self.clock.now(), id, record);
+    }
+
+    pub(super) fn count_renewal(&self, lead_ms: u64, handover: bool) {
+        self.delivery.count(Counter::Renewals, 1);
+        self.delivery.count(Counter::Handovers, u64::from(handover));
+        self.delivery.token_took_effect(lead_ms);
+    }
+
+    pub(super) fn tell_refresh(&self, input: refresher::Input) {
+        self.refresh.send(ToRefresh::Input(input));
+    }
+
+    /// Who waits for the outcome of the start hears it, once.
+    pub(super) fn outcome(&mut self, outcome: Result<(), Error>) {
+        if let Some(promise) = self.connecting.take() {
+            promise.keep(outcome.map_err(|error| self.located(error)));
+        }
+    }
+
+    /// The machine does not know where its sockets go.
+    fn located(&self, error: Error) -> Error {
+        let of_the_socket =
+            matches!(error.detail().stage, Stage::Upgrade | Stage::Authenticate | Stage::Renew | Stage::Live);
+        error.with(|detail| {
+            if of_the_socket && detail.host.is_empty() {
+                detail.host.clone_from(&self.endpoint);
+            }
+        })
+    }
+}
