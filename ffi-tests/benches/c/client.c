@@ -127,8 +127,10 @@ int main(int argc, char **argv)
         gwa_config_free(config);
         printf("idle=%ld\n", n);
         fflush(stdout);
-        for (;;)
-            pause();
+        /* Until the bench ends, however it ends. */
+        while (getchar() != EOF)
+            ;
+        _exit(0);
     }
     if (strcmp(job, "send") == 0)
         send_all(client, n);

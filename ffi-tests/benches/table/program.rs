@@ -44,6 +44,8 @@ impl Paths {
         let library = self.library();
         let compile = |source: &Path, name: &str| {
             let program = self.out.join(name);
+            // One of a run that was killed may still be there, and its file busy.
+            let _ = fs::remove_file(&program);
             let mut cc = Command::new(std::env::var("CC").unwrap_or_else(|_| "cc".into()));
             cc.args(["-std=c99", "-O2", "-Wall", "-Wextra", "-Werror"]).arg("-I").arg(self.root.join("include"));
             cc.arg("-o").arg(&program).arg(source).arg(&library);
@@ -89,6 +91,7 @@ impl Program {
         let path = |text: &str| PathBuf::from(text);
         // Two files, so that two processes share no pages of the program: those would not count as theirs.
         let dispatched = client.with_file_name("client-dispatched");
+        let _ = fs::remove_file(&dispatched);
         fs::copy(client, &dispatched).expect("copied");
         [
             Self { name: "inline", path: client.into(), first: Some("inline") },
@@ -127,7 +130,8 @@ impl Program {
 
     /// Starts one that idles; returns when it is ready.
     pub fn idle(&self, call: &Call) -> Idle {
-        let mut child = self.command(&[], call).stdout(Stdio::piped()).spawn().expect("it starts");
+        let mut child =
+            self.command(&[], call).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("it starts");
         let mut lines = BufReader::new(child.stdout.take().expect("piped")).lines().map_while(Result::ok);
         let is_ready = lines.any(|line| line.starts_with("idle="));
         assert!(is_ready, "{} is not ready", self.name);
