@@ -1,3 +1,4 @@
 //! Development harness of genesys-ws-auth: the simulator and the tools around it.
 
+pub mod cprog;
 pub mod sim;

@@ -152,9 +152,12 @@ impl Hub {
 
     /// Ends every TCP connection, whatever its threads are doing.
     pub(crate) fn sever_all(&self) {
-        for stream in lock(&self.crowd).streams.values().filter_map(Weak::upgrade) {
+        let crowd = lock(&self.crowd);
+        for stream in crowd.streams.values().filter_map(Weak::upgrade) {
             let _ = stream.shutdown(Shutdown::Both);
         }
+        // Wakes readers that do not listen just now.
+        crowd.sockets.values().for_each(|socket| socket.link.sever());
     }
 
     /// Wakes every wait, ends every connection, joins every thread.

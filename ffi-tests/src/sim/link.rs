@@ -5,7 +5,7 @@
 
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpStream};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use rustls::{HandshakeKind, ServerConfig, ServerConnection};
@@ -22,6 +22,9 @@ pub(crate) struct Link {
     tls: Option<Mutex<ServerConnection>>,
     /// Keeps what was encrypted first first on the wire.
     order: Mutex<()>,
+    /// Nothing is read for now.
+    deaf: Mutex<bool>,
+    listening: Condvar,
 }
 
 impl Link {
@@ -32,7 +35,7 @@ impl Link {
             Some(config) => Some(Mutex::new(shake_hands(&stream, config)?)),
             None => None,
         };
-        Ok(Self { stream, tls, order: Mutex::new(()) })
+        Ok(Self { stream, tls, order: Mutex::default(), deaf: Mutex::default(), listening: Condvar::new() })
     }
 
     /// What TLS agreed on; `None` without TLS.
@@ -75,8 +78,20 @@ impl Link {
         let _ = self.stream.shutdown(Shutdown::Write);
     }
 
+    /// Stops reading after what has been read already, or goes on.
+    pub(crate) fn set_deaf(&self, deaf: bool) {
+        *self.deaf.lock().unwrap_or_else(PoisonError::into_inner) = deaf;
+        self.listening.notify_all();
+    }
+
+    fn wait_until_listening(&self) {
+        let deaf = self.deaf.lock().unwrap_or_else(PoisonError::into_inner);
+        drop(self.listening.wait_while(deaf, |deaf| *deaf));
+    }
+
     /// Ends both directions; wakes whoever is blocked in a read or a write.
     pub(crate) fn sever(&self) {
+        self.set_deaf(false);
         let _ = self.stream.shutdown(Shutdown::Both);
     }
 
@@ -139,6 +154,7 @@ impl Reader {
 
     /// Takes some more bytes from the socket; false at its end.
     fn fill(&mut self) -> io::Result<bool> {
+        self.link.wait_until_listening();
         let n = (&*self.link.stream).read(&mut self.raw)?;
         let Some(mut tls) = self.link.tls() else {
             self.plain.extend_from_slice(&self.raw[..n]);

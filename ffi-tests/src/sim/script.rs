@@ -215,6 +215,10 @@ pub enum Action {
     GoSilent,
     /// The end of [`Action::GoSilent`].
     Resume,
+    /// From here on nothing is read, so that what the client sends fills the kernel's buffers. Messages flow on.
+    GoDeaf,
+    /// The end of [`Action::GoDeaf`].
+    Listen,
     /// The client's close frame will not be answered.
     IgnoreClose,
     /// Some time before the next action of the same list.

@@ -268,6 +268,8 @@ impl Writer {
             }
             Action::GoSilent => self.silent = true,
             Action::Resume => self.resume(),
+            Action::GoDeaf => self.link.set_deaf(true),
+            Action::Listen => self.link.set_deaf(false),
             Action::IgnoreClose => self.ignore_close = true,
             // Handled where lists are walked; alone it has nothing to put off.
             Action::Pause { .. } => {}

@@ -220,15 +220,15 @@ impl Session {
     }
 
     fn take_message(&mut self, binary: bool, data: &[u8]) {
-        let index = self.index;
-        self.hub.record.note(|log, at| log.receive(at, index, binary, data));
+        // The answer is ordered before the message is on record: orders of a test that has seen it come later.
         if !self.begun {
-            return self.order(Order::Act(vec![Action::close(1008, "the first message must be auth")]));
-        }
-        if self.hub.ws().echo {
+            self.order(Order::Act(vec![Action::close(1008, "the first message must be auth")]));
+        } else if self.hub.ws().echo {
             let text = || Action::Text(String::from_utf8_lossy(data).into_owned());
             self.order(Order::Push(if binary { Action::Binary(data.to_vec()) } else { text() }));
         }
+        let index = self.index;
+        self.hub.record.note(|log, at| log.receive(at, index, binary, data));
     }
 
     fn take_close(&mut self, code: u16, reason: String) {

@@ -1,0 +1,142 @@
+//! Programs about single functions: most need no simulator.
+
+use std::fs;
+
+use ffi_tests::cprog::{each, Program};
+use ffi_tests::sim::{Rotation, TcpReply, TokenReply};
+
+use crate::{honest, pumping, renewing};
+
+#[test]
+fn bad_handles_are_refused() {
+    each("bad_handles", |variant| drop(Program::new("bad_handles", variant).run().passed()));
+}
+
+#[test]
+fn null_is_refused_everywhere() {
+    each("null_everywhere", |variant| drop(Program::new("null_everywhere", variant).run().passed()));
+}
+
+#[test]
+fn no_function_is_missing_in_null_everywhere() {
+    let root = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
+    let header = fs::read_to_string(format!("{root}/include/genesys_ws_auth.h")).unwrap();
+    let program = fs::read_to_string(format!("{root}/ffi-tests/c/null_everywhere.c")).unwrap();
+    let declared = header.lines().filter(|line| !line.starts_with([' ', '*', '/', '#']));
+    let names = declared.filter_map(|line| line.split_once('(')?.0.rsplit([' ', '*']).next());
+    let names: Vec<_> = names.filter(|name| name.starts_with("gwa_")).collect();
+    assert!(names.len() > 100, "{names:?}");
+    let without_pointers = ["gwa_debug_live_objects"];
+    let missing: Vec<_> = names.iter().filter(|name| !program.contains(&format!("{name}("))).collect();
+    assert!(missing.iter().all(|name| without_pointers.contains(name)), "{missing:?}");
+}
+
+#[test]
+fn bad_input_is_named() {
+    each("bad_input", |variant| drop(Program::new("bad_input", variant).run().passed()));
+}
+
+#[test]
+fn statuses_have_names_and_texts() {
+    each("statuses", |variant| drop(Program::new("statuses", variant).run().passed()));
+}
+
+#[test]
+fn versions_agree() {
+    let manifest = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../Cargo.toml")).unwrap();
+    let version = manifest.lines().find_map(|line| line.strip_prefix("version = ")).unwrap().trim_matches('"').to_owned();
+    each("versions", |variant| drop(Program::new("versions", variant).arg(&version).run().passed()));
+}
+
+#[test]
+fn the_header_serves_c89_twice() {
+    each("header_c89", |variant| drop(Program::with_standard("header_c89", variant, "c89").run().passed()));
+}
+
+#[test]
+fn scopes_are_checked_without_a_client() {
+    each("scopes_check", |variant| drop(Program::new("scopes_check", variant).run().passed()));
+}
+
+#[test]
+fn metrics_fit_older_and_newer_callers() {
+    each("metrics_sizes", |variant| {
+        let sim = honest(variant);
+        Program::new("metrics_sizes", variant).against(&sim).run().passed();
+    });
+}
+
+#[test]
+fn a_token_for_own_calls() {
+    each("token_call", |variant| {
+        let sim = honest(variant);
+        Program::new("token_call", variant).against(&sim).run().passed();
+        assert_eq!(sim.record().ws_connects(), 1);
+    });
+}
+
+#[test]
+fn a_new_secret_leaves_reauth_required() {
+    each("new_secret", |variant| {
+        let sim = honest(variant);
+        let right = sim.token().issued().len().to_string() + "-right-secret";
+        sim.token().policy(|policy| policy.client_secret.clone_from(&right));
+        let program = Program::new("new_secret", variant).against(&sim).env("GENESYS_CLIENT_SECRET", "wrong-secret");
+        program.env("GWA_TEST_SECRET", &right).run().passed();
+        let log = sim.record().snapshot();
+        assert!(log.requests.iter().filter(|request| request.status == Some(401)).count() >= 1);
+        assert_eq!((log.ws_connects(), log.auths()), (1, 1));
+    });
+}
+
+#[test]
+fn a_rotated_refresh_token_is_persisted_first() {
+    for (how, waits, failures) in
+        [("now", false, 0), ("thread", false, 0), ("late", true, 1), ("never", true, 1), ("fail", false, 1)]
+    {
+        each("persist", |variant| {
+            let sim = honest(variant);
+            sim.token().policy(|policy| policy.rotation = Rotation::KeepOld);
+            let timeout = 400 * variant.slowness();
+            let program = Program::new("persist", variant).against(&sim).arg(how);
+            let run = program.set("token.persist_timeout_ms", timeout).run().passed();
+            assert_eq!(run.number("connect_ms") >= u64::from(timeout), waits, "{how}");
+            assert_eq!(run.number("failures"), failures, "{how}: what was not persisted is audited");
+            assert!(sim.record().ws_connects() == 1 && sim.record().token_requests() == 1, "{how}");
+        });
+    }
+}
+
+#[test]
+fn a_signal_handler_interrupts() {
+    for call in ["connect", "token", "next_event"] {
+        each("interrupt", |variant| {
+            let sim = honest(variant);
+            sim.token().always(TokenReply::Hang);
+            Program::new("interrupt", variant).against(&sim).arg(call).run().passed();
+        });
+    }
+    each("interrupt", |variant| {
+        let sim = honest(variant);
+        sim.tcp().always(TcpReply::Stall);
+        Program::new("interrupt", variant).against(&sim).arg("connect").run().passed();
+    });
+}
+
+#[test]
+fn every_function_from_every_callback() {
+    each("callback_matrix", |variant| {
+        let sim = pumping(variant, 10, 0);
+        sim.token().policy(|policy| policy.rotation = Rotation::KeepOld);
+        Program::new("callback_matrix", variant).against(&sim).run().passed();
+    });
+}
+
+#[test]
+fn a_slow_callback_delays_no_renewal() {
+    each("slow_callback", |variant| {
+        let sim = renewing(variant, 2, 50);
+        Program::new("slow_callback", variant).against(&sim).env("GWA_TEST_COUNT", 2).run().passed();
+        assert!(sim.record().reauths() >= 2 && sim.record().ws_connects() == 1);
+    });
+}

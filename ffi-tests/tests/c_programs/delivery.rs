@@ -1,0 +1,33 @@
+//! Who calls, in which order, and what is counted.
+
+use ffi_tests::cprog::{each, Program};
+
+use crate::{honest, pumping, BOUND};
+
+#[test]
+fn audit_records_keep_their_order() {
+    each("audit_order", |variant| {
+        let sim = honest(variant);
+        let run = Program::new("audit_order", variant).against(&sim).run().passed();
+        assert_eq!(run.stdout.lines().filter(|line| line.contains("\"phase\":\"renewal\"")).count(), 2, "audit and SIEM");
+        assert_eq!(sim.record().reauths(), 1);
+    });
+}
+
+#[test]
+fn inline_delivery() {
+    each("inline_mode", |variant| {
+        let sim = pumping(variant, 10, 0);
+        let run = Program::new("inline_mode", variant).against(&sim).run().passed();
+        assert!(run.number("received") <= sim.record().read(|log| log.messages_sent()));
+    });
+}
+
+#[test]
+fn poll_delivery() {
+    each("poll_mode", |variant| {
+        let sim = pumping(variant, 10, 0);
+        Program::new("poll_mode", variant).against(&sim).run().passed();
+        assert!(sim.record().wait_until(BOUND, |log| log.received_total == 1));
+    });
+}
