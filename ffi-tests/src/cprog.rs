@@ -148,7 +148,8 @@ impl<'a> Program<'a> {
             self.env.push(("GENESYS_CLIENT_SECRET".into(), policy.client_secret.clone()));
             self.env.push(("GENESYS_REFRESH_TOKEN".into(), policy.refresh_token.clone()));
         });
-        let urls = [("GWA_TOKEN_URL", sim.token_url()), ("GWA_WS_URL", sim.ws_url()), ("GENESYS_REGION", "localhost".into())];
+        let urls =
+            [("GWA_TOKEN_URL", sim.token_url()), ("GWA_WS_URL", sim.ws_url()), ("GENESYS_REGION", "localhost".into())];
         self.env.extend(urls.map(|(name, value)| (name.to_owned(), value)));
         if !sim.ca_pem().is_empty() {
             let file = scratch().join(format!("ca-{}-{}.pem", std::process::id(), sim.addr().port()));

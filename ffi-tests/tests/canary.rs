@@ -231,15 +231,19 @@ fn no_secret_is_said() {
 
 fn renewals_and_rotation() {
     let sim = Sim::start(short_lived());
-    live(&sim, |_| (), |client, tokens| {
-        assert!(sim.record().wait_until(BOUND, |log| log.reauths() >= 4));
-        client.send(MessageKind::Text, b"there and back").unwrap();
-        wait("message", "there and back", 1);
-        let token = client.token(Duration::ZERO, Some(BOUND)).unwrap();
-        show("token", &*token);
-        assert!(leaked(&sim, token.access_token.expose()).is_some(), "the token itself is found where it is");
-        assert!(tokens.load(Ordering::Relaxed) >= 4);
-    });
+    live(
+        &sim,
+        |_| (),
+        |client, tokens| {
+            assert!(sim.record().wait_until(BOUND, |log| log.reauths() >= 4));
+            client.send(MessageKind::Text, b"there and back").unwrap();
+            wait("message", "there and back", 1);
+            let token = client.token(Duration::ZERO, Some(BOUND)).unwrap();
+            show("token", &*token);
+            assert!(leaked(&sim, token.access_token.expose()).is_some(), "the token itself is found where it is");
+            assert!(tokens.load(Ordering::Relaxed) >= 4);
+        },
+    );
     wait("ask", "PersistRefreshToken", 3);
     is_clean(&sim, "renewals");
 }

@@ -110,13 +110,19 @@ fn judge(sim: &Sim, log: &Log, shown: &[String], status: ExitStatus) -> Vec<(boo
     vec![
         (status.success(), format!("the client ended well: {status}")),
         (scope_checks == tokens, format!("{tokens} tokens issued, {scope_checks} times scopes checked and allowed")),
-        (first_renewals >= RENEWALS, format!("{first_renewals} renewals accepted on the first socket, without losing it")),
+        (
+            first_renewals >= RENEWALS,
+            format!("{first_renewals} renewals accepted on the first socket, without losing it"),
+        ),
         (drops == 1 && gaps == drops, format!("{drops} drop forced, {gaps} gap reported")),
         (count(" begins: ") == gaps && count(" ends after ") == gaps, "every gap was announced and ended".to_owned()),
         (number("connects") == 2 && log.ws_connects() == 2, format!("{} sockets in all", log.ws_connects())),
         (sent == MESSAGES && delivered == sent, format!("{sent} messages sent, {delivered} delivered")),
         (records > 0 && unbroken, format!("{records} audit records, numbered from 1 without a hole")),
-        (last.contains("shutdown=clean") && closed == Some(End::ClientClosed(1000)), "closed with 1000, shut down clean".into()),
+        (
+            last.contains("shutdown=clean") && closed == Some(End::ClientClosed(1000)),
+            "closed with 1000, shut down clean".into(),
+        ),
         (secret.is_none(), format!("no secret shown{}", secret.map_or(String::new(), |what| format!(": but {what}")))),
     ]
 }

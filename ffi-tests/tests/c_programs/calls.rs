@@ -44,7 +44,8 @@ fn statuses_have_names_and_texts() {
 #[test]
 fn versions_agree() {
     let manifest = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../Cargo.toml")).unwrap();
-    let version = manifest.lines().find_map(|line| line.strip_prefix("version = ")).unwrap().trim_matches('"').to_owned();
+    let version =
+        manifest.lines().find_map(|line| line.strip_prefix("version = ")).unwrap().trim_matches('"').to_owned();
     each("versions", |variant| drop(Program::new("versions", variant).arg(&version).run().passed()));
 }
 

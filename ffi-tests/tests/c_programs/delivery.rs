@@ -9,7 +9,11 @@ fn audit_records_keep_their_order() {
     each("audit_order", |variant| {
         let sim = honest(variant);
         let run = Program::new("audit_order", variant).against(&sim).run().passed();
-        assert_eq!(run.stdout.lines().filter(|line| line.contains("\"phase\":\"renewal\"")).count(), 2, "audit and SIEM");
+        assert_eq!(
+            run.stdout.lines().filter(|line| line.contains("\"phase\":\"renewal\"")).count(),
+            2,
+            "audit and SIEM"
+        );
         assert_eq!(sim.record().reauths(), 1);
     });
 }

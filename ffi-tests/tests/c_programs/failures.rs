@@ -47,12 +47,18 @@ fn a_scope_that_is_denied() {
         ("GWA_TEST_MISSING", "routing:read admin:write"),
         ("GWA_TEST_MESSAGE", "admin:write"),
     ];
-    fails_with("GWA_E_SCOPE_DENIED", "", |_| (), &needs, |sim, run| {
-        assert_eq!(sim.record().auths(), 0, "no token left for the socket");
-        assert_eq!(run.stdout.matches("\"action\":\"scope_validation\"").count(), 1, "recorded once");
-        assert!(run.stdout.contains("\"missing\":[\"routing:read\",\"admin:write\"]"));
-        no_socket(sim, run);
-    });
+    fails_with(
+        "GWA_E_SCOPE_DENIED",
+        "",
+        |_| (),
+        &needs,
+        |sim, run| {
+            assert_eq!(sim.record().auths(), 0, "no token left for the socket");
+            assert_eq!(run.stdout.matches("\"action\":\"scope_validation\"").count(), 1, "recorded once");
+            assert!(run.stdout.contains("\"missing\":[\"routing:read\",\"admin:write\"]"));
+            no_socket(sim, run);
+        },
+    );
 }
 
 #[test]
@@ -70,10 +76,16 @@ fn tokens_without_scopes_to_know() {
 #[test]
 fn wrong_credentials() {
     let wrong = [("GENESYS_CLIENT_SECRET", "wrong-secret"), ("GWA_TEST_HINT", "secret")];
-    fails_with("GWA_E_UNAUTHORIZED", "token", |_| (), &wrong, |sim, run| {
-        assert_eq!(run.number("http_status"), 401);
-        no_socket(sim, run);
-    });
+    fails_with(
+        "GWA_E_UNAUTHORIZED",
+        "token",
+        |_| (),
+        &wrong,
+        |sim, run| {
+            assert_eq!(run.number("http_status"), 401);
+            no_socket(sim, run);
+        },
+    );
     fails_with("GWA_E_FORBIDDEN", "token", |sim| _ = sim.token().always(TokenReply::Forbidden), &[], no_socket);
     fails_with("GWA_E_INVALID_GRANT", "token", |sim| _ = sim.token().always(TokenReply::InvalidGrant), &[], no_socket);
 }
@@ -98,7 +110,9 @@ fn the_token_endpoint_is_down() {
 fn answers_of_the_token_endpoint_that_are_none() {
     fails("GWA_E_TOKEN_RESPONSE", "token", |sim| _ = sim.token().always(TokenReply::NotJson));
     fails("GWA_E_RESPONSE_TOO_LARGE", "token", |sim| _ = sim.token().always(TokenReply::Huge { bytes: 1 << 20 }));
-    fails("GWA_E_REDIRECT", "token", |sim| _ = sim.token().always(TokenReply::Redirect { to: "https://evil.example/".into() }));
+    fails("GWA_E_REDIRECT", "token", |sim| {
+        _ = sim.token().always(TokenReply::Redirect { to: "https://evil.example/".into() })
+    });
     let short = |sim: &Sim| {
         let issue = Issue::new().lifetime(Duration::from_millis(100)).field("expires_in", 0.into());
         sim.token().always(TokenReply::Issue(issue));
@@ -153,7 +167,13 @@ fn the_authentication_is_refused() {
     let text = [("GWA_TEST_MESSAGE", "no such user")];
     fails_with("GWA_E_AUTH_REFUSED", "auth", refuse, &text, |sim, _| assert_eq!(sim.record().auths(), 1));
     let unknown = [("GWA_TEST_MESSAGE", "Unknown error")];
-    fails_with("GWA_E_AUTH_REFUSED", "auth", |sim| _ = sim.ws().always_first_auth(AuthReply::Refuse(None)), &unknown, |_, _| ());
+    fails_with(
+        "GWA_E_AUTH_REFUSED",
+        "auth",
+        |sim| _ = sim.ws().always_first_auth(AuthReply::Refuse(None)),
+        &unknown,
+        |_, _| (),
+    );
     let limit = |sim: &Sim| _ = sim.ws().always_first_auth(AuthReply::Refuse(Some("Rate Limit exceeded".into())));
     fails("GWA_E_AUTH_THROTTLED", "auth", limit);
 }

@@ -55,7 +55,11 @@ fn handover_is_seen() {
         let log = sim.record().snapshot();
         assert!(log.ws_connects() >= 3);
         for (name, connection) in [("messages_1", 0), ("messages_2", 1)] {
-            assert_eq!(run.number(name), log.connections[connection].sent.messages, "{name}: the old socket is read out");
+            assert_eq!(
+                run.number(name),
+                log.connections[connection].sent.messages,
+                "{name}: the old socket is read out"
+            );
         }
         assert_eq!(run.number("gaps"), 0);
     });
