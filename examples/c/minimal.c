@@ -11,7 +11,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
-
 static volatile sig_atomic_t interrupted;
 
 static void on_interrupt(int signal_number)
@@ -23,21 +22,18 @@ static void on_interrupt(int signal_number)
 /* Callbacks come from one thread of the library; what they are given lives until they return. */
 static void on_message(void *user_data, const gwa_event_t *message)
 {
-    size_t len;
-    const char *text = gwa_event_data(message, &len);
     if (user_data != NULL) /* GWA_SHOW_MESSAGES is set */
-        printf("message  %.*s\n", (int)len, text);
+        printf("message  %s\n", (const char *)gwa_event_data(message, NULL));
 }
 
 static void on_state(void *user_data, const gwa_event_t *event)
 {
-    const gwa_error_t *error = gwa_event_error(event);
     (void)user_data;
     if (gwa_event_kind(event) == GWA_EVENT_STATE)
         printf("state    %s (%s)\n", gwa_state_name(gwa_event_state_to(event)), gwa_event_reason(event, NULL));
     else if (gwa_event_kind(event) == GWA_EVENT_GAP_BEGIN)
         printf("gap      %lu begins: %s\n", (unsigned long)gwa_event_gap_number(event),
-               error ? gwa_error_message(error, NULL) : "");
+               gwa_status_text(gwa_event_outcome(event)));
     else if (gwa_event_kind(event) == GWA_EVENT_GAP_END)
         printf("gap      %lu ends after %lu ms\n", (unsigned long)gwa_event_gap_number(event),
                (unsigned long)gwa_event_gap_duration_ms(event));

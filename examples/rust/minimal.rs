@@ -1,22 +1,20 @@
-//! A complete client: connects, shows changes of state, audit records and messages, and closes after as many seconds as
-//! its argument says.
+//! A complete client: connects, shows changes of state, audit records and messages, and closes when Enter is pressed.
 //!
-//! `cargo run --example minimal -- 30`, with `GENESYS_REGION`, `GENESYS_CLIENT_ID`, `GENESYS_CLIENT_SECRET` and
+//! `cargo run --example minimal`, with `GENESYS_REGION`, `GENESYS_CLIENT_ID`, `GENESYS_CLIENT_SECRET` and
 //! `GENESYS_REFRESH_TOKEN` in the environment; for the simulator also `GWA_TOKEN_URL`, `GWA_WS_URL` and `GWA_CA_FILE`.
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
 use std::env;
+use std::io;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::thread;
 use std::time::Duration;
 
 use genesys_ws_auth::event::Notice;
 use genesys_ws_auth::{Client, Config, Error};
 
 fn main() -> ExitCode {
-    let seconds = env::args().nth(1).and_then(|word| word.parse().ok()).unwrap_or(10);
-    match run(Duration::from_secs(seconds)) {
+    match run() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("{error}\n{}", error.code().hint());
@@ -25,11 +23,11 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(time: Duration) -> Result<(), Error> {
+fn run() -> Result<(), Error> {
     let client = Client::new(&config()?)?;
     client.connect(Some(Duration::from_secs(30)))?;
     // Messages arrive and tokens are renewed on the library's threads; this one has nothing to do.
-    thread::sleep(time);
+    let _ = io::stdin().read_line(&mut String::new());
     let metrics = client.metrics();
     println!("messages={} renewals={} gaps={}", metrics.messages_received, metrics.renewals, metrics.gaps);
     let report = client.shutdown(Some(Duration::from_secs(5)));

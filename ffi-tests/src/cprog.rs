@@ -160,6 +160,11 @@ impl<'a> Program<'a> {
         self
     }
 
+    /// Where the compiled program lies.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// An argument.
     pub fn arg(mut self, arg: &str) -> Self {
         self.args.push(arg.to_owned());
@@ -398,7 +403,8 @@ fn compiled(name: &str, variant: Variant, standard: &str) -> PathBuf {
     let source = PathBuf::from(format!("{ROOT}/ffi-tests/c/{name}.c"));
     // Valgrind runs the plain program.
     let kind = if variant == Variant::Asan { "asan" } else { "plain" };
-    let out = scratch().join(format!("{name}-{kind}"));
+    let file = name.rsplit('/').next().unwrap_or(name);
+    let out = scratch().join(format!("{file}-{kind}"));
     let _lock = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
     let header = PathBuf::from(format!("{ROOT}/include/genesys_ws_auth.h"));
     let common = PathBuf::from(format!("{ROOT}/ffi-tests/c/common.h"));
@@ -406,7 +412,7 @@ fn compiled(name: &str, variant: Variant, standard: &str) -> PathBuf {
     if changed(&out) > newest {
         return out;
     }
-    let fresh = scratch().join(format!("{name}-{kind}.{}", std::process::id()));
+    let fresh = scratch().join(format!("{file}-{kind}.{}", std::process::id()));
     let mut compile = Command::new("gcc");
     compile.arg(format!("-std={standard}")).args(WARNINGS).args(["-g", "-O1", "-pthread"]);
     compile.arg(format!("-I{ROOT}/include")).arg("-o").arg(&fresh).arg(&source);

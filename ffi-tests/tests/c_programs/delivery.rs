@@ -35,3 +35,12 @@ fn poll_delivery() {
         assert!(sim.record().wait_until(BOUND, |log| log.received_total == 1));
     });
 }
+
+#[test]
+fn a_hook_that_fails_harms_nothing() {
+    each("failing_hook", |variant| {
+        let sim = honest(variant);
+        let run = Program::new("failing_hook", variant).against(&sim).run().passed();
+        assert!(run.stderr.contains("on_audit failed"), "{}", run.stderr);
+    });
+}

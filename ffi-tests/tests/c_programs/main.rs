@@ -4,6 +4,7 @@
 mod calls;
 mod delivery;
 mod ends;
+mod examples;
 mod failures;
 mod live;
 

@@ -1,0 +1,78 @@
+/*
+ * The refresh token is dead: the library asks for an authorization code, gets GWA_TEST_CODE and becomes Ready. The
+ * question comes by on_ask, or (argument 1: poll) as an event; a code that cannot be one leaves it open.
+ */
+#include "common.h"
+
+static void answer(gwa_request_t *request)
+{
+    const char *code = needed("GWA_TEST_CODE");
+    gwa_text_t *none = NULL;
+    if (gwa_request_kind(request) == GWA_REQUEST_PERSIST_REFRESH_TOKEN) {
+        /* The code brought a new refresh token. */
+        CHECK_STATUS(gwa_request_complete(request, NULL, 0, 0), GWA_OK);
+        return;
+    }
+    CHECK_EQ(gwa_request_kind(request), GWA_REQUEST_AUTHORIZATION_CODE);
+    CHECK_STATUS(gwa_request_refresh_token(request, &none), GWA_E_INVALID_ARGUMENT);
+    CHECK_STATUS(gwa_request_complete(request, NULL, 0, 0), GWA_E_INVALID_ARGUMENT);
+    CHECK_STATUS(gwa_request_complete(request, "a\nb", 3, 0), GWA_E_INVALID_ARGUMENT);
+    CHECK_STATUS(gwa_request_complete(request, "\xff", 1, 0), GWA_E_INVALID_UTF8);
+    CHECK_STATUS(gwa_request_complete(request, code, strlen(code), 0), GWA_OK);
+    CHECK_EQ(gwa_request_kind(request), 0);
+}
+
+static void asked(struct probe *probe, int kind, const void *object)
+{
+    (void)probe;
+    if (kind == GWA_EVENT_REQUEST) {
+        answer((gwa_request_t *)(uintptr_t)object);
+    }
+}
+
+static void polls(gwa_client_t *client)
+{
+    int ready = 0, answered = 0;
+    while (!ready) {
+        gwa_event_t *event = NULL;
+        CHECK_STATUS(gwa_client_next_event(client, 20000 * (uint32_t)slowness(), &event), GWA_OK);
+        if (gwa_event_kind(event) == GWA_EVENT_REQUEST) {
+            gwa_request_t *request = NULL;
+            answered += gwa_event_request_kind(event) == GWA_REQUEST_AUTHORIZATION_CODE;
+            CHECK_STATUS(gwa_event_request(event, &request), GWA_OK);
+            answer(request);
+        }
+        ready = gwa_event_state_to(event) == GWA_STATE_READY;
+        gwa_event_free(event);
+    }
+    CHECK_EQ(answered, 1);
+}
+
+int main(int argc, char **argv)
+{
+    static struct probe probe = PROBE_INIT;
+    gwa_config_t *config = new_config();
+    gwa_client_t *client = NULL;
+    gwa_error_t *err = NULL;
+
+    CHECK_EQ(argc, 2);
+    set(config, "delivery", argv[1]);
+    set(config, "token.redirect_uri", "https://app.example/back");
+    if (strcmp(argv[1], "poll") != 0) {
+        watch(config, &probe);
+        probe.extra = asked;
+    }
+    CHECK_OK(gwa_client_new(config, &client, &err));
+    gwa_config_free(config);
+    CHECK_OK(gwa_client_start(client, &err));
+    if (strcmp(argv[1], "poll") == 0) {
+        polls(client);
+    } else {
+        WAIT(&probe, 20000, probe.states[GWA_STATE_READY] == 1);
+        CHECK(probe.asks >= 1 && probe.states[GWA_STATE_REAUTH_REQUIRED] == 1);
+    }
+    CHECK_OK(gwa_client_shutdown(client, 5000 * (uint32_t)slowness(), NULL, &err));
+    CHECK_STATUS(gwa_client_free(client), GWA_OK);
+    CHECK_EQ(gwa_debug_live_objects(), 0);
+    return 0;
+}
