@@ -4,6 +4,7 @@ use std::any::Any;
 use std::collections::HashMap;
 use std::panic::{catch_unwind, AssertUnwindSafe};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::Receiver;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 
@@ -80,48 +81,8 @@ impl Engine {
         let (socket, socket_inbox) = Inbox::new(socket_waiter.bell());
         let cancel = Cancel::new(refresh_waiter.bell());
         connect_delivery(&parts.delivery, &refresh, &socket);
-        let machine = Refresher::new(
-            Arc::clone(&parts.settings),
-            parts.carry.credentials.clone(),
-            parts.delivery.has_on_ask(),
-            parts.carry.unauthorized,
-        );
-        let refresh_thread = RefreshThread {
-            clock: parts.clock,
-            entropy: Entropy::new(),
-            waiter: refresh_waiter,
-            inbox: refresh_inbox,
-            machine,
-            http: Http::new(&parts.net),
-            cancel: cancel.clone(),
-            socket: socket.clone(),
-            delivery: Arc::clone(&parts.delivery),
-            shared: Arc::clone(&parts.shared),
-            wanted: HashMap::new(),
-            last_wish: 0,
-            endpoint: parts.net.target(&parts.settings.token_url)?.peer(),
-            stopped: false,
-        };
-        let socket_thread = SocketThread {
-            clock: parts.clock,
-            entropy: Entropy::new(),
-            waiter: socket_waiter,
-            inbox: socket_inbox,
-            machine: Session::new(Arc::clone(&parts.settings), parts.session_id.clone()),
-            endpoint: parts.net.target(&parts.settings.ws_url)?.peer(),
-            net: parts.net.clone(),
-            refresh: refresh.clone(),
-            scratch: parts.delivery.scratch(),
-            delivery: Arc::clone(&parts.delivery),
-            outbox: Arc::clone(&parts.outbox),
-            shared: Arc::clone(&parts.shared),
-            links: Vec::new(),
-            orphan: None,
-            send_on: None,
-            writing: None,
-            connecting: told,
-            stopped: None,
-        };
+        let refresh_thread = refresher(&parts, refresh_waiter, refresh_inbox, cancel.clone(), socket.clone())?;
+        let socket_thread = driver(&parts, socket_waiter, socket_inbox, refresh.clone(), told)?;
         let engine = Self {
             refresh,
             socket,
@@ -261,6 +222,67 @@ impl Ended {
     }
 }
 
+/// gwa-refresh, ready to run.
+fn refresher(
+    parts: &Parts,
+    waiter: Waiter,
+    inbox: Receiver<ToRefresh>,
+    cancel: Cancel,
+    socket: Inbox<SessionInput>,
+) -> Result<RefreshThread, Error> {
+    let Carry { credentials, unauthorized } = parts.carry.clone();
+    let can_ask = parts.delivery.has_on_ask();
+    Ok(RefreshThread {
+        clock: parts.clock,
+        entropy: Entropy::new(),
+        waiter,
+        inbox,
+        machine: Refresher::new(Arc::clone(&parts.settings), credentials, can_ask, unauthorized),
+        http: Http::new(&parts.net),
+        cancel,
+        socket,
+        delivery: Arc::clone(&parts.delivery),
+        shared: Arc::clone(&parts.shared),
+        wanted: HashMap::new(),
+        last_wish: 0,
+        endpoint: parts.net.target(&parts.settings.token_url)?.peer(),
+        close_timeout_ms: parts.settings.close_timeout_ms,
+        broken_off: None,
+        closed: false,
+        stopped: false,
+    })
+}
+
+/// gwa-socket, ready to run.
+fn driver(
+    parts: &Parts,
+    waiter: Waiter,
+    inbox: Receiver<SessionInput>,
+    refresh: Inbox<ToRefresh>,
+    told: Option<Promise<()>>,
+) -> Result<SocketThread, Error> {
+    Ok(SocketThread {
+        clock: parts.clock,
+        entropy: Entropy::new(),
+        waiter,
+        inbox,
+        machine: Session::new(Arc::clone(&parts.settings), parts.session_id.clone()),
+        net: parts.net.clone(),
+        endpoint: parts.net.target(&parts.settings.ws_url)?.peer(),
+        refresh,
+        scratch: parts.delivery.scratch(),
+        delivery: Arc::clone(&parts.delivery),
+        outbox: Arc::clone(&parts.outbox),
+        shared: Arc::clone(&parts.shared),
+        links: Vec::new(),
+        orphan: None,
+        send_on: None,
+        writing: None,
+        connecting: told,
+        stopped: None,
+    })
+}
+
 /// Held by a thread for as long as it lives, however it ends.
 struct Running(Arc<Ended>);
 
@@ -333,3 +355,6 @@ impl Failure {
         self.socket.send(SessionInput::Close);
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -55,6 +55,11 @@ pub struct RefreshThread {
     pub last_wish: u64,
     /// Host and port of the token endpoint.
     pub endpoint: String,
+    pub close_timeout_ms: u64,
+    /// A request that was cancelled; the machine hears of it after the close.
+    pub broken_off: Option<(u64, Error)>,
+    /// The machine was told to stop.
+    pub closed: bool,
     pub stopped: bool,
 }
 
@@ -76,6 +81,13 @@ impl RefreshThread {
 
     fn take(&mut self, message: ToRefresh) {
         match message {
+            ToRefresh::Input(Input::Close) => {
+                self.closed = true;
+                self.handle(Input::Close);
+                if let Some((epoch, error)) = self.broken_off.take() {
+                    self.handle(Input::Replied { epoch, outcome: Err(error) });
+                }
+            }
             ToRefresh::Input(input) => self.handle(input),
             ToRefresh::Wanted { min_left_ms, promise } => {
                 self.last_wish += 1;
@@ -113,15 +125,28 @@ impl RefreshThread {
 
     fn request(&mut self, epoch: u64, request: &Request) {
         self.delivery.count(Counter::TokenRequests, 1);
+        self.cancel.set_grace(self.grace_ms());
         let outcome = self.http.post(request, &self.cancel, &mut self.waiter, &self.clock);
-        if let Err(error) = &outcome {
-            if error.code() == Code::Cancelled {
-                // Broken off by a close, which is in the inbox: no failed attempt, so no record of one.
-                return;
+        match outcome {
+            // Broken off by a close, which is on its way: no failed attempt, so no record of one.
+            Err(error) if error.code() == Code::Cancelled && !self.closed => self.broken_off = Some((epoch, error)),
+            outcome => {
+                if let Err(error) = &outcome {
+                    self.log_failure(error);
+                }
+                self.handle(Input::Replied { epoch, outcome });
             }
-            self.log_failure(error);
         }
-        self.handle(Input::Replied { epoch, outcome });
+    }
+
+    /// How long a close lets a request in flight go on: not at all, unless its answer may replace a credential.
+    fn grace_ms(&self) -> u64 {
+        let Credentials { refresh_token, code, .. } = self.machine.credentials();
+        if refresh_token.is_some() || code.is_some() {
+            self.close_timeout_ms
+        } else {
+            0
+        }
     }
 
     /// The snapshot first: who reads it after the event must find the new token.

@@ -340,10 +340,11 @@ impl SocketThread {
 }
 
 impl Drop for SocketThread {
-    /// Every message ends exactly once, also when a panic ends the thread.
+    /// Every message ends exactly once, also when a panic ends the thread, or when it could not be started.
     fn drop(&mut self) {
         if self.stopped.is_none() {
-            self.give_back(&Error::new(Code::Panic, Stage::Close, ""));
+            let code = if std::thread::panicking() { Code::Panic } else { Code::Cancelled };
+            self.give_back(&Error::new(code, Stage::Close, ""));
         }
     }
 }

@@ -5,8 +5,8 @@ use std::sync::{mpsc, Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use ffi_tests::sim::{Action, AuthReply, Log, Pump, TcpReply, TokenReply, UpgradeReply};
-use genesys_ws_auth::event::State;
+use ffi_tests::sim::{Action, AuthReply, Log, Pump, Rotation, TcpReply, TokenReply, UpgradeReply};
+use genesys_ws_auth::event::{Question, State};
 use genesys_ws_auth::{Client, Code};
 
 use crate::harness::*;
@@ -66,6 +66,26 @@ fn a_server_that_ignores_the_close_is_left_after_the_time_allowed() {
     let rig = Setup::default().key("close.timeout_ms", 300).sim(|o| o.ws.ignore_close = true).connect();
     let report = within(Duration::from_secs(1), || rig.client.shutdown(Some(BOUND)));
     assert!(report.complete && !report.close_handshake, "{report:?}");
+}
+
+#[test]
+fn a_refresh_token_that_is_being_rotated_is_not_lost() {
+    let rotation = Rotation::RevokeOld { grace: Duration::ZERO };
+    let slow = || TokenReply::Delay { ms: 300, then: Box::new(TokenReply::Issue(Default::default())) };
+    let rig = Setup::default().with_refresh_token().sim(|options| options.token.rotation = rotation).build();
+    rig.sim.token().then(slow()).then(slow());
+    let error = rig.client.connect(Some(Duration::from_millis(100))).unwrap_err();
+    assert_eq!(error.code(), Code::Timeout);
+    rig.client.start().unwrap();
+    rig.wait_sim("the second request", |log| log.token_requests() == 2);
+    let client = Arc::clone(&rig.client);
+    within(Duration::from_secs(1), || assert!(client.shutdown(Some(BOUND)).complete));
+    let asked = rig.seen.all().into_iter().filter_map(|saw| match saw {
+        Saw::Ask(Question::PersistRefreshToken(secret)) => Some(secret.expose().to_owned()),
+        _ => None,
+    });
+    let issued: Vec<_> = rig.sim.token().issued().into_iter().filter_map(|one| one.refresh_token).collect();
+    assert_eq!((asked.collect::<Vec<_>>(), issued.len()), (issued, 2), "{}", show(&rig.seen.all()));
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use ffi_tests::sim::{AuthReply, Rotation, TokenForm, TokenReply};
+use ffi_tests::sim::{Action, AuthReply, Rotation, TokenForm, TokenPolicy, TokenReply};
 use genesys_ws_auth::event::{Question, State};
 use genesys_ws_auth::hooks::Answer;
 use genesys_ws_auth::{Client, Code, Error, Secret, Stage};
@@ -220,30 +220,55 @@ fn clients_come_and_go_on_many_threads() {
     });
 }
 
+/// Everything that left the library but tokens and questions as such, as text; those as `Debug` shows them.
+fn all_that_left(rig: &Rig, error: Option<&Error>) -> String {
+    let saws = rig.seen.all();
+    format!("{error:?} {} {saws:?} {:?} {:?}", error.map(Error::to_string).unwrap_or_default(), rig.client, rig.config)
+        + &rig.client.stats_json()
+}
+
 #[test]
 fn no_secret_leaves() {
     let rig = Setup::default().with_refresh_token().sim(|options| options.token.rotation = Rotation::KeepOld).connect();
     rig.client.refresh_now().unwrap();
     rig.wait_sim("a renewal", |log| log.reauths() == 1);
-    let token = rig.client.token(Duration::ZERO, Some(BOUND)).unwrap();
-    // A server that quotes the token in its refusals, and one that is hostile at the token endpoint.
-    let echo = format!(r#"{{"error":"invalid_grant","error_description":"{}"}}"#, token.access_token.expose());
-    rig.sim.token().then(TokenReply::Status { code: 400, headers: Vec::new(), body: echo });
-    let requests = rig.sim.record().token_requests();
-    rig.client.refresh_now().unwrap();
-    let stats = rig.client.stats_json();
-    let debug = format!("{:?} {:?} {:?} {stats}", rig.client, rig.config, token);
-    let client = Arc::clone(&rig.client);
     let issued = rig.sim.token().issued();
-    let _ = rig.sim.record().wait_until(Duration::from_millis(1), |log| log.token_requests() > requests);
-    let saws = rig.close();
-    let mut out = format!("{debug} {:?}", client.shutdown(None));
-    for saw in saws.iter().filter(|saw| !matches!(saw, Saw::Ask(_) | Saw::Token(_))) {
-        out.push_str(&format!("{saw:?}"));
-    }
-    out.push_str(&format!("{saws:?}"));
+    let report = rig.client.shutdown(Some(BOUND));
+    let out = all_that_left(&rig, None) + &format!("{report:?}");
     let secrets = issued.iter().flat_map(|one| [Some(one.access_token.clone()), one.refresh_token.clone()]).flatten();
     for secret in secrets.chain(["sim-client-secret".to_owned()]) {
         assert!(!out.contains(&secret), "a secret left");
+    }
+}
+
+#[test]
+fn servers_that_quote_secrets_are_not_quoted() {
+    const TOKEN: &str = "literal-token-of-this-test";
+    let refresh_token = TokenPolicy::default().refresh_token;
+    let body = format!(r#"{{"error":"invalid_grant","error_description":"sim-client-secret {refresh_token}"}}"#);
+    let quoting = TokenReply::Status { code: 400, headers: Vec::new(), body };
+    let refuse = || AuthReply::Refuse(Some(format!("bad {TOKEN}")));
+    let close = |code| AuthReply::Act(vec![Action::close(code, TOKEN)]);
+    let scripts: [(&str, Box<dyn Fn(&Rig)>); 5] = [
+        ("token endpoint", Box::new(|rig| drop(rig.sim.token().then(quoting.clone())))),
+        ("refusal", Box::new(|rig| drop(rig.sim.ws().on_first_auth(refuse())))),
+        ("close", Box::new(|rig| drop(rig.sim.ws().on_first_auth(close(1011))))),
+        ("close that blames the token", Box::new(|rig| drop(rig.sim.ws().on_first_auth(close(1008))))),
+        ("close of a live socket", Box::new(|_| ())),
+    ];
+    for (which, script) in scripts {
+        let setup = Setup::default().with_refresh_token().key("token.attempts", 1).key("scopes.unknown", "allow");
+        let rig = setup.sim(|options| options.token.form = TokenForm::Literal(TOKEN.into())).build();
+        script(&rig);
+        let error = rig.client.connect(Some(BOUND)).err();
+        if error.is_none() {
+            rig.sim.ws().close_all(4000, TOKEN);
+            rig.seen.wait("the gap", |saws| gaps(saws) == 1);
+        }
+        rig.client.shutdown(Some(BOUND));
+        let out = all_that_left(&rig, error.as_ref());
+        for secret in [TOKEN, "sim-client-secret", &refresh_token] {
+            assert!(!out.contains(secret), "{which}: {secret} in {out}");
+        }
     }
 }

@@ -157,7 +157,6 @@ fn certificates_and_what_is_no_tls() {
         ("plain HTTP", TcpReply::Garbage(http), Code::Tls, Stage::Tls),
         ("garbage", TcpReply::Garbage(vec![0x16, 3, 1, 0xff, 0xff, 7]), Code::Tls, Stage::Tls),
         ("drop", TcpReply::Drop, Code::Tls, Stage::Tls),
-        ("reset", TcpReply::Reset, Code::Tls, Stage::Tls),
         ("stall", TcpReply::Stall, Code::TlsTimeout, Stage::Tls),
     ] {
         let rig = once().key("tls.timeout_ms", 300).build();
@@ -165,6 +164,18 @@ fn certificates_and_what_is_no_tls() {
         let error = refused(&rig);
         check(which, &rig, &error, code, stage);
     }
+}
+
+#[test]
+fn a_connection_reset_at_once() {
+    let rig = once().build();
+    rig.sim.tcp().then(TcpReply::Reset);
+    let error = refused(&rig);
+    // The reset may come before the connection is looked at for the first time.
+    assert!(matches!(error.detail().stage, Stage::Connect | Stage::Tls), "{error}");
+    assert!(matches!(error.code(), Code::Connect | Code::Tls) && !error.detail().host.is_empty(), "{error}");
+    rig.client.connect(Some(BOUND)).unwrap();
+    rig.close();
 }
 
 #[test]

@@ -88,14 +88,18 @@ impl Session {
         }
     }
 
-    /// The server's text as an error; a throttle is told by its words. The token is struck out if it was repeated.
+    /// The server's text as an error; a throttle is told by its words.
     fn refusal(&self, epoch: u64, message: &str) -> Error {
         let lower = message.to_lowercase();
         let throttled = self.settings.throttle_patterns.iter().any(|pattern| lower.contains(pattern.as_str()));
         let code = if throttled { Code::AuthThrottled } else { Code::AuthRefused };
+        Error::new(code, self.auth_stage(epoch), self.without_tokens(epoch, message))
+    }
+
+    /// The server's text, with the tokens struck out that it was shown on this socket.
+    pub(super) fn without_tokens(&self, epoch: u64, text: &str) -> String {
         let tokens = self.link(epoch).into_iter().flat_map(|link| link.token.iter().chain(&link.offered));
-        let text = frame::without_secrets(message, tokens.map(|token| &token.access_token));
-        Error::new(code, self.auth_stage(epoch), text)
+        frame::without_secrets(text, tokens.map(|token| &token.access_token))
     }
 
     // ---- accepted -------------------------------------------------------------------------------------------

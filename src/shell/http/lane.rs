@@ -1,6 +1,6 @@
 //! Waiting for one connection under one deadline, interruptible at any point.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::Arc;
 
 use crate::error::{Code, Error, Stage};
@@ -12,19 +12,26 @@ use crate::shell::wait::{Bell, Waiter, Woken};
 #[derive(Clone)]
 pub struct Cancel {
     flag: Arc<AtomicBool>,
+    grace_ms: Arc<AtomicU64>,
     bell: Bell,
 }
 
 impl Cancel {
     /// One for requests that wait in the wait this bell belongs to.
     pub fn new(bell: Bell) -> Self {
-        Self { flag: Arc::default(), bell }
+        Self { flag: Arc::default(), grace_ms: Arc::default(), bell }
     }
 
     /// Ends the request under way, and every later one that is given this.
     pub fn cancel(&self) {
         self.flag.store(true, Ordering::SeqCst);
         self.bell.ring();
+    }
+
+    /// From now on a request that is with the server already has so long for its answer when it is cancelled: the
+    /// answer may carry the only refresh token that is still good.
+    pub fn set_grace(&self, ms: u64) {
+        self.grace_ms.store(ms, Ordering::SeqCst);
     }
 
     /// Whether [`Cancel::cancel`] was called.
@@ -39,6 +46,10 @@ pub struct Lane {
     clock: Clock,
     deadline: u64,
     cancel: Cancel,
+    /// Until when the answer to a cancelled request is waited for.
+    cancelled_at: Option<u64>,
+    /// The server may have begun to act on the request.
+    is_sent: bool,
     heard: bool,
 }
 
@@ -46,7 +57,8 @@ impl Lane {
     /// Borrows the wait until [`Lane::give_back`].
     pub fn new(waiter: &mut Waiter, clock: &Clock, timeout_ms: u64, cancel: &Cancel) -> Self {
         let deadline = clock.now().boot_ms.saturating_add(timeout_ms);
-        Self { waiter: std::mem::take(waiter), clock: *clock, deadline, cancel: cancel.clone(), heard: false }
+        let (waiter, cancel) = (std::mem::take(waiter), cancel.clone());
+        Self { waiter, clock: *clock, deadline, cancel, cancelled_at: None, is_sent: false, heard: false }
     }
 
     /// Returns the wait. A bell that rang meanwhile rings again, so that its owner looks at the inbox.
@@ -55,6 +67,11 @@ impl Lane {
         if self.heard {
             waiter.bell().ring();
         }
+    }
+
+    /// The request begins to go out.
+    pub fn sending(&mut self) {
+        self.is_sent = true;
     }
 
     /// Makes a connection.
@@ -83,15 +100,26 @@ impl Lane {
     /// Waits for anything, at most until `until` and the deadline.
     fn sleep(&mut self, until: u64, late: Code, stage: Stage) -> Result<Woken, Error> {
         let now = self.clock.now();
-        if self.cancel.is_cancelled() {
+        let cancelled_at = self.cancelled_at(now.boot_ms);
+        if cancelled_at.is_some_and(|at| at <= now.boot_ms) {
             return Err(Error::new(Code::Cancelled, stage, ""));
         }
         if now.boot_ms >= self.deadline {
             return Err(Error::new(late, stage, "The time for the whole request is up."));
         }
-        let woken = self.waiter.wait(Some(until.min(self.deadline)), now);
+        let until = until.min(self.deadline).min(cancelled_at.unwrap_or(u64::MAX));
+        let woken = self.waiter.wait(Some(until), now);
         let woken = woken.map_err(|error| Error::from_io(Code::Internal, stage, "Waiting failed", &error))?;
         self.heard |= woken.bell;
         Ok(woken)
+    }
+
+    /// When a cancelled request ends: at once, or after its grace if the server has it.
+    fn cancelled_at(&mut self, now_ms: u64) -> Option<u64> {
+        if self.cancelled_at.is_none() && self.cancel.is_cancelled() {
+            let grace_ms = if self.is_sent { self.cancel.grace_ms.load(Ordering::SeqCst) } else { 0 };
+            self.cancelled_at = Some(now_ms.saturating_add(grace_ms));
+        }
+        self.cancelled_at
     }
 }

@@ -33,6 +33,7 @@ pub struct Wire {
 impl Wire {
     /// Sends all of `data`, and waits until the kernel has it.
     fn send(&mut self, data: &[u8]) -> Result<(), Error> {
+        self.lane.sending();
         let mut taken = false;
         loop {
             let stream = &mut self.opened.stream;

@@ -1,0 +1,136 @@
+//! What becomes of a client one of whose threads panics: told, counted, and still able to be shut down.
+
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
+
+use super::*;
+use crate::event::{MessageKind, Sent};
+use crate::hooks::Hooks;
+use crate::proto::oauth::Credentials;
+use crate::secret::Secret;
+use crate::shell::delivery::Parts as DeliveryParts;
+use crate::shell::gate::Gate;
+use crate::shell::interrupt::Interrupt;
+
+const LONG: Duration = Duration::from_secs(20);
+
+/// What the hooks were told: names of states, kinds of records, ids of messages.
+#[derive(Debug, Eq, PartialEq)]
+enum Told {
+    State(State),
+    Record(&'static str),
+    Sent(u64, Option<Code>),
+}
+
+/// Parts whose dispatcher panics once its clock is poisoned.
+fn parts(poison: &Arc<AtomicBool>) -> (Parts, mpsc::Receiver<Told>) {
+    let url = |scheme: &str| format!("{scheme}://127.0.0.1:1/x");
+    let settings = Settings {
+        token_url: url("http"),
+        ws_url: url("ws"),
+        allow_plain_loopback: true,
+        client_id: "id".into(),
+        ..Settings::default()
+    };
+    let settings = Arc::new(settings);
+    let clock = Clock::new();
+    let poison = Arc::clone(poison);
+    let tick = move || {
+        assert!(!poison.load(Ordering::SeqCst), "poisoned");
+        0
+    };
+    let clocks = DeliveryParts {
+        boot_id: "boot".into(),
+        clock: Arc::new(move || clock.now()),
+        tick: Arc::new(tick),
+        event_fd: None,
+    };
+    let (sender, told) = mpsc::channel();
+    let (states, records, sents) = (sender.clone(), sender.clone(), sender);
+    let mut hooks = Hooks::default();
+    hooks.on_state = Some(Arc::new(move |notice| {
+        if let Notice::State(change) = notice {
+            let _ = states.send(Told::State(change.to));
+        }
+    }));
+    hooks.on_audit = Some(Arc::new(move |view| {
+        let _ = records.send(Told::Record(view.kind));
+        Ok(())
+    }));
+    hooks.on_sent = Some(Arc::new(move |sent: &Sent| {
+        let _ = sents.send(Told::Sent(sent.id, sent.outcome.as_ref().err().map(Error::code)));
+    }));
+    let credentials = Credentials { client_secret: Secret::new("secret".into()), refresh_token: None, code: None };
+    let parts = Parts {
+        net: Net::new(Arc::clone(&settings), clock).unwrap(),
+        delivery: Delivery::new(&settings, hooks, clocks),
+        outbox: Arc::new(Mutex::new(Outbox::new(10, 1_000))),
+        shared: Arc::default(),
+        carry: Carry { credentials, unauthorized: 0 },
+        session_id: None,
+        settings,
+        clock,
+    };
+    (parts, told)
+}
+
+#[test]
+fn a_panic_is_a_state_a_record_and_the_end_of_the_others() {
+    let (parts, told) = parts(&Arc::default());
+    let (shared, delivery) = (Arc::clone(&parts.shared), Arc::clone(&parts.delivery));
+    let (gate, promise) = Gate::new().unwrap();
+    let engine = Engine::start(parts, Rounds::Forever, Some(promise)).unwrap();
+    let failure = Failure {
+        refresh: engine.refresh.clone(),
+        socket: engine.socket.clone(),
+        delivery,
+        shared: Arc::clone(&shared),
+        clock: Clock::new(),
+    };
+    let body = || -> () { panic!("on purpose") };
+    let caught = thread::spawn(move || guarded(&failure, "gwa-x", body));
+    assert!(caught.join().unwrap().is_none());
+    // The others were told to stop; whoever waits is not left waiting.
+    assert!(engine.wait_ended(Deadline::after(Some(LONG))).is_some());
+    assert!(gate.wait(Deadline::after(Some(LONG)), &Interrupt::new().unwrap()).is_err());
+    assert_eq!((shared.state(), shared.failure().map(Error::code)), (State::Failed, Some(Code::Panic)));
+    let told: Vec<Told> = told.try_iter().collect();
+    assert!(told.contains(&Told::Record("panic")), "{told:?}");
+    let states: Vec<_> = told.iter().filter(|told| matches!(told, Told::State(_))).collect();
+    assert_eq!(states.last(), Some(&&Told::State(State::Failed)), "it is final: {told:?}");
+}
+
+#[test]
+fn a_dispatcher_that_panics_fails_the_client_and_keeps_nobody_waiting() {
+    let poison = Arc::new(AtomicBool::new(true));
+    let (parts, _told) = parts(&poison);
+    let shared = Arc::clone(&parts.shared);
+    let engine = Engine::start(parts, Rounds::Forever, None).unwrap();
+    assert!(engine.wait_ended(Deadline::after(Some(LONG))).is_some(), "a thread that panicked counts as running");
+    assert_eq!(shared.state(), State::Failed);
+}
+
+#[test]
+fn messages_of_a_socket_thread_that_panics_end_once() {
+    let (parts, told) = parts(&Arc::default());
+    let (refresh_waiter, socket_waiter) = (waiter(&parts.clock).unwrap(), waiter(&parts.clock).unwrap());
+    let (refresh, _inbox) = Inbox::new(refresh_waiter.bell());
+    let (_socket, inbox) = Inbox::new(socket_waiter.bell());
+    let (gate, promise) = Gate::<()>::new().unwrap();
+    let socket = driver(&parts, socket_waiter, inbox, refresh, Some(promise)).unwrap();
+    let outbox = Arc::clone(&parts.outbox);
+    outbox.lock().unwrap().push(MessageKind::Text, b"x").unwrap();
+    parts.delivery.begin();
+    let ended = thread::spawn(move || {
+        let _socket = socket;
+        panic!("on purpose");
+    });
+    assert!(ended.join().is_err());
+    let error = gate.wait(Deadline::after(Some(LONG)), &Interrupt::new().unwrap()).unwrap_err();
+    assert_eq!(error.code(), Code::Panic, "connect is told");
+    assert!(outbox.lock().unwrap().push(MessageKind::Text, b"y").is_err(), "nobody would send it");
+    parts.delivery.close();
+    parts.delivery.run_dispatcher();
+    assert_eq!(told.try_iter().collect::<Vec<_>>(), [Told::Sent(1, Some(Code::Panic))]);
+}
