@@ -8,6 +8,7 @@ int main(void)
 {
     static struct probe probes[64];
     long count = number_or("GWA_TEST_COUNT", 10000), round, live = 0;
+    long long longest = 0, began = now_ms(), before;
     const struct probe fresh = PROBE_INIT;
 
     for (round = 0; round < count; round++) {
@@ -27,11 +28,17 @@ int main(void)
             struct timespec pause = {0, far * 100000};
             nanosleep(&pause, NULL); /* hides nothing: it varies where the race falls */
         }
+        before = now_ms();
         CHECK_STATUS(gwa_client_free(client), GWA_OK);
+        longest = now_ms() - before > longest ? now_ms() - before : longest;
         check_clean(probe);
+        if (round % 1000 == 999) {
+            fprintf(stderr, "%ld races in %lld ms, longest free %lld ms\n", round + 1, now_ms() - began, longest);
+        }
     }
     tell("races", count);
     tell("live", live);
+    tell("longest_free_ms", longest);
     CHECK_EQ(gwa_debug_live_objects(), 0);
     return 0;
 }

@@ -113,6 +113,7 @@ pub struct Program<'a> {
     env: Vec<(String, String)>,
     settings: Vec<String>,
     sim: Option<&'a Sim>,
+    limit: Duration,
 }
 
 impl<'a> Program<'a> {
@@ -134,7 +135,16 @@ impl<'a> Program<'a> {
         let path = compiled(name, variant, standard);
         let slowness = ("GWA_TEST_SLOWNESS".to_owned(), variant.slowness().to_string());
         let (args, settings) = (Vec::new(), Vec::new());
-        Self { name: name.to_owned(), variant, path, args, env: vec![slowness], settings, sim: None }
+        Self {
+            name: name.to_owned(),
+            variant,
+            path,
+            args,
+            env: vec![slowness],
+            settings,
+            sim: None,
+            limit: variant.limit(),
+        }
     }
 
     /// Gives it URLs, CA file and credentials of a simulator.
@@ -157,6 +167,12 @@ impl<'a> Program<'a> {
             self.env.push(("GWA_CA_FILE".into(), file.display().to_string()));
         }
         self.sim = Some(sim);
+        self
+    }
+
+    /// How long it may run, instead of a minute (more where it is slow).
+    pub fn limit(mut self, limit: Duration) -> Self {
+        self.limit = limit;
         self
     }
 
@@ -207,7 +223,7 @@ impl<'a> Program<'a> {
         let mut child = command.spawn().expect("the program starts");
         let stdout = collect(child.stdout.take().expect("piped"));
         let stderr = collect(child.stderr.take().expect("piped"));
-        Running { name: self.name, limit: self.variant.limit(), child, stdout, stderr, sim: self.sim }
+        Running { name: self.name, limit: self.limit, child, stdout, stderr, sim: self.sim }
     }
 }
 

@@ -7,6 +7,7 @@ mod harness;
 
 use std::time::Duration;
 
+use ffi_tests::cprog::{Program, Variant};
 use ffi_tests::sim::{End, Options, Pump, Rotation, Sim, TokenPolicy, WsPolicy};
 use serde_json::{json, Value};
 
@@ -159,6 +160,80 @@ fn clients_renew_in_band_at_the_simulator() {
         assert_eq!((log.ws_connects(), log.auths(), log.reauths(), log.received_total), (1, 1, 1, 2));
         let end = log.connections[0].end.as_ref().map(|(_, end)| end);
         assert_eq!(end, Some(&End::ClientClosed(1000)), "{client:?}");
+    }
+}
+
+/// `examples/c/minimal.c` and what it printed, for so many seconds at this server.
+fn minimal(server: &Server, seconds: &str) -> Vec<String> {
+    let program = Program::new("../../examples/c/minimal", Variant::Plain);
+    let mut command = std::process::Command::new(program.path());
+    command.arg(seconds);
+    let output = start_client(command, &server.env).finish(Duration::from_secs(30));
+    assert!(output.success, "{output:#?}");
+    output.stdout
+}
+
+/// The number after `name=` in the last line, which the C program prints after its shutdown.
+fn last(lines: &[String], name: &str) -> u64 {
+    let line = lines.last().filter(|line| line.ends_with("shutdown=clean")).expect("a clean shutdown");
+    let word = line.split(' ').find_map(|word| word.strip_prefix(name)?.strip_prefix('='));
+    word.and_then(|number| number.parse().ok()).unwrap_or_else(|| panic!("no {name} in {line}"))
+}
+
+fn sent(counted: &Value) -> u64 {
+    let connections = counted["connections"].as_array().into_iter().flatten();
+    connections.filter_map(|connection| connection["sent"].as_u64()).sum()
+}
+
+#[test]
+fn the_c_client_renews_in_band_at_both_servers() {
+    if !available("the_c_client_renews_in_band_at_both_servers", &BOTH) {
+        return;
+    }
+    for peer in BOTH {
+        let mut server = Server::start(peer, &["--expires", "3", "--grace", "1", "--pump", "10", "--count", "400"]);
+        let lines = minimal(&server, "7");
+        server.wait_for("CLOSED 1 1000");
+        let counted = server.stop();
+        let what = ["connects", "gaps", "messages"].map(|name| last(&lines, name));
+        assert_eq!(what, [1, 0, 400], "{peer:?}: {lines:#?}");
+        let renewals = last(&lines, "renewals");
+        assert!(renewals >= 3, "{peer:?}: {lines:#?}");
+        let expected = json!({"connects": 1, "auths": 1, "reauths": renewals, "refusals": 0});
+        assert_eq!(part(&counted, &expected), expected, "{peer:?}");
+        assert_eq!(counted["connections"][0]["endedBy"], "client", "{peer:?}");
+    }
+}
+
+#[test]
+fn the_c_client_hands_over_where_the_server_cannot_renew() {
+    if !available("the_c_client_hands_over_where_the_server_cannot_renew", &BOTH) {
+        return;
+    }
+    for peer in BOTH {
+        let server = Server::start(peer, &["--expires", "3", "--reauth", "refuse", "--pump", "10", "--count", "200"]);
+        let lines = minimal(&server, "6");
+        let counted = server.stop();
+        assert_eq!(last(&lines, "gaps"), 0, "{peer:?}: {lines:#?}");
+        assert!(last(&lines, "connects") >= 3 && last(&lines, "renewals") >= 2, "{peer:?}: {lines:#?}");
+        assert_eq!(last(&lines, "messages"), sent(&counted), "{peer:?}: {lines:#?}");
+        assert_eq!(counted["reauths"], 0);
+    }
+}
+
+#[test]
+fn the_c_client_comes_back_after_a_cut() {
+    if !available("the_c_client_comes_back_after_a_cut", &BOTH) {
+        return;
+    }
+    for peer in BOTH {
+        let server = Server::start(peer, &["--drop-after", "1.5", "--pump", "10"]);
+        let lines = minimal(&server, "5");
+        server.stop();
+        let (connects, gaps) = (last(&lines, "connects"), last(&lines, "gaps"));
+        assert!(connects >= 2 && gaps >= 1, "{peer:?}: {lines:#?}");
+        let begun = lines.iter().filter(|line| line.starts_with("gap") && line.contains("begins")).count();
+        assert_eq!(begun as u64, gaps, "{peer:?}: {lines:#?}");
     }
 }
 

@@ -1,6 +1,7 @@
 //! Delays: retries of the token request, its circuit breaker, and reconnects.
 
 use super::dice::Dice;
+use super::mutant::{active, Mutant};
 
 const SHIFT_MAX: u32 = 16;
 const RETRY_MAX_MS: u64 = 30_000;
@@ -39,17 +40,17 @@ pub struct Held {
 /// breaker waits U(30 s, 60 s), at most `remaining/4` while a token is held.
 pub fn retry_ms(retry: Retry, dice: &mut Dice) -> u64 {
     let base = retry.held.map_or(1_000, |held| (held.lifetime_ms / 20).clamp(1, 1_000));
-    let bound = retry.held.map(|held| (held.remaining_ms / 4).max(base));
-    let max = if retry.throttled { THROTTLE_MAX_MS } else { RETRY_MAX_MS };
+    let bound = retry.held.map(|held| (held.remaining_ms / 4).max(base)).filter(|_| !active(Mutant::RetryUnbounded));
+    let max = if retry.throttled && !active(Mutant::ThrottleIsPlain) { THROTTLE_MAX_MS } else { RETRY_MAX_MS };
     let exponent = retry.failures.saturating_sub(1).min(SHIFT_MAX);
     let mut delay = (base + dice.up_to(base << exponent)).min(max);
-    if retry.failures >= BREAKER_AFTER {
+    if retry.failures >= BREAKER_AFTER && !active(Mutant::NoBreaker) {
         delay = delay.max(30_000 + dice.up_to(30_000));
     }
     if let Some(bound) = bound {
         delay = delay.min(bound);
     }
-    delay.max(retry.retry_after_ms.unwrap_or(0))
+    delay.max(retry.retry_after_ms.filter(|_| !active(Mutant::RetryAfterIgnored)).unwrap_or(0))
 }
 
 /// The sticky full-jitter delay of reconnects: it grows with every loss and shrinks with stability, never by
@@ -76,6 +77,9 @@ impl Reconnect {
 
     /// Stability was seen: halves the exponent and the delay it is measured by.
     pub fn calm(&mut self) {
+        if active(Mutant::NeverCalm) {
+            return;
+        }
         self.exponent /= 2;
         self.last_ms /= 2;
     }

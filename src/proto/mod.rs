@@ -9,11 +9,14 @@
 //! In scope: times, retries, what a reply means, what a frame means, states, audit facts.
 //! Out of scope: bytes (ureq and tungstenite own them), files, the C ABI.
 
+#![deny(clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)]
+
 pub mod backoff;
 pub mod dice;
 pub mod frame;
 pub mod http;
 pub mod jwt;
+mod mutant;
 pub mod oauth;
 pub mod outbox;
 pub mod refresher;
@@ -22,3 +25,6 @@ pub mod scope;
 pub mod session;
 pub mod time;
 pub mod token;
+
+#[cfg(test)]
+mod tests;

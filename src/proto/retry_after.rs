@@ -19,13 +19,8 @@ pub fn read(value: &str, date: Option<&str>, wall_ms: u64) -> Option<u64> {
 /// Milliseconds since 1970 of an HTTP-date in any of its three forms (RFC 9110 5.6.7).
 fn http_date_ms(text: &str) -> Option<u64> {
     let words: Vec<&str> = text.split([' ', ',', '-']).filter(|word| !word.is_empty()).collect();
-    let (day, month, year, time) = match *words.as_slice() {
-        // Sun, 06 Nov 1994 08:49:37 GMT; Sunday, 06-Nov-94 08:49:37 GMT
-        [_, day, month, year, time, "GMT"] => (day, month, year, time),
-        // Sun Nov  6 08:49:37 1994
-        [_, month, day, time, year] => (day, month, year, time),
-        _ => return None,
-    };
+    // Sun, 06 Nov 1994 08:49:37 GMT; Sunday, 06-Nov-94 08:49:37 GMT; Sun Nov  6 08:49:37 1994
+    let ([_, day, month, year, time, "GMT"] | [_, month, day, time, year]) = *words.as_slice() else { return None };
     let days = days_since_1970(year_of(year)?, month_of(month)?, day.parse().ok().filter(|d| (1..=31).contains(d))?)?;
     Some((days * 86_400 + seconds_of(time)?) * 1_000)
 }

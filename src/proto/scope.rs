@@ -66,7 +66,7 @@ fn denial(grants: &Grants, missing: &[String], unknown: UnknownScopes) -> Option
 pub fn check_name(name: &str) -> Result<(), Error> {
     let legal = |c: char| c.is_ascii_graphic() && c != '"' && c != '\\';
     if name.is_empty() || !name.chars().all(legal) {
-        let text = format!("Scope name {:?} is empty or has characters that RFC 6749 3.3 does not allow.", name);
+        let text = format!("Scope name {name:?} is empty or has characters that RFC 6749 3.3 does not allow.");
         return Err(Error::new(Code::InvalidArgument, Stage::Call, text));
     }
     Ok(())

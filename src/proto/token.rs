@@ -1,6 +1,7 @@
 //! An access token and the times that follow from its lifetime.
 
 use super::dice::Dice;
+use super::mutant::{active, Mutant};
 use crate::secret::Secret;
 
 /// Longest lifetime that is believed: 450 days, the longest Genesys Cloud grants (SCIM clients).
@@ -26,7 +27,7 @@ pub struct Schedule {
 impl Schedule {
     /// The times of a token of `lifetime_ms` whose request started at `start_ms`; `lead_ms` is the fixed lead if one is set.
     pub fn new(start_ms: u64, lifetime_ms: u64, lead_ms: Option<u64>, dice: &mut Dice) -> Self {
-        let lead = lead_of(lifetime_ms, lead_ms);
+        let lead = if active(Mutant::NoLead) { lifetime_ms / 9 } else { lead_of(lifetime_ms, lead_ms) };
         let jitter = dice.up_to((lifetime_ms / 20).min(lead / 2));
         let refresh = lifetime_ms - lead - jitter.min(lifetime_ms - lead);
         let mandatory = refresh.max(lifetime_ms - (lifetime_ms / 4).min(60_000));

@@ -73,6 +73,15 @@ impl Active {
 
     /// Reads until something has to be decided. The hot path: an application message goes straight to delivery.
     pub fn read(&mut self, machine: &mut Session, drain: &mut Drain<'_>, delivery: &Delivery, now: Now) -> Turn {
+        let before = self.link.bytes_read();
+        let turn = self.read_on(machine, drain, delivery);
+        if self.link.bytes_read() != before {
+            machine.heard(now, self.epoch);
+        }
+        turn
+    }
+
+    fn read_on(&mut self, machine: &Session, drain: &mut Drain<'_>, delivery: &Delivery) -> Turn {
         for _ in 0..BUDGET {
             if !self.may_read(machine, delivery) {
                 return Turn::Full;
@@ -80,12 +89,7 @@ impl Active {
             if drain.spent_ms() > LONGEST_TURN_MS {
                 return Turn::Budget;
             }
-            let before = self.link.bytes_read();
-            let pause = self.read_one(machine, drain);
-            if self.link.bytes_read() != before {
-                machine.heard(now, self.epoch);
-            }
-            if let Some(turn) = pause {
+            if let Some(turn) = self.read_one(machine, drain) {
                 return turn;
             }
         }

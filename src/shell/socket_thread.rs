@@ -117,7 +117,7 @@ impl SocketThread {
             Output::SendOn(epoch) => self.send_on = epoch,
             Output::Notice(notice) => self.notice(notice),
             Output::Refused { serial } => self.tell_refresh(refresher::Input::Refused { serial }),
-            Output::GiveUp { error } => self.tell_refresh(refresher::Input::GiveUp { error }),
+            Output::GiveUp { error, serial } => self.tell_refresh(refresher::Input::GiveUp { error, serial }),
             Output::Audit(record) => self.audit(record),
             Output::Renewed { lead_ms, handover } => self.count_renewal(lead_ms, handover),
             Output::MarkInBandUnable => endpoints::mark_in_band_unable(&self.endpoint, &self.clock, self.clock.now()),

@@ -105,7 +105,7 @@ static void send_all(gwa_client_t *client, long count)
 
 int main(int argc, char **argv)
 {
-    int64_t start = now(CLOCK_MONOTONIC);
+    int64_t start = now(CLOCK_MONOTONIC), start_cpu = now(CLOCK_PROCESS_CPUTIME_ID);
     const char *job = argc > 5 ? argv[5] : "";
     long n = argc > 6 ? atol(argv[6]) : 1;
     gwa_config_t *config;
@@ -120,15 +120,17 @@ int main(int argc, char **argv)
     config = configure(argv + 1);
     client = connect_one(config);
     printf("ready_ns=%lld\nready_cpu_ns=%lld\n", (long long)(now(CLOCK_MONOTONIC) - start),
-           (long long)now(CLOCK_PROCESS_CPUTIME_ID));
+           (long long)(now(CLOCK_PROCESS_CPUTIME_ID) - start_cpu));
     if (strcmp(job, "idle") == 0) {
         for (i = 1; i < n; i++)
             connect_one(config);
         gwa_config_free(config);
         printf("idle=%ld\n", n);
         fflush(stdout);
-        for (;;)
-            pause();
+        /* Until the bench ends, however it ends. */
+        while (getchar() != EOF)
+            ;
+        _exit(0);
     }
     if (strcmp(job, "send") == 0)
         send_all(client, n);

@@ -16,13 +16,13 @@ use rustls::ClientConfig;
 use common::{Args, Counter, Url};
 
 fn main() {
-    let start = common::monotonic_ns();
+    let start = common::Start::now();
     let args = common::args();
     let config = common::tls_config(&args.ca_file);
     let token = fetch_token(&args.token, &config);
     let mut counter = Counter::new(&args);
     let mut socket = open(&args, &config, &token, &mut counter);
-    common::print_ready(start);
+    common::print_ready(&start);
     if args.job == "idle" {
         println!("idle=1");
     }

@@ -15,12 +15,12 @@ use common::{Args, Counter, Url};
 type Stream = StreamOwned<ClientConnection, std::net::TcpStream>;
 
 fn main() {
-    let start = common::monotonic_ns();
+    let start = common::Start::now();
     let args = common::args();
     let config = common::tls_config(&args.ca_file);
     let token = fetch_token(&args.token, &config);
     let mut socket = open(&args, &config, &token);
-    common::print_ready(start);
+    common::print_ready(&start);
     if args.job == "idle" {
         println!("idle=1");
     }

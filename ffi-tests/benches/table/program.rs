@@ -44,6 +44,8 @@ impl Paths {
         let library = self.library();
         let compile = |source: &Path, name: &str| {
             let program = self.out.join(name);
+            // One of a run that was killed may still be there, and its file busy.
+            let _ = fs::remove_file(&program);
             let mut cc = Command::new(std::env::var("CC").unwrap_or_else(|_| "cc".into()));
             cc.args(["-std=c99", "-O2", "-Wall", "-Wextra", "-Werror"]).arg("-I").arg(self.root.join("include"));
             cc.arg("-o").arg(&program).arg(source).arg(&library);
@@ -87,12 +89,9 @@ impl Program {
     /// The four of them, in the order of the columns.
     pub fn all(client: &Path) -> [Self; 4] {
         let path = |text: &str| PathBuf::from(text);
-        // Two files, so that two processes share no pages of the program: those would not count as theirs.
-        let dispatched = client.with_file_name("client-dispatched");
-        fs::copy(client, &dispatched).expect("copied");
         [
             Self { name: "inline", path: client.into(), first: Some("inline") },
-            Self { name: "dispatched", path: dispatched, first: Some("callbacks") },
+            Self { name: "dispatched", path: client.into(), first: Some("callbacks") },
             Self { name: "floor", path: path(env!("CARGO_BIN_EXE_bench-floor")), first: None },
             Self { name: "naive", path: path(env!("CARGO_BIN_EXE_bench-naive")), first: None },
         ]
@@ -125,9 +124,14 @@ impl Program {
         Printed::new(String::from_utf8_lossy(&output.stdout).lines())
     }
 
-    /// Starts one that idles; returns when it is ready.
-    pub fn idle(&self, call: &Call) -> Idle {
-        let mut child = self.command(&[], call).stdout(Stdio::piped()).spawn().expect("it starts");
+    /// Starts one that idles; returns when it is ready. It runs from a copy: pages of the program that two processes
+    /// share would not count as private to either.
+    pub fn idle(&self, call: &Call, copy: &Path) -> Idle {
+        let _ = fs::remove_file(copy);
+        fs::copy(&self.path, copy).expect("copied");
+        let copied = Self { path: copy.into(), ..self.clone() };
+        let mut child =
+            copied.command(&[], call).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("it starts");
         let mut lines = BufReader::new(child.stdout.take().expect("piped")).lines().map_while(Result::ok);
         let is_ready = lines.any(|line| line.starts_with("idle="));
         assert!(is_ready, "{} is not ready", self.name);

@@ -1,6 +1,7 @@
 //! How a client ends: while it dials, in its own callbacks, at exit, ten thousand times over.
 
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::time::Duration;
 
 use ffi_tests::cprog::{each, Program};
 use ffi_tests::sim::{AuthReply, Log, Rotation, Sim, TcpReply, TokenReply, UpgradeReply};
@@ -70,7 +71,9 @@ fn no_callback_after_free() {
         let sim = pumping(variant, 1, 0);
         let races = if variant.slowness() > 2 { 200 } else { 10_000 };
         let program = Program::new("no_callback_after_free", variant).against(&sim);
-        let run = program.env("GWA_TEST_COUNT", races).set("close.timeout_ms", 100).run().passed();
+        let program = program.set("close.timeout_ms", 100).limit(Duration::from_secs(300));
+        let run = program.env("GWA_TEST_COUNT", races).run().passed();
+        assert!(run.number("longest_free_ms") < 4_000 * u64::from(variant.slowness()), "{}", run.stdout);
         assert_eq!(run.number("races"), races);
         assert!(sim.record().ws_connects() as u64 >= run.number("live"));
     });

@@ -6,6 +6,7 @@ use super::{serve, News, Output, Phase, Refresher};
 use crate::audit::Record;
 use crate::error::{Code, Error, Stage};
 use crate::event::Question;
+use crate::proto::mutant::{active, Mutant};
 use crate::proto::oauth::Granted;
 use crate::proto::scope;
 use crate::proto::time::Now;
@@ -17,21 +18,41 @@ impl Refresher {
         self.out.push_back(Output::News(News::Verifying));
         // The code is spent and the old refresh token may be dead, whatever is wrong with the access token.
         let from_code = self.credentials.code.take().is_some();
-        let rotated = granted.refresh_token.clone().filter(|new| self.credentials.refresh_token.as_ref() != Some(new));
-        if let Some(new) = &rotated {
-            self.credentials.refresh_token = Some(new.clone());
-        }
+        let rotated = self.adopt(&granted);
         let token = match self.verify(now, granted) {
             Ok(token) => token,
-            Err(error) => return self.failed(now, error),
+            Err(error) => {
+                // The refresh token is good, and the one that the application has stored may be dead.
+                let forgets = active(Mutant::RotationLostOnRefusal);
+                if let Some(refresh_token) = rotated.filter(|_| self.can_ask && !forgets) {
+                    self.ask_to_persist(refresh_token);
+                }
+                return self.failed(now, error);
+            }
         };
         if from_code {
             self.unauthorized = 0;
         }
         match rotated {
-            Some(refresh_token) if self.can_ask => self.persist(now, token, refresh_token),
+            Some(refresh_token) if self.can_ask && !active(Mutant::PublishFirst) => {
+                self.persist(now, token, refresh_token);
+            }
             _ => self.publish(now, token),
         }
+    }
+
+    /// Takes a rotated refresh token over, unless the application has replaced the one it came from meanwhile.
+    pub(super) fn adopt(&mut self, granted: &Granted) -> Option<Secret> {
+        let held = &self.credentials.refresh_token;
+        let rotated = granted.refresh_token.clone().filter(|new| held.as_ref() != Some(new))?;
+        if *held != self.requested_refresh && !active(Mutant::ReplacementOverwritten) {
+            return None;
+        }
+        if active(Mutant::RotationIgnored) {
+            return None;
+        }
+        self.credentials.refresh_token = Some(rotated.clone());
+        Some(rotated)
     }
 
     /// Lifetime and scopes; the scope audit is made here, so a denial is recorded once.
@@ -67,19 +88,25 @@ impl Refresher {
         let lifetime = lifetime.min(LIFETIME_MAX_MS);
         let usable_for = lifetime - (lifetime / 10).min(10_000);
         let age = now.boot_ms.saturating_sub(self.requested.boot_ms);
-        if lifetime < LIFETIME_MIN_MS || usable_for <= age {
+        let short = lifetime < LIFETIME_MIN_MS && !active(Mutant::ShortLifeTaken);
+        if short || usable_for <= age {
             let text = format!("It lives {lifetime} ms and was {age} ms old on arrival.");
             return Err(Error::new(Code::TokenLifetime, Stage::Token, text));
         }
         Ok(lifetime)
     }
 
-    /// A rotated refresh token is given to the application before the access token is used. The wait is cut
-    /// to a quarter of the token's life, so that a short token is not spent waiting.
-    fn persist(&mut self, now: Now, token: Token, refresh_token: Secret) {
+    pub(super) fn ask_to_persist(&mut self, refresh_token: Secret) {
         self.asks += 1;
-        let until = now.boot_ms + self.settings.persist_timeout_ms.min(token.lifetime_ms / 4);
         self.out.push_back(Output::Ask { id: self.asks, question: Question::PersistRefreshToken(refresh_token) });
+    }
+
+    /// A rotated refresh token is given to the application before the access token is used. The wait is cut to
+    /// a quarter of the token's life and half of what is left of it, so that a short token is not spent waiting.
+    fn persist(&mut self, now: Now, token: Token, refresh_token: Secret) {
+        self.ask_to_persist(refresh_token);
+        let most = self.settings.persist_timeout_ms.min(token.lifetime_ms / 4).min(token.remaining_ms(now.boot_ms) / 2);
+        let until = now.boot_ms + if active(Mutant::PersistForEver) { u64::MAX / 2 } else { most };
         self.set_phase(Phase::Persisting { id: self.asks, token }, Some(until));
     }
 
@@ -98,9 +125,12 @@ impl Refresher {
         self.token = Some(Arc::clone(&token));
         self.set_phase(Phase::Holding, Some(token.schedule.refresh_ms.max(now.boot_ms)));
         self.out.push_back(Output::Publish(Arc::clone(&token)));
-        for (id, min_left_ms) in std::mem::take(&mut self.wanted) {
-            let outcome = serve(&token, now, min_left_ms);
-            self.out.push_back(Output::Answer { id, outcome });
+        if active(Mutant::WishForgotten) {
+            return;
+        }
+        for wish in std::mem::take(&mut self.wanted) {
+            let outcome = serve(&token, now, wish.min_left_ms);
+            self.out.push_back(Output::Answer { id: wish.id, outcome });
         }
     }
 }

@@ -31,6 +31,8 @@ pub enum Input {
     GiveUp {
         /// The refusal.
         error: Error,
+        /// Serial of the second token: a newer one gets its chance first.
+        serial: u64,
     },
     /// The application wants a token with `min_left_ms` of usable life; answered by [`Output::Answer`].
     Wanted {

@@ -21,10 +21,11 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 pub use self::io::{Credential, Input, News, Output};
-use self::wishes::serve;
+use self::wishes::{serve, Wish};
 use super::backoff::{retry_ms, Held, Retry};
 use super::dice::Dice;
 use super::http::{self, Reply};
+use super::mutant::{active, Mutant};
 use super::oauth::{self, Credentials, Granted};
 use super::time::Now;
 use super::token::Token;
@@ -61,14 +62,22 @@ pub struct Refresher {
     requested: Now,
     credentials_version: u64,
     requested_version: u64,
+    /// The refresh token in force when the request was made.
+    requested_refresh: Option<Secret>,
     serial: u64,
     asks: u64,
     failures: u32,
     round_attempts: u32,
     round_started_ms: u64,
     unauthorized: u32,
+    /// The server asked for no request before.
+    not_before_ms: u64,
+    /// When the last refresh that something forced was made, or will be.
     last_forced_ms: Option<u64>,
-    wanted: Vec<(u64, u64)>,
+    wanted: Vec<Wish>,
+    /// Only the answer to the request in flight is still waited for.
+    closing: bool,
+    closed: bool,
     senseless: u64,
     dice: Dice,
     out: VecDeque<Output>,
@@ -89,14 +98,18 @@ impl Refresher {
             requested: Now::default(),
             credentials_version: 0,
             requested_version: 0,
+            requested_refresh: None,
             serial: 0,
             asks: 0,
             failures: 0,
             round_attempts: 0,
             round_started_ms: 0,
             unauthorized,
+            not_before_ms: 0,
             last_forced_ms: None,
             wanted: Vec::new(),
+            closing: false,
+            closed: false,
             senseless: 0,
             dice: Dice::new(0),
             out: VecDeque::new(),
@@ -106,16 +119,19 @@ impl Refresher {
     /// Takes a fact in. `random` feeds the jitter.
     pub fn handle(&mut self, now: Now, random: u64, input: Input) {
         self.dice = Dice::new(random);
+        if self.closing || self.closed && !active(Mutant::ActiveAfterStop) {
+            return self.handle_closing(now, input);
+        }
         match input {
             Input::Start => self.start(now),
             Input::Replied { epoch, outcome } => self.replied(now, epoch, outcome),
             Input::Refused { serial } => self.refused(now, serial),
-            Input::GiveUp { error } => self.give_up(now, error),
+            Input::GiveUp { error, serial } => self.give_up(now, error, serial),
             Input::Wanted { id, min_left_ms } => self.wanted(now, id, min_left_ms),
             Input::RefreshNow => self.force(now),
             Input::Credential(credential) => self.credential(now, credential),
             Input::Answered { id, answer } => self.answered(now, id, answer),
-            Input::Close => self.close(),
+            Input::Close => self.close(now),
             Input::Timeout => self.timeout(now),
         }
     }
@@ -127,7 +143,8 @@ impl Refresher {
 
     /// When [`Input::Timeout`] is due, in boot milliseconds.
     pub fn next_timeout(&self) -> Option<u64> {
-        self.wake_ms
+        let wish = self.wanted.iter().filter_map(|wish| wish.by_ms).min();
+        self.wake_ms.into_iter().chain(wish).min()
     }
 
     /// The credentials in force: a rotated refresh token outlives the machine.
@@ -153,7 +170,8 @@ impl Refresher {
     }
 
     fn timeout(&mut self, now: Now) {
-        if !self.wake_ms.is_some_and(|wake| wake <= now.boot_ms) {
+        self.serve_overdue(now);
+        if self.wake_ms.is_none_or(|wake| wake > now.boot_ms) {
             return;
         }
         self.wake_ms = None;
@@ -173,6 +191,9 @@ impl Refresher {
 
     fn begin_round(&mut self, now: Now) {
         self.round_attempts = 0;
+        if now.boot_ms < self.not_before_ms && !active(Mutant::RetryAfterForgotten) {
+            return self.set_phase(Phase::Waiting, Some(self.not_before_ms));
+        }
         self.round_started_ms = now.boot_ms;
         self.fetch(now);
     }
@@ -191,6 +212,7 @@ impl Refresher {
         self.epoch += 1;
         self.requested = now;
         self.requested_version = self.credentials_version;
+        self.requested_refresh = self.credentials.refresh_token.clone();
         self.set_phase(Phase::Fetching, None);
         self.out.push_back(Output::News(News::Fetching));
         self.out.push_back(Output::Http { epoch: self.epoch, request });
@@ -209,7 +231,8 @@ impl Refresher {
     }
 
     fn replied(&mut self, now: Now, epoch: u64, outcome: http::Outcome) {
-        if !matches!(self.phase, Phase::Fetching) || epoch != self.epoch {
+        let stale = epoch != self.epoch && !active(Mutant::StaleReply);
+        if !matches!(self.phase, Phase::Fetching) || stale {
             self.senseless += 1;
             return;
         }
@@ -238,10 +261,15 @@ impl Refresher {
         let throttled = matches!(error.code(), Code::Throttled | Code::ThrottledLong);
         let retry =
             Retry { failures: self.failures, held: self.held(now), throttled, retry_after_ms: error.retry_after_ms() };
+        self.not_before_ms = now.boot_ms + error.retry_after_ms().unwrap_or(0);
         let until_ms = now.boot_ms + retry_ms(retry, &mut self.dice);
         self.set_phase(Phase::Waiting, Some(until_ms));
         self.out.push_back(Output::News(News::Waiting));
-        let long = error.code() == Code::ThrottledLong;
+        if active(Mutant::FailureDropsToken) {
+            self.token = None;
+        }
+        self.serve_by_old(now);
+        let long = error.code() == Code::ThrottledLong && !active(Mutant::QuotaIsPlain);
         if throttled {
             self.out.push_back(Output::News(News::Throttled { error: error.clone(), until_ms, long }));
         }
@@ -254,10 +282,15 @@ impl Refresher {
         self.round_attempts = 0;
         self.answer_all(now, &error);
         let started_ms = self.round_started_ms;
+        if active(Mutant::RoundUnreported) {
+            return;
+        }
         self.out.push_back(Output::News(News::RoundFailed { error, started_ms }));
     }
 
     fn failed_for_good(&mut self, now: Now, error: Error) {
+        // A refused code must not be sent again.
+        self.credentials.code.take_if(|_| !active(Mutant::CodeTwice));
         // The credential that was refused has been replaced meanwhile: the new one gets its own round.
         if self.requested_version != self.credentials_version {
             return self.begin_round(now);
@@ -265,8 +298,6 @@ impl Refresher {
         if error.code() == Code::Unauthorized {
             self.unauthorized = self.unauthorized.saturating_add(1);
         }
-        // A refused code must not be sent again.
-        self.credentials.code = None;
         let asks = self.unauthorized >= UNAUTHORIZED_BEFORE_ASKING || error.code() == Code::InvalidGrant;
         self.block(now, error);
         if asks {
@@ -275,9 +306,14 @@ impl Refresher {
     }
 
     /// A request in flight is let finish: its answer may carry the only valid refresh token.
-    fn give_up(&mut self, now: Now, error: Error) {
+    fn give_up(&mut self, now: Now, error: Error, serial: u64) {
         match self.phase {
+            // A newer token is on its way to the session, which has not seen it yet.
+            Phase::Holding | Phase::Waiting if self.serial > serial && !active(Mutant::GiveUpIsStale) => {
+                self.senseless += 1;
+            }
             Phase::Holding | Phase::Waiting => {
+                self.token = None;
                 self.answer_all(now, &error);
                 self.set_phase(Phase::Blocked { error, asked: None }, None);
             }
@@ -295,7 +331,7 @@ impl Refresher {
 
     fn ask_for_code(&mut self, now: Now) {
         let Phase::Blocked { asked, .. } = &mut self.phase else { return };
-        if !self.can_ask || asked.is_some() {
+        if !self.can_ask || asked.is_some() || active(Mutant::NeverAsks) {
             return;
         }
         self.asks += 1;

@@ -2,17 +2,36 @@
 
 use std::sync::Arc;
 
-use super::{Credential, Output, Phase, Refresher};
+use super::{Credential, Input, Output, Phase, Refresher};
 use crate::error::{Code, Error, Stage};
 use crate::hooks::Answer;
+use crate::proto::mutant::{active, Mutant};
 use crate::proto::time::Now;
 use crate::proto::token::Token;
+
+/// Longest wait for a request in flight once the old token is near its end: then that one serves.
+const MANDATORY_WAIT_MS: u64 = 5_000;
+/// Between two forced refreshes when no token gives a lifetime to go by.
+const FORCED_FLOOR_MS: u64 = 1_000;
+
+/// Somebody waits for a token.
+#[derive(Debug)]
+pub(super) struct Wish {
+    pub id: u64,
+    pub min_left_ms: u64,
+    /// When the old token is to serve, if it can.
+    pub by_ms: Option<u64>,
+}
 
 impl Refresher {
     /// The refusal of an older token than the one in force is answered by publishing that one again.
     pub(super) fn refused(&mut self, now: Now, serial: u64) {
+        if active(Mutant::RefusalIgnored) {
+            return;
+        }
+        let stale_counts = active(Mutant::StaleRefusalFetches);
         match &self.token {
-            Some(token) if token.serial > serial => {
+            Some(token) if token.serial > serial && !stale_counts && token.is_usable(now.boot_ms) => {
                 let token = Arc::clone(token);
                 self.out.push_back(Output::Publish(token));
             }
@@ -21,34 +40,40 @@ impl Refresher {
                 self.token = None;
                 self.force_after(now, floor_ms);
             }
-            Some(_) | None => self.force_after(now, 1_000),
+            Some(_) | None => self.force_after(now, FORCED_FLOOR_MS),
         }
     }
 
     pub(super) fn force(&mut self, now: Now) {
+        let floor_ms = self.token.as_ref().map_or(FORCED_FLOOR_MS, |token| token.forced_floor_ms());
         if let Phase::Blocked { .. } = self.phase {
-            return self.begin_round(now);
+            return self.fetch_after(now, FORCED_FLOOR_MS);
         }
-        let floor_ms = self.token.as_ref().map_or(1_000, |token| token.forced_floor_ms());
         self.force_after(now, floor_ms);
     }
 
-    /// Fetches now, or when `floor_ms` have passed since the last forced refresh. A request in flight serves as well.
+    /// A request in flight serves as well; a retry is timed already, perhaps by the server itself: it is not hurried.
     fn force_after(&mut self, now: Now, floor_ms: u64) {
         match self.phase {
-            Phase::Holding => {}
-            // A retry is timed already, perhaps by the server itself: it is not hurried.
-            Phase::Waiting | Phase::Stopped | Phase::Fetching | Phase::Persisting { .. } | Phase::Blocked { .. } => {
-                return
-            }
+            Phase::Holding => self.fetch_after(now, floor_ms),
+            Phase::Fetching if active(Mutant::SecondRequest) => self.begin_round(now),
+            Phase::Waiting | Phase::Stopped | Phase::Fetching | Phase::Persisting { .. } | Phase::Blocked { .. } => {}
         }
+    }
+
+    /// Fetches now, or when `floor_ms` have passed since the last forced refresh.
+    fn fetch_after(&mut self, now: Now, floor_ms: u64) {
         let due = self.last_forced_ms.map_or(now.boot_ms, |last| (last + floor_ms).max(now.boot_ms));
-        if due > now.boot_ms {
-            let due = self.wake_ms.map_or(due, |wake| wake.min(due));
-            return self.set_phase(Phase::Waiting, Some(due));
+        if due <= now.boot_ms || active(Mutant::NoForcedFloor) {
+            self.last_forced_ms = Some(now.boot_ms);
+            return self.begin_round(now);
         }
-        self.last_forced_ms = Some(now.boot_ms);
-        self.begin_round(now);
+        let planned = self.wake_ms.filter(|_| matches!(self.phase, Phase::Holding));
+        let due = planned.map_or(due, |planned| planned.min(due));
+        if !active(Mutant::ForcedWaitForgotten) {
+            self.last_forced_ms = Some(due);
+        }
+        self.set_phase(Phase::Waiting, Some(due));
     }
 
     pub(super) fn wanted(&mut self, now: Now, id: u64, min_left_ms: u64) {
@@ -61,6 +86,7 @@ impl Refresher {
             let outcome = Ok(Arc::clone(token));
             return self.out.push_back(Output::Answer { id, outcome });
         }
+        let by_ms = in_flight.then_some(now.boot_ms + MANDATORY_WAIT_MS).filter(|_| !active(Mutant::WishWaits));
         match &self.phase {
             Phase::Blocked { error, .. } => {
                 let outcome = Err(error.clone());
@@ -68,21 +94,46 @@ impl Refresher {
             }
             Phase::Stopped => self.out.push_back(Output::Answer { id, outcome: Err(cancelled()) }),
             Phase::Holding => {
-                self.wanted.push((id, min_left_ms));
+                self.wanted.push(Wish { id, min_left_ms, by_ms: None });
                 self.force(now);
             }
-            Phase::Fetching | Phase::Waiting | Phase::Persisting { .. } => self.wanted.push((id, min_left_ms)),
+            Phase::Fetching | Phase::Waiting | Phase::Persisting { .. } => {
+                self.wanted.push(Wish { id, min_left_ms, by_ms });
+            }
+        }
+    }
+
+    /// Wishes that have waited long enough for a request in flight are served by the old token if it will do.
+    pub(super) fn serve_overdue(&mut self, now: Now) {
+        for wish in &mut self.wanted {
+            if wish.by_ms.is_some_and(|by| by <= now.boot_ms) {
+                wish.by_ms = None;
+            }
+        }
+        self.serve_by_old(now);
+    }
+
+    /// Serves the wishes that wait for no request and for which the old token will do.
+    pub(super) fn serve_by_old(&mut self, now: Now) {
+        let in_flight = matches!(self.phase, Phase::Fetching | Phase::Persisting { .. });
+        let Some(token) = self.token.clone() else { return };
+        let (keep, served) = std::mem::take(&mut self.wanted).into_iter().partition(|wish: &Wish| {
+            in_flight && wish.by_ms.is_some() || serve(&token, now, wish.min_left_ms).is_err()
+        });
+        self.wanted = keep;
+        for wish in served {
+            self.out.push_back(Output::Answer { id: wish.id, outcome: Ok(Arc::clone(&token)) });
         }
     }
 
     /// Wishes that waited for a request that failed are served by the old token if it will do.
     pub(super) fn answer_all(&mut self, now: Now, error: &Error) {
-        for (id, min_left_ms) in std::mem::take(&mut self.wanted) {
+        for wish in std::mem::take(&mut self.wanted) {
             let outcome = match &self.token {
-                Some(token) => serve(token, now, min_left_ms).map_err(|_| error.clone()),
+                Some(token) => serve(token, now, wish.min_left_ms).map_err(|_| error.clone()),
                 None => Err(error.clone()),
             };
-            self.out.push_back(Output::Answer { id, outcome });
+            self.out.push_back(Output::Answer { id: wish.id, outcome });
         }
     }
 
@@ -93,7 +144,7 @@ impl Refresher {
             Credential::ClientSecret(secret) => self.credentials.client_secret = secret,
             Credential::RefreshToken(secret) => self.credentials.refresh_token = Some(secret),
         }
-        if let Phase::Blocked { .. } = self.phase {
+        if matches!(self.phase, Phase::Blocked { .. }) && !active(Mutant::BlockedForGood) {
             self.begin_round(now);
         }
     }
@@ -113,15 +164,50 @@ impl Refresher {
         }
     }
 
-    pub(super) fn close(&mut self) {
-        if matches!(self.phase, Phase::Stopped) && self.epoch == 0 {
-            self.out.push_back(Output::Stopped);
+    /// A request in flight is let finish for a moment: its answer may carry the only valid refresh token.
+    pub(super) fn close(&mut self, now: Now) {
+        for wish in std::mem::take(&mut self.wanted) {
+            self.out.push_back(Output::Answer { id: wish.id, outcome: Err(cancelled()) });
+        }
+        if matches!(self.phase, Phase::Fetching) && !active(Mutant::CloseDropsAnswer) {
+            self.closing = true;
+            self.wake_ms = Some(now.boot_ms + self.settings.close_timeout_ms);
             return;
         }
-        for (id, _) in std::mem::take(&mut self.wanted) {
-            self.out.push_back(Output::Answer { id, outcome: Err(cancelled()) });
+        self.stop();
+    }
+
+    /// After `Close` only the answer to the request in flight matters, after `Stopped` nothing.
+    pub(super) fn handle_closing(&mut self, now: Now, input: Input) {
+        match input {
+            Input::Replied { epoch, outcome } if self.closing && epoch == self.epoch => {
+                let granted = outcome.and_then(|reply| self.read(now, reply)).ok();
+                let rotated = granted.and_then(|granted| self.adopt(&granted));
+                if let Some(refresh_token) = rotated.filter(|_| self.can_ask) {
+                    self.ask_to_persist(refresh_token);
+                }
+                self.stop();
+            }
+            Input::Timeout if self.closing && self.wake_ms.is_some_and(|wake| wake <= now.boot_ms) => self.stop(),
+            Input::Wanted { id, .. } if self.closing => {
+                self.out.push_back(Output::Answer { id, outcome: Err(cancelled()) });
+            }
+            Input::Timeout => {}
+            Input::Start
+            | Input::Replied { .. }
+            | Input::Refused { .. }
+            | Input::GiveUp { .. }
+            | Input::Wanted { .. }
+            | Input::RefreshNow
+            | Input::Credential(_)
+            | Input::Answered { .. }
+            | Input::Close => self.senseless += 1,
         }
-        // A token that waits for its refresh token to be stored is lost; the refresh token is not.
+    }
+
+    /// A token that waits for its refresh token to be stored is lost; the refresh token is not.
+    fn stop(&mut self) {
+        (self.closing, self.closed) = (false, true);
         self.set_phase(Phase::Stopped, None);
         self.out.push_back(Output::Stopped);
     }

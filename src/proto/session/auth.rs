@@ -7,17 +7,19 @@ use crate::audit::Phase;
 use crate::error::{Code, Error, Stage as ErrorStage};
 use crate::event::{Handover, Notice};
 use crate::proto::frame::{self, AuthReply};
+use crate::proto::mutant::{active, Mutant};
 use crate::proto::time::Now;
 use crate::proto::token::Token;
 
 /// After so many renewals in a row that failed in band, the endpoint is remembered as unable.
 const IN_BAND_FAILURES_MAX: u32 = 2;
+const IN_BAND_UNABLE_MS: u64 = 24 * 3_600_000;
 
 impl Session {
     /// The socket is open: the auth frame goes out at once, with the newest token.
     pub(super) fn opened(&mut self, now: Now, epoch: u64) {
-        let token = self.token.clone().filter(|token| token.is_usable(now.boot_ms));
-        let session_id = self.session_id.clone();
+        let token = self.token.clone();
+        let session_id = self.session_id.clone().filter(|_| !active(Mutant::SessionIdForgotten));
         let Some(link) = self.link_mut(epoch).filter(|link| link.stage == Stage::Dialing) else {
             self.senseless += 1;
             return;
@@ -39,9 +41,10 @@ impl Session {
 
     /// Presents the newest token on the live connection: in band if the server can, else on a second socket.
     pub(super) fn renew_if_possible(&mut self, now: Now) {
-        let Some(token) = self.token.clone().filter(|token| token.is_usable(now.boot_ms)) else { return };
-        let unable = now.boot_ms < self.in_band_unable_until_ms;
-        let busy = self.standby.is_some() || self.dial_ms.is_some() || self.closing || self.failed.is_some();
+        let Some(token) = self.token.clone() else { return };
+        let unable = now.boot_ms < self.in_band.unable_until_ms && !active(Mutant::MarkIgnored);
+        let second = self.standby.is_some() && !active(Mutant::SecondStandby);
+        let busy = second || self.dial_ms.is_some() || self.closing || self.failed.is_some();
         let Some(link) = self.primary.as_mut() else { return };
         if busy || !link.is_live() || link.awaits_reply() || link.serial() >= token.serial {
             return;
@@ -111,8 +114,10 @@ impl Session {
         self.strike = None;
         if self.is_standby(epoch) {
             self.handed_over(now);
+            self.watch_calm(now);
         } else if self.primary.as_ref().is_some_and(Link::is_live) {
             self.renewed(now);
+            self.watch_calm(now);
         } else {
             self.ready(now);
         }
@@ -127,13 +132,24 @@ impl Session {
         let began = self.attempt_ms.take().unwrap_or(now.boot_ms);
         self.audit_attempt(now, began, self.phase(), Ok(scopes));
         self.end_gap(now);
+        if active(Mutant::NotSticky) {
+            self.reconnect = super::Reconnect::default();
+        }
         (self.round_failures, self.ever_ready, self.dial_ms) = (0, true, None);
         self.rounds = super::Rounds::Forever;
-        self.calm_ms = self.reconnect.calm_after_ms().map(|after| now.boot_ms + after);
+        self.calm_ms = None;
+        self.watch_calm(now);
         self.why = ("authenticated", None);
         self.out.push_back(Output::SendOn(Some(epoch)));
         self.show(now);
         self.out.push_back(Output::Connected);
+    }
+
+    /// Stability counts from here, unless it counts already.
+    fn watch_calm(&mut self, now: Now) {
+        if self.calm_ms.is_none() {
+            self.calm_ms = self.reconnect.calm_after_ms().map(|after| now.boot_ms + after);
+        }
     }
 
     /// A new token was accepted on the live socket.
@@ -142,7 +158,7 @@ impl Session {
         let sent = link.sent_ms.take().unwrap_or(now.boot_ms);
         let Some(new) = link.offered.take() else { return };
         let old = link.token.replace(Arc::clone(&new));
-        self.in_band_failures = 0;
+        self.in_band.failures = 0;
         self.audit_attempt(now, sent, Phase::Renewal, Ok(scopes_of(Some(&new))));
         self.report_renewal(now, old.as_deref(), false);
     }
@@ -155,22 +171,26 @@ impl Session {
         let (epoch, new) = (link.epoch, link.token.clone());
         let old = self.primary.replace(link);
         self.audit_attempt(now, sent, Phase::Renewal, Ok(scopes_of(new.as_ref())));
-        self.count_in_band_failure();
+        self.count_in_band_failure(now);
         self.out.push_back(Output::SendOn(Some(epoch)));
         self.report_renewal(now, old.as_ref().and_then(|link| link.token.as_deref()), true);
         if let Some(old) = old {
+            if active(Mutant::HandoverEarly) {
+                self.announce_handover(old.epoch, epoch);
+            }
             self.leave(now, old, Some(epoch));
         }
     }
 
     /// The same token was refused in band and accepted on a second socket: it is the server that cannot.
-    fn count_in_band_failure(&mut self) {
-        if !std::mem::take(&mut self.in_band_failed) {
+    fn count_in_band_failure(&mut self, now: Now) {
+        if !std::mem::take(&mut self.in_band.failed) || active(Mutant::NeverMarked) {
             return;
         }
-        self.in_band_failures += 1;
-        if self.in_band_failures >= IN_BAND_FAILURES_MAX {
-            self.in_band_failures = 0;
+        self.in_band.failures += 1;
+        if self.in_band.failures >= IN_BAND_FAILURES_MAX || active(Mutant::MarkedAtOnce) {
+            self.in_band.failures = 0;
+            self.in_band.unable_until_ms = now.boot_ms + IN_BAND_UNABLE_MS;
             self.out.push_back(Output::MarkInBandUnable);
         }
     }
@@ -191,7 +211,8 @@ impl Session {
 
     /// An error reply, no reply, or one that makes no sense.
     fn refused(&mut self, now: Now, epoch: u64, error: Error) {
-        if self.primary.as_ref().is_some_and(|link| link.epoch == epoch && link.is_live()) {
+        let live = self.primary.as_ref().is_some_and(|link| link.epoch == epoch && link.is_live());
+        if live && !active(Mutant::RefusedRenewalCloses) {
             return self.renewal_refused(now, error);
         }
         let serial = self.link(epoch).map_or(0, Link::serial);
@@ -212,9 +233,9 @@ impl Session {
         if throttled {
             // Presented again on the same socket, well before the old token ends.
             let delay = self.reconnect.next_ms(&mut self.dice).min((usable / 4).max(1_000));
-            self.renew_ms = Some(now.boot_ms + delay);
+            self.renew_ms = Some(now.boot_ms + delay).filter(|_| !active(Mutant::ThrottledForgotten));
         } else {
-            self.in_band_failed = true;
+            self.in_band.failed = true;
             self.dial_ms = Some(now.boot_ms);
         }
     }
@@ -227,17 +248,19 @@ impl Session {
         if self.token.as_ref().is_some_and(|token| token.serial == serial) {
             self.token = None;
         }
-        self.in_band_failed = false;
+        self.in_band.failed = false;
         let message = format!("{} {}", error.code().name(), error.detail().message);
         match self.strike.replace(Strike { serial, message: message.clone() }) {
-            Some(first) if first.message == message && first.serial != serial => {
+            // A newer token that is here already gets its chance first.
+            Some(first) if first.alike(&message, serial) && self.token.is_none() => {
                 let text = format!("Two different tokens were refused alike: {}", error.detail().message);
                 let error = Error::new(Code::ReauthRequired, error.detail().stage, text);
                 self.strike = None;
                 self.trouble = Some(Trouble::Blocked(error.clone()));
-                self.out.push_back(Output::GiveUp { error });
+                self.out.push_back(Output::GiveUp { error, serial });
             }
-            _ => self.out.push_back(Output::Refused { serial }),
+            None if active(Mutant::OneStrike) => self.out.push_back(Output::GiveUp { error: error.clone(), serial }),
+            Some(_) | None => self.out.push_back(Output::Refused { serial }),
         }
     }
 }

@@ -66,7 +66,8 @@ pub enum Input {
     Drained {
         /// Epoch of the socket.
         epoch: u64,
-        /// Whether the peer answered the close frame.
+        /// Whether the peer answered the close frame with its code. A close of the peer's own, found while reading
+        /// out, is no answer: the peer stopped writing before the other socket was there.
         clean: bool,
     },
     /// The application's queue is full: this socket is not being read.
@@ -112,7 +113,8 @@ pub enum Output {
         /// Epoch of the socket.
         epoch: u64,
     },
-    /// Deliver what was held back, and everything from now on.
+    /// Deliver what was held back, and everything from now on. What was held back of a socket that has ended or was
+    /// aborted meanwhile is kept until then.
     Release {
         /// Epoch of the socket.
         epoch: u64,
@@ -142,6 +144,8 @@ pub enum Output {
     GiveUp {
         /// The refusal.
         error: Error,
+        /// Serial of the token that was refused last.
+        serial: u64,
     },
     /// Audit this.
     Audit(Record),

@@ -7,6 +7,7 @@ use crate::error::{Code, Error, Stage as ErrorStage};
 use crate::event::{Gap, Notice};
 use crate::proto::backoff;
 use crate::proto::frame::printable;
+use crate::proto::mutant::{active, Mutant};
 use crate::proto::time::Now;
 
 /// What a close code asks for (RFC 6455 7.4.1, and what servers make of 4000–4999).
@@ -48,13 +49,13 @@ impl Session {
     /// A socket could not be opened, was refused, or ended.
     pub(super) fn lost(&mut self, now: Now, epoch: u64, error: Error) {
         if self.leaving.iter().any(|left| left.epoch == epoch) {
-            let clean = error.code() == Code::WsClosed;
+            let clean = error.detail().ws_close_code == 1000;
             return self.drained(now, epoch, clean);
         }
         if self.is_standby(epoch) {
             return self.standby_lost(now, error);
         }
-        match self.primary.take_if(|link| link.epoch == epoch) {
+        match self.primary.take_if(|link| link.epoch == epoch || active(Mutant::OldEpoch)) {
             Some(link) if link.is_live() => self.live_lost(now, &link, error),
             Some(link) => self.opening_lost(now, &link, error),
             None => self.senseless += 1,
@@ -65,8 +66,15 @@ impl Session {
     fn standby_lost(&mut self, now: Now, error: Error) {
         let Some(link) = self.standby.take() else { return };
         self.blame_token(&link, &error);
-        let began = link.sent_ms.unwrap_or(now.boot_ms);
+        let began = link.sent_ms.unwrap_or(link.dialled_ms);
         self.audit_attempt(now, began, Phase::Renewal, Err(error.clone()));
+        if link.stage == Stage::Authenticating {
+            self.out.push_back(Output::Release { epoch: link.epoch });
+            // Unless the server said no, it may have begun to use this socket.
+            if !matches!(error.code(), Code::AuthRefused | Code::AuthThrottled) {
+                self.brief_gap(now, link.heard_wall_ms, &error);
+            }
+        }
         self.dial_later(now, &error);
     }
 
@@ -89,14 +97,28 @@ impl Session {
     }
 
     fn live_lost(&mut self, now: Now, link: &Link, error: Error) {
-        self.out.push_back(Output::SendOn(None));
+        if !active(Mutant::SendOnDead) {
+            self.out.push_back(Output::SendOn(None));
+        }
         self.out.push_back(Output::Audit(Record::ConnectionLost { error: error.clone() }));
         if class_of(&error) == CloseClass::Auth {
             self.out.push_back(Output::Refused { serial: link.serial() });
             self.token.take_if(|token| token.serial == link.serial());
         }
-        self.begin_gap(now, link, &error);
-        (self.calm_ms, self.renew_ms, self.in_band_failed) = (None, None, false);
+        let unaudited = active(Mutant::LostRenewalUnaudited);
+        if let (Some(sent), Some(_), false) = (link.sent_ms, &link.offered, unaudited) {
+            self.audit_attempt(now, sent, Phase::Renewal, Err(error.clone()));
+        }
+        // What the socket before this one still holds may never be read.
+        let unread = self.leaving.iter().filter(|left| left.successor.is_some()).map(|left| left.heard_wall_ms);
+        let from_wall_ms = unread.fold(link.heard_wall_ms, u64::min);
+        self.begin_gap(now, from_wall_ms, &error);
+        // What still reads the socket before this one out must not hold the next one up.
+        let by_ms = now.boot_ms + self.settings.close_timeout_ms;
+        for left in &mut self.leaving {
+            left.at_latest_ms = left.at_latest_ms.min(by_ms);
+        }
+        (self.calm_ms, self.renew_ms, self.in_band.failed) = (None, None, false);
         if let Some(standby) = self.standby.take() {
             // The replacement is on its way already.
             self.dial_ms = None;
@@ -116,15 +138,14 @@ impl Session {
             let refusal = Error::new(Code::AuthRefused, ErrorStage::Authenticate, error.detail().message.clone());
             self.strike(&refusal, link.serial());
         } else if error.code() == Code::UpgradeUnauthorized {
-            // The auth-message profile shows no token in the upgrade: the newest one is the one that is meant.
-            let serial = self.token.as_ref().map_or(0, |token| token.serial);
-            self.strike(error, serial);
+            // The auth-message profile shows no token in the upgrade: the one it was dialled for is meant.
+            self.strike(error, link.serial());
         }
     }
 
     /// Times the next dial: soon and spread after a drain, by the sticky backoff else, never before Retry-After.
     fn dial_later(&mut self, now: Now, error: &Error) {
-        let drain = class_of(error) == CloseClass::Drain;
+        let drain = class_of(error) == CloseClass::Drain && !active(Mutant::DrainIsPlain);
         let delay = match drain {
             true => backoff::drain_ms(&mut self.dice),
             false => self.reconnect.next_ms(&mut self.dice),
@@ -136,7 +157,8 @@ impl Session {
     /// The server serves an old token's socket for a while after it expired, and no longer.
     pub(super) fn drop_expired(&mut self, now: Now) {
         let grace = self.settings.expired_grace_ms;
-        let expired = |link: &Link| link.usable_ms().is_some_and(|usable| usable + grace <= now.boot_ms);
+        let kept = active(Mutant::ExpiredKept);
+        let expired = |link: &Link| !kept && link.usable_ms().is_some_and(|usable| usable + grace <= now.boot_ms);
         let Some(epoch) = self.primary.as_ref().filter(|link| expired(link)).map(|link| link.epoch) else { return };
         self.out.push_back(Output::Abort { epoch });
         self.lost(now, epoch, Error::new(Code::TokenExpired, ErrorStage::Live, ""));
@@ -145,36 +167,36 @@ impl Session {
         }
     }
 
-    /// When the state or the socket changes because a token ends.
-    pub(super) fn expiry_wake_ms(&self) -> Option<u64> {
-        let usable = self.primary.as_ref()?.usable_ms()?;
-        if self.shown == crate::event::State::Degraded {
-            return Some(usable + self.settings.expired_grace_ms);
-        }
-        Some(usable)
+    /// When the state or the socket changes next because the token of the live socket, or else the one that is
+    /// held, grows old.
+    pub(super) fn next_age_ms(&self, now: Now) -> Option<u64> {
+        let Some(link) = &self.primary else {
+            return self
+                .token
+                .as_ref()
+                .filter(|_| self.started && !self.is_over())
+                .map(|token| token.schedule.usable_ms);
+        };
+        let usable = link.usable_ms()?;
+        let ages = [link.goal_ms()?, usable, usable + self.settings.expired_grace_ms];
+        ages.into_iter().find(|age| *age > now.boot_ms)
     }
 
     // ---- gaps -----------------------------------------------------------------------------------------------
 
-    fn begin_gap(&mut self, now: Now, link: &Link, error: &Error) {
-        if self.gap.is_some() {
+    fn begin_gap(&mut self, now: Now, from_wall_ms: u64, error: &Error) {
+        if self.gap.is_some() || active(Mutant::NoGap) {
             return;
         }
         self.gaps += 1;
         self.gap_boot_ms = now.boot_ms;
-        let gap = Gap {
-            number: self.gaps,
-            from_wall_ms: link.heard_wall_ms,
-            to_wall_ms: 0,
-            duration_ms: 0,
-            cause: Some(error.clone()),
-        };
+        let gap = Gap { number: self.gaps, from_wall_ms, to_wall_ms: 0, duration_ms: 0, cause: Some(error.clone()) };
         self.notice(Notice::GapBegin(gap.clone()));
         self.gap = Some(gap);
     }
 
     pub(super) fn end_gap(&mut self, now: Now) {
-        let Some(gap) = self.gap.take() else { return };
+        let Some(gap) = self.gap.take_if(|_| !active(Mutant::GapStaysOpen)) else { return };
         let duration_ms = now.boot_ms.saturating_sub(self.gap_boot_ms);
         self.notice(Notice::GapEnd(Gap { to_wall_ms: now.wall_ms, duration_ms, ..gap }));
     }
@@ -188,7 +210,8 @@ impl Session {
         let by_ms = now.boot_ms + self.settings.close_timeout_ms;
         let stalled_ms = link.stalled_ms.map(|_| now.boot_ms);
         self.out.push_back(Output::Leave { epoch: link.epoch, code: 1000 });
-        self.leaving.push(Leaving { epoch: link.epoch, by_ms, stalled_ms, at_latest_ms, successor });
+        let (epoch, heard_wall_ms) = (link.epoch, link.heard_wall_ms);
+        self.leaving.push(Leaving { epoch, by_ms, stalled_ms, at_latest_ms, successor, heard_wall_ms });
     }
 
     pub(super) fn drained(&mut self, now: Now, epoch: u64, clean: bool) {
@@ -198,22 +221,23 @@ impl Session {
         };
         let left = self.leaving.swap_remove(index);
         if let Some(successor) = left.successor.filter(|_| !self.closing) {
-            if left.stalled_ms.is_some() {
-                self.report_unread(now, epoch);
+            if !clean && !active(Mutant::UnreadIsNoGap) {
+                let text = "The old socket could not be read out.";
+                let error = Error::new(Code::Timeout, ErrorStage::Close, text);
+                self.brief_gap(now, left.heard_wall_ms, &error);
             }
             self.announce_handover(epoch, successor);
         }
         self.clean &= clean;
-        self.stop_if_closed();
+        self.stop_if_closed(now);
     }
 
-    /// The application did not take what the old socket still held: that is a gap, however short.
-    fn report_unread(&mut self, now: Now, epoch: u64) {
-        let error = Error::new(Code::Timeout, ErrorStage::Close, "The old socket could not be read out in time.");
-        let mut link = Link::new(epoch);
-        link.heard_wall_ms = now.wall_ms;
-        self.begin_gap(now, &link, &error);
-        self.end_gap(now);
+    /// A second socket is in use, yet what came by this one may not have been seen: that is a gap, however short.
+    fn brief_gap(&mut self, now: Now, from_wall_ms: u64, error: &Error) {
+        if self.gap.is_none() {
+            self.begin_gap(now, from_wall_ms, error);
+            self.end_gap(now);
+        }
     }
 
     pub(super) fn close(&mut self, now: Now) {
@@ -234,10 +258,10 @@ impl Session {
         for left in &mut self.leaving {
             left.at_latest_ms = left.at_latest_ms.min(by_ms);
         }
-        self.stop_if_closed();
+        self.stop_if_closed(now);
     }
 
-    fn stop_if_closed(&mut self) {
+    fn stop_if_closed(&mut self, now: Now) {
         if !self.closing || !self.leaving.is_empty() || self.stopped {
             return;
         }
@@ -245,6 +269,7 @@ impl Session {
         if self.started {
             self.out.push_back(Output::Audit(Record::Closed));
         }
+        self.show(now);
         self.out.push_back(Output::Stopped { clean: self.clean });
     }
 

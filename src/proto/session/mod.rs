@@ -8,9 +8,11 @@
 //! disagree with what the machine is doing.
 
 mod auth;
+mod dial;
 mod io;
 mod link;
 mod loss;
+mod news;
 mod state;
 
 use std::collections::VecDeque;
@@ -20,16 +22,16 @@ pub use self::io::{Input, Output, Rounds};
 use self::link::{Leaving, Link, Stage};
 use super::backoff::Reconnect;
 use super::dice::Dice;
-use super::refresher::News;
+use super::mutant::{active, Mutant};
 use super::time::Now;
 use super::token::Token;
-use crate::audit::{Outcome, Phase, Record};
+use crate::audit::Phase;
 use crate::config::settings::Settings;
 use crate::error::{Code, Error, Stage as ErrorStage};
 use crate::event::{Gap, Notice, State};
 
-/// New work waits this long for a token request in flight once the old token is near its end.
-const MANDATORY_WAIT_MS: u64 = 5_000;
+/// The boot clock ran ahead of the awake clock by more than this: the machine was suspended.
+const SUSPEND_MS: u64 = 2_000;
 
 /// Whose a text is.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -54,6 +56,24 @@ struct Strike {
     message: String,
 }
 
+impl Strike {
+    /// Whether this and the other make two.
+    fn alike(&self, message: &str, serial: u64) -> bool {
+        self.message == message && self.serial != serial && !active(Mutant::NoTwoStrikes)
+    }
+}
+
+/// What is known of the server's way with renewals in band.
+#[derive(Debug, Default)]
+struct InBand {
+    /// Renewals in a row that the server could do only on a second socket.
+    failures: u32,
+    /// The renewal under way had failed in band before the standby was opened.
+    failed: bool,
+    /// The endpoint is marked as unable until then.
+    unable_until_ms: u64,
+}
+
 /// The machine that keeps a socket authenticated. See the [module](self).
 #[derive(Debug)]
 pub struct Session {
@@ -65,7 +85,12 @@ pub struct Session {
     stopped: bool,
     failed: Option<Error>,
 
+    /// The newest token; forgotten when it is refused or can no longer be used.
     token: Option<Arc<Token>>,
+    /// Serial of the newest token that was published.
+    seen_serial: u64,
+    /// Whether the scopes of the newest token were checked and allowed.
+    verified: bool,
     fetching: bool,
     verifying: bool,
     trouble: Option<Trouble>,
@@ -86,11 +111,7 @@ pub struct Session {
     /// When a throttled renewal is presented again.
     renew_ms: Option<u64>,
 
-    /// Renewals in a row that the server could do only on a second socket.
-    in_band_failures: u32,
-    /// The renewal under way had failed in band before the standby was opened.
-    in_band_failed: bool,
-    in_band_unable_until_ms: u64,
+    in_band: InBand,
 
     ever_ready: bool,
     attempt_ms: Option<u64>,
@@ -99,7 +120,11 @@ pub struct Session {
     gap_boot_ms: u64,
     gaps: u64,
 
+    slept_ms: u64,
+    /// When the token of the live socket changes what is shown or done.
+    age_ms: Option<u64>,
     shown: State,
+    shown_reason: &'static str,
     why: (&'static str, Option<Error>),
     senseless: u64,
     dice: Dice,
@@ -118,6 +143,8 @@ impl Session {
             stopped: false,
             failed: None,
             token: None,
+            seen_serial: 0,
+            verified: false,
             fetching: false,
             verifying: false,
             trouble: None,
@@ -133,16 +160,17 @@ impl Session {
             calm_ms: None,
             hold_ms: None,
             renew_ms: None,
-            in_band_failures: 0,
-            in_band_failed: false,
-            in_band_unable_until_ms: 0,
+            in_band: InBand::default(),
             ever_ready: false,
             attempt_ms: None,
             round_failures: 0,
             gap: None,
             gap_boot_ms: 0,
             gaps: 0,
+            slept_ms: 0,
+            age_ms: None,
             shown: State::Idle,
+            shown_reason: "",
             why: ("", None),
             senseless: 0,
             dice: Dice::new(0),
@@ -157,24 +185,72 @@ impl Session {
             self.senseless += 1;
             return;
         }
+        self.look_at_clocks(now);
         match input {
+            Input::Start(_)
+            | Input::Publish(_)
+            | Input::News(_)
+            | Input::Opened { .. }
+            | Input::Reply { .. }
+            | Input::InBandUnable { .. }
+                if self.is_over() =>
+            {
+                self.senseless += 1;
+            }
             Input::Start(rounds) => self.start(now, rounds),
             Input::Publish(token) => self.publish(now, token),
             Input::News(news) => self.news(now, news),
             Input::Opened { epoch } => self.opened(now, epoch),
-            Input::Failed { epoch, error } => self.lost(now, epoch, error),
             Input::Reply { epoch, text } => self.reply(now, epoch, &text),
             Input::Closed { epoch, code, reason } => self.peer_closed(now, epoch, code, &reason),
-            Input::Dropped { epoch, error } => self.lost(now, epoch, error),
+            Input::Failed { epoch, error } | Input::Dropped { epoch, error } => self.lost(now, epoch, error),
             Input::Drained { epoch, clean } => self.drained(now, epoch, clean),
             Input::Stalled { epoch } => self.stalled(now, epoch),
             Input::Resumed { epoch } => self.resumed(now, epoch),
-            Input::InBandUnable { until_ms } => self.in_band_unable_until_ms = until_ms,
+            Input::InBandUnable { until_ms } => self.in_band.unable_until_ms = until_ms,
             Input::Close => self.close(now),
             Input::Timeout => self.timeout(now),
         }
+        if !self.closing {
+            self.drop_expired(now);
+        }
         self.dial_if_due(now);
         self.show(now);
+        self.age_ms = self.next_age_ms(now);
+    }
+
+    /// Tokens end whatever else happens; after a suspend the token is looked at first, the socket probed second.
+    fn look_at_clocks(&mut self, now: Now) {
+        let over = |token: &Token| !token.is_usable(now.boot_ms) && !active(Mutant::ExpiredPresented);
+        let ended = self.token.take_if(|token| over(token)).is_some();
+        if self.closing {
+            return;
+        }
+        if let (true, None, Some(Trouble::Blocked(error))) = (ended, &self.primary, &self.trouble) {
+            let error = error.clone();
+            self.fail_if_once(error);
+        }
+        self.drop_expired(now);
+        let Some(slept_ms) = self.newly_slept_ms(now) else { return };
+        self.slept_ms += slept_ms;
+        for link in self.primary.iter_mut().chain(&mut self.standby) {
+            link.woke(now.boot_ms, slept_ms);
+            if link.is_live() {
+                link.pinged_ms = Some(now.boot_ms);
+                self.out.push_back(Output::Ping { epoch: link.epoch });
+            }
+        }
+    }
+
+    /// How long the machine slept since this was last looked at, if it did.
+    fn newly_slept_ms(&self, now: Now) -> Option<u64> {
+        let slept_ms = now.boot_ms.saturating_sub(now.awake_ms).saturating_sub(self.slept_ms);
+        (slept_ms > SUSPEND_MS && !active(Mutant::SuspendIgnored)).then_some(slept_ms)
+    }
+
+    /// Only the end of sockets is still of interest.
+    fn is_over(&self) -> bool {
+        (self.closing || self.failed.is_some()) && !active(Mutant::DialAfterEnd)
     }
 
     /// The next order, until `None`.
@@ -194,7 +270,7 @@ impl Session {
             timers.into_iter().flatten().min()
         };
         let links = self.primary.iter().chain(&self.standby).filter_map(of_link).min();
-        let own = [leaving, links, self.dial_wake_ms(), self.calm_ms, self.renew_ms, self.expiry_wake_ms()];
+        let own = [leaving, links, self.dial_wake_ms(), self.calm_ms, self.renew_ms, self.age_ms];
         own.into_iter().flatten().min()
     }
 
@@ -209,8 +285,9 @@ impl Session {
 
     /// Bytes arrived on this socket, of whatever kind.
     pub fn heard(&mut self, now: Now, epoch: u64) {
+        let awake = self.newly_slept_ms(now).is_none();
         if let Some(link) = self.link_mut(epoch) {
-            (link.heard_ms, link.heard_wall_ms, link.pinged_ms) = (now.boot_ms, now.wall_ms, None);
+            link.heard(now, awake);
         }
     }
 
@@ -249,57 +326,6 @@ impl Session {
         self.why = ("started", None);
     }
 
-    fn publish(&mut self, now: Now, token: Arc<Token>) {
-        let newer = self.token.as_ref().is_none_or(|held| held.serial < token.serial);
-        (self.fetching, self.verifying, self.trouble) = (false, false, None);
-        self.why = ("token granted", None);
-        if newer {
-            self.token = Some(token);
-            self.renew_ms = None;
-        }
-        if self.primary.is_none() && self.dial_ms.is_none() {
-            self.dial_ms = Some(now.boot_ms);
-        }
-        self.renew_if_possible(now);
-    }
-
-    fn news(&mut self, now: Now, news: News) {
-        self.fetching = matches!(news, News::Fetching);
-        self.verifying = matches!(news, News::Verifying);
-        match news {
-            News::Fetching => {
-                self.trouble = None;
-                self.why = ("token requested", None);
-                if self.primary.is_none() {
-                    self.attempt_ms.get_or_insert(now.boot_ms);
-                }
-            }
-            News::Verifying => self.why = ("token received", None),
-            News::Waiting => {}
-            News::Throttled { error, until_ms, long: _ } => {
-                self.why = ("throttled", Some(error));
-                self.trouble = Some(Trouble::Throttled { until_ms });
-            }
-            News::RoundFailed { error, started_ms } => self.token_round_failed(now, error, started_ms),
-            News::Blocked { error, started_ms } => {
-                self.why = ("credentials refused", Some(error.clone()));
-                self.trouble = Some(Trouble::Blocked(error.clone()));
-                self.token_round_failed(now, error, started_ms);
-            }
-        }
-    }
-
-    /// A round of token requests failed: one failed attempt, and the end of a `connect`.
-    fn token_round_failed(&mut self, now: Now, error: Error, started_ms: u64) {
-        if self.why.1.is_none() {
-            self.why = ("token request failed", Some(error.clone()));
-        }
-        let live = self.primary.as_ref().is_some_and(Link::is_live);
-        let began = if live { started_ms } else { self.attempt_ms.take().unwrap_or(started_ms) };
-        self.audit_attempt(now, began, if live { Phase::Renewal } else { self.phase() }, Err(error.clone()));
-        self.fail_if_once(error);
-    }
-
     fn timeout(&mut self, now: Now) {
         let at = now.boot_ms;
         let due = |deadline: Option<u64>| deadline.is_some_and(|deadline| deadline <= at);
@@ -312,7 +338,6 @@ impl Session {
         if self.closing {
             return;
         }
-        self.drop_expired(now);
         let epochs: Vec<u64> = self.primary.iter().chain(&self.standby).map(|link| link.epoch).collect();
         for epoch in epochs {
             self.link_timeout(now, epoch);
@@ -345,47 +370,6 @@ impl Session {
         }
     }
 
-    // ---- dialling -------------------------------------------------------------------------------------------
-
-    /// A dial waits for its delay, for a usable token, and near the token's end for a request in flight.
-    fn dial_if_due(&mut self, now: Now) {
-        let wanted = self.started && !self.closing && self.failed.is_none() && self.standby.is_none();
-        let live = self.primary.as_ref().is_some_and(Link::is_live);
-        let due = self.dial_ms.is_some_and(|at| at <= now.boot_ms);
-        if !wanted || !due || (self.primary.is_some() && !live) {
-            return;
-        }
-        let Some(token) = self.token.clone().filter(|token| token.is_usable(now.boot_ms)) else { return };
-        if self.fetching && now.boot_ms >= token.schedule.mandatory_ms {
-            let since = *self.hold_ms.get_or_insert(now.boot_ms);
-            if now.boot_ms < since + MANDATORY_WAIT_MS {
-                return;
-            }
-        }
-        (self.hold_ms, self.dial_ms, self.draining) = (None, None, false);
-        self.epoch += 1;
-        let link = Link::new(self.epoch);
-        self.out.push_back(Output::Dial { epoch: self.epoch, hold: live });
-        if live {
-            self.standby = Some(link);
-        } else {
-            self.attempt_ms.get_or_insert(now.boot_ms);
-            self.why = ("dialling", None);
-            self.primary = Some(link);
-        }
-    }
-
-    /// When a dial that is waited for can happen.
-    fn dial_wake_ms(&self) -> Option<u64> {
-        let busy = self.standby.is_some() || self.primary.as_ref().is_some_and(|link| !link.is_live());
-        // Without a usable token there is nothing to wake for: a token will come as an input.
-        let (false, Some(token)) = (busy || self.failed.is_some(), &self.token) else { return None };
-        let at = self.dial_ms?;
-        let held = self.hold_ms.filter(|_| self.fetching).map_or(0, |since| since + MANDATORY_WAIT_MS);
-        let at = at.max(held);
-        (at < token.schedule.usable_ms).then_some(at)
-    }
-
     // ---- small helpers --------------------------------------------------------------------------------------
 
     fn link(&self, epoch: u64) -> Option<&Link> {
@@ -406,29 +390,6 @@ impl Session {
             Phase::Reconnect
         } else {
             Phase::First
-        }
-    }
-
-    fn audit_attempt(&mut self, now: Now, began_ms: u64, phase: Phase, outcome: Result<Vec<String>, Error>) {
-        let scope_trouble =
-            |error: &Error| matches!(error.code(), Code::ScopeDenied | Code::ScopeUnknown | Code::TokenMalformed);
-        let scopes_validated = match &outcome {
-            Ok(scopes) => !scopes.is_empty() || self.settings.required_scopes.is_empty(),
-            Err(error) => self.token.is_some() && !scope_trouble(error),
-        };
-        let outcome = match outcome {
-            Ok(scopes) => Outcome::Success { scopes },
-            Err(error) => Outcome::Failure(error),
-        };
-        let latency_ms = now.boot_ms.saturating_sub(began_ms);
-        self.out.push_back(Output::Audit(Record::Attempt { phase, outcome, latency_ms, scopes_validated }));
-    }
-
-    /// `connect` ends with the first round that failed.
-    fn fail_if_once(&mut self, error: Error) {
-        if self.rounds == Rounds::Once && self.failed.is_none() {
-            self.failed = Some(error.clone());
-            self.out.push_back(Output::Failed(error));
         }
     }
 

@@ -7,15 +7,17 @@ use crate::proto::session::Output;
 use crate::proto::time::Now;
 
 impl Session {
-    /// Tells the application if the state is another than it was last told.
+    /// Tells the application if the state, or what is wrong in `Degraded`, is another than it was last told.
     pub(super) fn show(&mut self, now: Now) {
         let (to, own_reason) = self.derive(now);
-        if to == self.shown {
+        let other_trouble = own_reason.as_ref().is_some_and(|(reason, _)| *reason != self.shown_reason);
+        if to == self.shown && !(to == State::Degraded && other_trouble) {
             return;
         }
         let from = std::mem::replace(&mut self.shown, to);
-        let (reason, error) = std::mem::replace(&mut self.why, ("", None));
-        let (reason, error) = own_reason.unwrap_or((reason, error));
+        let why = std::mem::take(&mut self.why);
+        let (reason, error) = own_reason.unwrap_or(why);
+        self.shown_reason = reason;
         self.out.push_back(Output::Notice(Notice::State(StateChange { from, to, reason, error })));
     }
 
@@ -39,12 +41,16 @@ impl Session {
     }
 
     fn derive_live(&self, link: &Link, now: Now) -> (State, Option<(&'static str, Option<Error>)>) {
-        if link.usable_ms().is_some_and(|usable| usable <= now.boot_ms) {
+        let is_past = |at: Option<u64>| at.is_some_and(|at| at <= now.boot_ms);
+        if let Some(Trouble::Blocked(error)) = &self.trouble {
+            return (State::Degraded, Some(("credentials refused", Some(error.clone()))));
+        }
+        if is_past(link.usable_ms()) {
             let error = Error::new(Code::TokenExpired, ErrorStage::Live, "");
             return (State::Degraded, Some(("token expired", Some(error))));
         }
-        if let Some(Trouble::Blocked(error)) = &self.trouble {
-            return (State::Degraded, Some(("credentials refused", Some(error.clone()))));
+        if is_past(link.goal_ms()) {
+            return (State::Degraded, Some(("lead-time goal missed", None)));
         }
         if link.offered.is_some() || self.standby.is_some() || self.renew_ms.is_some() || self.dial_ms.is_some() {
             return (State::Renewing, None);
@@ -53,13 +59,12 @@ impl Session {
     }
 
     fn derive_waiting(&self, now: Now) -> State {
-        match &self.trouble {
-            Some(Trouble::Blocked(_)) => return State::ReauthRequired,
-            Some(Trouble::Throttled { until_ms, .. }) if *until_ms > now.boot_ms => return State::Throttled,
-            Some(Trouble::Throttled { .. }) | None => {}
+        match (&self.token, &self.trouble) {
+            (None, Some(Trouble::Blocked(_))) => return State::ReauthRequired,
+            (None, Some(Trouble::Throttled { until_ms })) if *until_ms > now.boot_ms => return State::Throttled,
+            (None, Some(Trouble::Throttled { .. }) | None) | (Some(_), _) => {}
         }
-        let usable = self.token.as_ref().is_some_and(|token| token.is_usable(now.boot_ms));
-        match usable {
+        match self.token.is_some() {
             false if self.verifying => State::VerifyingToken,
             false => State::AcquiringToken,
             true if self.draining => State::Draining,

@@ -49,6 +49,8 @@ pub(crate) struct Drain<'a> {
     at_ms: u64,
     /// Messages since a wake-up fell due; 0 when none is.
     owed: usize,
+    /// The pass as a whole counts as user code (inline mode): marking every call costs more than the call.
+    _inside: Option<Inside>,
 }
 
 #[cfg(test)]
@@ -67,8 +69,9 @@ impl Delivery {
 
     /// Begins a pass over a readable socket. Drop it before waiting for the socket: that wakes the consumer.
     pub(crate) fn drain<'a>(&'a self, scratch: &'a mut Scratch) -> Drain<'a> {
-        let at_ms = if scratch.hooks.is_some() { (self.tick)() } else { 0 };
-        Drain { delivery: self, scratch, began_ms: at_ms, at_ms, owed: 0 }
+        let inside = scratch.hooks.is_some().then(|| Inside::enter(self));
+        let at_ms = if inside.is_some() { (self.tick)() } else { 0 };
+        Drain { delivery: self, scratch, began_ms: at_ms, at_ms, owed: 0, _inside: inside }
     }
 
     /// Delivers or queues a single message.
@@ -108,7 +111,8 @@ impl Delivery {
 
     /// Whether the event queue takes more. Found full, the bell rings once when that changes.
     pub(crate) fn room(&self) -> Room {
-        if !self.gauges.is_full(self.bounds) {
+        // Inline, messages are not queued at all.
+        if self.mode == Mode::Inline || !self.gauges.is_full(self.bounds) {
             return Room::Below;
         }
         // First the note, then a second look; the consumer does it the other way round, so one of the two sees.
@@ -213,7 +217,6 @@ impl Drain<'_> {
         copy.reserve(data.len() + 1);
         copy.extend_from_slice(data);
         copy.push(0);
-        let _inside = Inside::enter(self.delivery);
         let mut caller = Caller { delivery: self.delivery, hooks, slot: &self.delivery.inline, at_ms: self.at_ms };
         caller.message(Message { kind, data_with_nul: copy, connection });
         self.at_ms = caller.at_ms;

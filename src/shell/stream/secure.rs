@@ -377,7 +377,9 @@ impl Plain {
     fn put(&mut self, payload: &[u8], buffer: &mut [u8], used: &mut usize) {
         let count = copy(payload, buffer.get_mut(*used..).unwrap_or_default());
         *used += count;
-        self.bytes.extend_from_slice(payload.get(count..).unwrap_or_default());
+        if let Some(rest @ [_, ..]) = payload.get(count..) {
+            self.bytes.extend_from_slice(rest);
+        }
     }
 
     fn trim(&mut self, keep: usize) {

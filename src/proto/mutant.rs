@@ -1,0 +1,176 @@
+//! Switches that break one rule each, for the tests that ask whether anybody would notice.
+//!
+//! Outside of tests [`active`] is a constant `false` and the switches are gone.
+
+macro_rules! mutants {
+    ($($(#[$doc:meta])* $name:ident,)*) => {
+        /// A rule, broken on purpose.
+        #[derive(Clone, Copy, Debug, Eq, PartialEq)]
+        pub(crate) enum Mutant { $($(#[$doc])* $name,)* }
+
+        #[cfg(test)]
+        impl Mutant {
+            pub(crate) const ALL: &'static [Self] = &[$(Self::$name,)*];
+        }
+    };
+}
+
+mutants! {
+    // The refresher.
+    /// A failed early renewal discards the token that is still good.
+    FailureDropsToken,
+    /// A second request while one is in flight.
+    SecondRequest,
+    /// The token is published before its refresh token is persisted.
+    PublishFirst,
+    /// The application may take for ever to persist.
+    PersistForEver,
+    /// A rotated refresh token is not taken over.
+    RotationIgnored,
+    /// The refresh token of an answer that is refused is not given to the application.
+    RotationLostOnRefusal,
+    /// The refresh token that the application handed over meanwhile is overwritten.
+    ReplacementOverwritten,
+    /// Closing does not wait for the answer that may carry a refresh token.
+    CloseDropsAnswer,
+    /// Forced refreshes follow each other without a floor.
+    NoForcedFloor,
+    /// A forced refresh that had to wait does not count for the next one.
+    ForcedWaitForgotten,
+    /// `Retry-After` is not a lower bound.
+    RetryAfterIgnored,
+    /// A blocked credential makes `Retry-After` void.
+    RetryAfterForgotten,
+    /// No breaker after five failures.
+    NoBreaker,
+    /// Retries are not bounded by what is left of the token.
+    RetryUnbounded,
+    /// A throttle waits no longer than any failure.
+    ThrottleIsPlain,
+    /// The lead is not kept.
+    NoLead,
+    /// The answer to an older request is taken.
+    StaleReply,
+    /// A refused authorization code is sent again.
+    CodeTwice,
+    /// No authorization code is asked for.
+    NeverAsks,
+    /// A refused token is not replaced.
+    RefusalIgnored,
+    /// The refusal of an older token fetches a new one.
+    StaleRefusalFetches,
+    /// The end of trust in an older token blocks, although a newer one is out.
+    GiveUpIsStale,
+    /// A new credential does not leave the blocked state.
+    BlockedForGood,
+    /// Who waits for a token is not served by the new one.
+    WishForgotten,
+    /// Near the end of the old token a wish waits for the request however long it takes.
+    WishWaits,
+    /// A round that failed is not reported.
+    RoundUnreported,
+    /// A long `Retry-After` is sat out like a short one.
+    QuotaIsPlain,
+    /// A token that lives for less than a second is taken.
+    ShortLifeTaken,
+    /// Something follows `Stopped`.
+    ActiveAfterStop,
+
+    // The session.
+    /// A token is presented after `t_usable`.
+    ExpiredPresented,
+    /// A refused renewal ends the socket.
+    RefusedRenewalCloses,
+    /// A reply may take for ever.
+    NoAuthDeadline,
+    /// The endpoint is never marked as unable to renew in band.
+    NeverMarked,
+    /// One failure marks the endpoint.
+    MarkedAtOnce,
+    /// Make-before-break is not used although the endpoint is marked.
+    MarkIgnored,
+    /// The second socket's messages are not held back.
+    NotHeldBack,
+    /// The hand-over is announced before the old socket is read out.
+    HandoverEarly,
+    /// A second hand-over begins before the first is done.
+    HandoversOverlap,
+    /// A loss is not a gap.
+    NoGap,
+    /// A gap does not end.
+    GapStaysOpen,
+    /// What could not be read out is not a gap.
+    UnreadIsNoGap,
+    /// A gap begins at what was read last, however late it was read.
+    LateReadIsFresh,
+    /// The application's messages go on to a socket that is gone.
+    SendOnDead,
+    /// Connecting resets the reconnect delay.
+    NotSticky,
+    /// Stability does not shorten the reconnect delay.
+    NeverCalm,
+    /// A drain is answered with the ordinary backoff.
+    DrainIsPlain,
+    /// Any number of tokens may be refused alike.
+    NoTwoStrikes,
+    /// One refusal blocks.
+    OneStrike,
+    /// No pings.
+    NoPing,
+    /// A missing pong means nothing.
+    PongNotMissed,
+    /// Timers run while a socket is not read.
+    StallIgnored,
+    /// A socket is kept however long its token is dead.
+    ExpiredKept,
+    /// Facts about a socket that is gone are believed.
+    OldEpoch,
+    /// Dialling goes on after the end.
+    DialAfterEnd,
+    /// Attempts are audited twice.
+    AuditedTwice,
+    /// A renewal that was under way when the socket was lost is not audited.
+    LostRenewalUnaudited,
+    /// `connect` goes on for ever.
+    OnceIsForEver,
+    /// The session id is not offered again.
+    SessionIdForgotten,
+    /// Two standbys.
+    SecondStandby,
+    /// A dial near the token's end waits for the request however long it takes.
+    HoldsForEver,
+    /// A dial near the token's end does not wait.
+    NeverHolds,
+    /// A token that was seen and dropped is taken again.
+    SeenTakenAgain,
+    /// A suspend goes unnoticed.
+    SuspendIgnored,
+    /// A throttled renewal is not presented again.
+    ThrottledForgotten,
+    /// Nobody hears that the lead-time goal was missed.
+    GoalIgnored,
+}
+
+#[cfg(test)]
+std::thread_local! {
+    static ACTIVE: std::cell::Cell<Option<Mutant>> = const { std::cell::Cell::new(None) };
+}
+
+/// Whether this rule is broken.
+#[cfg(not(test))]
+#[inline(always)]
+pub(crate) const fn active(_: Mutant) -> bool {
+    false
+}
+
+/// Whether this rule is broken on this thread.
+#[cfg(test)]
+pub(crate) fn active(mutant: Mutant) -> bool {
+    ACTIVE.with(|active| active.get() == Some(mutant))
+}
+
+/// Breaks a rule on this thread, or none.
+#[cfg(test)]
+pub(crate) fn activate(mutant: Option<Mutant>) {
+    ACTIVE.with(|active| active.set(mutant));
+}

@@ -1,0 +1,98 @@
+//! What comes from the refresher, and the audit of attempts.
+
+use std::sync::Arc;
+
+use super::{Output, Rounds, Session, Trouble};
+use crate::audit::{Outcome, Phase, Record};
+use crate::error::{Code, Error};
+use crate::proto::mutant::{active, Mutant};
+use crate::proto::refresher::News;
+use crate::proto::time::Now;
+use crate::proto::token::Token;
+
+impl Session {
+    pub(super) fn publish(&mut self, now: Now, token: Arc<Token>) {
+        // One that was seen before is published again because of a late refusal; by now it may be refused or dead too.
+        if token.serial > self.seen_serial || active(Mutant::SeenTakenAgain) && self.token.is_none() {
+            self.seen_serial = token.serial;
+            (self.fetching, self.verifying, self.verified, self.trouble) = (false, false, true, None);
+            self.why = ("token granted", None);
+            self.token = Some(token).filter(|token| token.is_usable(now.boot_ms));
+            self.renew_ms = None;
+        }
+        if self.primary.is_none() && self.dial_ms.is_none() {
+            self.dial_ms = Some(now.boot_ms);
+        }
+        self.renew_if_possible(now);
+    }
+
+    pub(super) fn news(&mut self, now: Now, news: News) {
+        self.fetching = matches!(news, News::Fetching);
+        self.verifying = matches!(news, News::Verifying);
+        match news {
+            News::Fetching => {
+                self.trouble = None;
+                self.why = ("token requested", None);
+                if self.primary.is_none() {
+                    self.attempt_ms.get_or_insert(now.boot_ms);
+                }
+            }
+            News::Verifying => self.why = ("token received", None),
+            News::Waiting => {}
+            News::Throttled { error, until_ms, long: _ } => {
+                self.why = ("throttled", Some(error));
+                self.trouble = Some(Trouble::Throttled { until_ms });
+            }
+            News::RoundFailed { error, started_ms } => self.token_round_failed(now, error, started_ms),
+            News::Blocked { error, started_ms } => {
+                self.why = ("credentials refused", Some(error.clone()));
+                self.trouble = Some(Trouble::Blocked(error.clone()));
+                self.token_round_failed(now, error, started_ms);
+            }
+        }
+    }
+
+    /// A round of token requests failed: one failed attempt, and the end of a `connect`.
+    pub(super) fn token_round_failed(&mut self, now: Now, error: Error, started_ms: u64) {
+        if self.why.1.is_none() {
+            self.why = ("token request failed", Some(error.clone()));
+        }
+        self.verified &= !is_about_scopes(&error);
+        if self.primary.is_some() || self.token.is_some() {
+            // What is being done with the old token goes on, and is an attempt of its own.
+            return self.audit_attempt(now, started_ms, Phase::Renewal, Err(error));
+        }
+        let began = self.attempt_ms.take().unwrap_or(started_ms);
+        self.audit_attempt(now, began, self.phase(), Err(error.clone()));
+        self.fail_if_once(error);
+    }
+
+    pub(super) fn audit_attempt(&mut self, now: Now, began_ms: u64, phase: Phase, outcome: Result<Vec<String>, Error>) {
+        let scopes_validated = match &outcome {
+            Ok(scopes) => !scopes.is_empty() || self.settings.required_scopes.is_empty(),
+            Err(_) => self.verified,
+        };
+        let outcome = match outcome {
+            Ok(scopes) => Outcome::Success { scopes },
+            Err(error) => Outcome::Failure(error),
+        };
+        let latency_ms = now.boot_ms.saturating_sub(began_ms);
+        let record = Record::Attempt { phase, outcome, latency_ms, scopes_validated };
+        if active(Mutant::AuditedTwice) {
+            self.out.push_back(Output::Audit(record.clone()));
+        }
+        self.out.push_back(Output::Audit(record));
+    }
+
+    /// `connect` ends with the first round that failed.
+    pub(super) fn fail_if_once(&mut self, error: Error) {
+        if self.rounds == Rounds::Once && self.failed.is_none() && !active(Mutant::OnceIsForEver) {
+            self.failed = Some(error.clone());
+            self.out.push_back(Output::Failed(error));
+        }
+    }
+}
+
+fn is_about_scopes(error: &Error) -> bool {
+    matches!(error.code(), Code::ScopeDenied | Code::ScopeUnknown | Code::TokenMalformed)
+}

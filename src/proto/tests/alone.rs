@@ -1,0 +1,234 @@
+//! Stories of the session by itself, fed by hand: what the world seldom gets to.
+
+use std::sync::Arc;
+
+use super::stories::settings;
+use crate::error::{Code, Error, Stage};
+use crate::event::{Notice, State};
+use crate::proto::dice::Dice;
+use crate::proto::refresher::News;
+use crate::proto::session::{Input, Output, Rounds, Session};
+use crate::proto::time::Now;
+use crate::proto::token::{Schedule, Token};
+use crate::secret::Secret;
+
+/// All of them, for the mutants.
+pub const ALL: &[fn()] = &[
+    near_the_end_a_dial_waits_for_the_request_in_flight,
+    a_dial_waits_at_most_five_seconds,
+    a_dial_that_waited_in_vain_does_not_spin,
+    facts_about_a_socket_that_is_gone_are_ignored,
+    a_token_that_was_seen_is_not_taken_again,
+    an_old_token_is_never_presented,
+    nothing_happens_before_start,
+    drained_twice_is_senseless,
+    a_blocked_connect_fails_when_its_token_ends,
+    an_endpoint_known_to_be_unable_gets_a_second_socket_at_once,
+];
+
+struct Lone {
+    session: Session,
+    at_ms: u64,
+    said: Vec<String>,
+}
+
+fn token(serial: u64, lifetime_ms: u64) -> Arc<Token> {
+    Arc::new(Token {
+        access_token: Secret::new(format!("hush-{serial}")),
+        token_type: "bearer".into(),
+        lifetime_ms,
+        refresh_token: None,
+        scope: String::new(),
+        granted_at_wall_ms: 0,
+        serial,
+        schedule: Schedule::new(0, lifetime_ms, None, &mut Dice::new(1)),
+        scopes: Some(vec!["a:read".into()]),
+    })
+}
+
+fn error(code: Code) -> Error {
+    Error::new(code, Stage::Live, "")
+}
+
+impl Lone {
+    fn new() -> Self {
+        Self { session: Session::new(Arc::new(settings()), None), at_ms: 0, said: Vec::new() }
+    }
+
+    /// Live on socket 1 with a token of 10 minutes (`t_mandatory` 540 s, `t_usable` 590 s).
+    fn live() -> Self {
+        let mut lone = Self::new();
+        lone.feed(Input::Start(Rounds::Forever));
+        lone.feed(Input::Publish(token(1, 600_000)));
+        lone.feed(Input::Opened { epoch: 1 });
+        lone.feed(Input::Reply { epoch: 1, text: br#"{"type":"auth","status":"ok"}"#.to_vec() });
+        assert_eq!(lone.session.state(), State::Ready);
+        lone
+    }
+
+    fn feed(&mut self, input: Input) {
+        let now = Now { boot_ms: self.at_ms, awake_ms: self.at_ms, wall_ms: self.at_ms };
+        self.session.heard(now, 1);
+        self.session.handle(now, 7, input);
+        self.said.clear();
+        while let Some(output) = self.session.poll() {
+            self.said.push(match output {
+                Output::Dial { epoch, hold } => format!("dial {epoch} {hold}"),
+                Output::SendAuth { epoch, frame } => format!("auth {epoch} {}", frame.expose()),
+                Output::Notice(Notice::State(change)) => format!("{:?}", change.to),
+                Output::Failed(error) => format!("failed {:?}", error.code()),
+                other => format!("{other:?}").split([' ', '(']).next().unwrap_or_default().to_owned(),
+            });
+        }
+        assert!(self.session.next_timeout().is_none_or(|at| at > self.at_ms), "a deadline in the past");
+    }
+
+    /// Time passes, and the timers that fall into it are served.
+    fn until(&mut self, at_ms: u64) -> Vec<String> {
+        let mut said = Vec::new();
+        while let Some(next) = self.session.next_timeout().filter(|next| *next <= at_ms) {
+            self.at_ms = next;
+            self.feed(Input::Timeout);
+            said.extend(self.said.iter().cloned());
+        }
+        self.at_ms = at_ms;
+        said
+    }
+
+    fn drop_socket(&mut self) {
+        self.feed(Input::Dropped { epoch: 1, error: error(Code::Dropped) });
+    }
+}
+
+#[test]
+fn near_the_end_a_dial_waits_for_the_request_in_flight() {
+    let mut lone = Lone::live();
+    lone.until(545_000);
+    lone.feed(Input::News(News::Fetching));
+    lone.drop_socket();
+    // The delay of the reconnect is over after 1 s at most.
+    assert!(lone.until(548_000).is_empty());
+    lone.feed(Input::Publish(token(2, 1_200_000)));
+    assert!(lone.said.contains(&"dial 2 false".into()), "{:?}", lone.said);
+    // When the request fails, the old token serves.
+    let mut lone = Lone::live();
+    lone.until(545_000);
+    lone.feed(Input::News(News::Fetching));
+    lone.drop_socket();
+    lone.until(548_000);
+    lone.feed(Input::News(News::Waiting));
+    assert!(lone.said.contains(&"dial 2 false".into()), "{:?}", lone.said);
+}
+
+#[test]
+fn a_dial_waits_at_most_five_seconds() {
+    let mut lone = Lone::live();
+    lone.until(545_000);
+    lone.feed(Input::News(News::Fetching));
+    lone.drop_socket();
+    assert!(!lone.until(550_400).contains(&"dial 2 false".into()));
+    assert!(lone.until(551_001).contains(&"dial 2 false".into()));
+}
+
+#[test]
+fn a_dial_that_waited_in_vain_does_not_spin() {
+    let mut lone = Lone::live();
+    lone.until(587_000);
+    lone.feed(Input::News(News::Fetching));
+    lone.drop_socket();
+    // The token ends while the dial waits; then the request fails.
+    lone.until(590_500);
+    lone.feed(Input::News(News::Waiting));
+    assert!(lone.until(700_000).iter().all(|said| !said.starts_with("dial")));
+    lone.feed(Input::Publish(token(2, 1_200_000)));
+    assert!(lone.said.contains(&"dial 2 false".into()));
+}
+
+#[test]
+fn facts_about_a_socket_that_is_gone_are_ignored() {
+    let mut lone = Lone::live();
+    lone.drop_socket();
+    lone.until(10_000);
+    lone.feed(Input::Opened { epoch: 2 });
+    for late in [
+        Input::Dropped { epoch: 1, error: error(Code::Dropped) },
+        Input::Closed { epoch: 1, code: 1008, reason: String::new() },
+        Input::Failed { epoch: 1, error: error(Code::Connect) },
+        Input::Opened { epoch: 1 },
+        Input::Reply { epoch: 1, text: br#"{"type":"auth","status":"ok"}"#.to_vec() },
+        Input::Drained { epoch: 1, clean: true },
+        Input::Stalled { epoch: 1 },
+        Input::Resumed { epoch: 1 },
+    ] {
+        let senseless = lone.session.senseless();
+        lone.feed(late);
+        assert_eq!((lone.said.len(), lone.session.senseless()), (0, senseless + 1));
+    }
+    assert_eq!(lone.session.state(), State::Authenticating);
+}
+
+#[test]
+fn a_token_that_was_seen_is_not_taken_again() {
+    let mut lone = Lone::live();
+    lone.feed(Input::Closed { epoch: 1, code: 1008, reason: String::new() });
+    assert!(lone.said.contains(&"Refused".into()));
+    lone.feed(Input::Publish(token(1, 600_000)));
+    assert!(lone.until(60_000).iter().all(|said| !said.starts_with("dial")));
+    lone.feed(Input::Publish(token(2, 600_000)));
+    assert!(lone.said.contains(&"dial 2 false".into()));
+}
+
+#[test]
+fn an_old_token_is_never_presented() {
+    let mut lone = Lone::live();
+    lone.drop_socket();
+    lone.until(589_990);
+    let mut lone = Lone { session: lone.session, at_ms: 590_000, said: Vec::new() };
+    lone.feed(Input::Opened { epoch: 2 });
+    assert!(lone.said.contains(&"Abort".into()), "{:?}", lone.said);
+    assert!(lone.until(700_000).iter().all(|said| !said.starts_with("dial") && !said.starts_with("auth")));
+}
+
+#[test]
+fn nothing_happens_before_start() {
+    let mut lone = Lone::new();
+    lone.feed(Input::Publish(token(1, 600_000)));
+    assert_eq!((lone.said.len(), lone.session.next_timeout()), (0, None));
+    lone.feed(Input::Start(Rounds::Once));
+    assert!(lone.said.contains(&"dial 1 false".into()));
+}
+
+#[test]
+fn drained_twice_is_senseless() {
+    let mut lone = Lone::live();
+    lone.feed(Input::Close);
+    lone.feed(Input::Drained { epoch: 1, clean: true });
+    assert_eq!(lone.said, ["Audit", "Closed", "Stopped"]);
+    lone.feed(Input::Drained { epoch: 1, clean: true });
+    lone.feed(Input::Close);
+    assert!(lone.said.is_empty() && lone.session.senseless() == 2);
+}
+
+#[test]
+fn a_blocked_connect_fails_when_its_token_ends() {
+    let mut lone = Lone::new();
+    lone.feed(Input::Start(Rounds::Once));
+    lone.feed(Input::Publish(token(1, 1_000)));
+    let blocked = News::Blocked { error: error(Code::Forbidden), started_ms: 0 };
+    lone.feed(Input::News(blocked));
+    assert!(!lone.said.iter().any(|said| said.starts_with("failed")));
+    lone.feed(Input::Failed { epoch: 1, error: error(Code::Connect) });
+    let said = lone.until(2_000);
+    let failed = said.iter().chain(&lone.said).any(|said| said == "failed Forbidden");
+    assert!(failed, "{said:?}");
+}
+
+#[test]
+fn an_endpoint_known_to_be_unable_gets_a_second_socket_at_once() {
+    let mut lone = Lone::live();
+    lone.feed(Input::InBandUnable { until_ms: 1_000_000 });
+    lone.feed(Input::Publish(token(2, 600_000)));
+    assert!(lone.said.contains(&"dial 2 true".into()), "{:?}", lone.said);
+    lone.feed(Input::Publish(token(3, 600_000)));
+    assert!(lone.said.is_empty(), "{:?}", lone.said);
+}

@@ -1,0 +1,53 @@
+//! The two machines in a simulated world: no clock, no thread, no sleep.
+//!
+//! * [`world`] drives both machines in simulated time, with delays between them; [`wires`] is the socket thread
+//!   and its sockets, [`app`] the application;
+//! * [`server`] is the token endpoint and the socket server; [`faults`] the reviewed list of what goes wrong;
+//! * [`watch`] holds what must be true after every single step;
+//! * [`stories`], [`losses`], [`tokens`] and [`wishes`] tell one rule each in the world, [`alone`] feeds the session
+//!   by hand;
+//! * [`random`] walks through days at random;
+//! * [`mutants`] breaks every rule on purpose and asks whether anybody notices.
+
+use std::cell::Cell;
+use std::sync::Once;
+
+mod alone;
+mod app;
+mod faults;
+mod losses;
+mod mutants;
+mod random;
+mod server;
+mod stories;
+mod tokens;
+mod watch;
+mod wires;
+mod wishes;
+mod world;
+
+std::thread_local! {
+    static MUTED: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Whether failures are expected on this thread.
+fn is_muted() -> bool {
+    MUTED.with(Cell::get)
+}
+
+/// Runs something that is expected to panic, without the words.
+fn muted<T>(what: impl FnOnce() -> T) -> T {
+    static HOOK: Once = Once::new();
+    HOOK.call_once(|| {
+        let usual = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |info| {
+            if !is_muted() {
+                usual(info);
+            }
+        }));
+    });
+    MUTED.with(|muted| muted.set(true));
+    let result = what();
+    MUTED.with(|muted| muted.set(false));
+    result
+}
