@@ -164,7 +164,7 @@ impl Bench {
         let n = 1500;
         let mut p50: [Vec<f64>; 4] = Default::default();
         let mut p99: [Vec<f64>; 4] = Default::default();
-        for _ in 0..self.rounds(3) {
+        for _ in 0..self.rounds(5) {
             for (at, program) in self.programs.iter().enumerate() {
                 let call = self.caller.call(&Job::Sink { n }, TokenJob::PLAIN, "send", n as u64);
                 let printed = program.run(&[], &call);
