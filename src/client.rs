@@ -61,7 +61,7 @@ impl Client {
     pub fn new(config: &Config) -> Result<Self, Error> {
         let settings = Arc::new(config.settings()?);
         let clock = Clock::new();
-        let net = Net::new(Arc::clone(&settings), clock)?;
+        let net = Net::new(Arc::clone(&settings))?;
         let level = match settings.delivery {
             Mode::Poll => Some(Box::new(Level(event_fd()?)) as Box<dyn EventSignal>),
             Mode::Callbacks | Mode::Inline => None,

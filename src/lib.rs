@@ -9,7 +9,6 @@ pub mod event;
 mod ffi;
 pub mod hooks;
 pub mod metrics;
-#[cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing))]
 pub mod proto;
 pub mod secret;
 #[cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing))]

@@ -152,7 +152,7 @@ mutants! {
 }
 
 #[cfg(test)]
-std::thread_local! {
+thread_local! {
     static ACTIVE: std::cell::Cell<Option<Mutant>> = const { std::cell::Cell::new(None) };
 }
 

@@ -12,7 +12,6 @@ use self::race::Race;
 pub use self::resolve::resolvers_stuck;
 use self::resolve::Lookup;
 pub use self::target::Target;
-use super::clock::Clock;
 use super::stream::Stream;
 use super::tls::{self, TlsClient, TrustReport};
 use super::wait::{Ready, Waiter};
@@ -25,19 +24,17 @@ use crate::proto::time::Now;
 pub struct Net {
     /// The client's settings.
     pub settings: Arc<Settings>,
-    /// The client's clock.
-    pub clock: Clock,
     /// Absent only when neither endpoint speaks TLS.
     tls: Option<TlsClient>,
 }
 
 impl Net {
     /// Checks both URLs and reads the trust store, unless both endpoints are plain loopback ones.
-    pub fn new(settings: Arc<Settings>, clock: Clock) -> Result<Self, Error> {
+    pub fn new(settings: Arc<Settings>) -> Result<Self, Error> {
         let parse = |url: &str| Target::parse(url, settings.allow_plain_loopback);
         let needs_tls = parse(&settings.token_url)?.tls | parse(&settings.ws_url)?.tls;
         let tls = needs_tls.then(|| TlsClient::new(&settings.trust)).transpose()?;
-        Ok(Self { settings, clock, tls })
+        Ok(Self { settings, tls })
     }
 
     /// Which trust store is in use, if one is.

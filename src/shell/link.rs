@@ -108,11 +108,6 @@ impl Link {
         self.epoch
     }
 
-    /// Host and port of the peer.
-    pub fn peer(&self) -> &str {
-        &self.peer
-    }
-
     /// When [`Link::advance`] has to be called at the latest; `None` once it is open.
     pub fn deadline(&self) -> Option<u64> {
         self.deadline
@@ -233,6 +228,7 @@ impl Link {
     }
 
     /// Ends the connection at once, without a goodbye.
+    #[cfg(test)]
     pub fn abort(&mut self) {
         if let Some(stream) = self.stream() {
             stream.abort();
@@ -247,6 +243,7 @@ impl Link {
     }
 
     /// Bytes handed to the kernel so far.
+    #[cfg(test)]
     pub fn bytes_written(&self) -> u64 {
         self.open_socket().map_or(0, |socket| socket.writer.stream.bytes_written())
     }

@@ -68,6 +68,7 @@ impl Stream {
     }
 
     /// Bytes handed to the kernel so far.
+    #[cfg(test)]
     pub fn bytes_written(&self) -> u64 {
         self.wire.bytes_written
     }
@@ -111,6 +112,7 @@ impl Stream {
     }
 
     /// Ends the connection in both directions at once.
+    #[cfg(test)]
     pub fn abort(&mut self) {
         let _ = self.wire.socket.shutdown(Shutdown::Both);
     }

@@ -142,7 +142,7 @@ pub struct Side {
 impl Side {
     pub fn new(settings: Settings) -> Self {
         let clock = Clock::new();
-        let net = Net::new(Arc::new(settings), clock).unwrap();
+        let net = Net::new(Arc::new(settings)).unwrap();
         Self { net, waiter: Waiter::new(&clock).unwrap(), clock }
     }
 

@@ -1,5 +1,7 @@
 //! Walks through days at random: faults for a while, then none, and the client must be live again and stay so.
 
+#![allow(clippy::disallowed_methods)]
+
 use std::time::Instant;
 
 use super::faults::Fault;

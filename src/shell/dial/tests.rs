@@ -76,11 +76,10 @@ fn something_that_is_not_tls_is_told() {
 
 #[test]
 fn a_network_without_tls_needs_no_trust_store() {
-    let clock = Clock::new();
     let address = serve(drop);
     let none = Trust::File("/nonexistent".into());
-    let net = Net::new(Arc::new(Settings { trust: none.clone(), ..plain(address) }), clock).unwrap();
+    let net = Net::new(Arc::new(Settings { trust: none.clone(), ..plain(address) })).unwrap();
     assert!(net.trust_report().is_none());
-    let error = Net::new(Arc::new(Settings { trust: none, ..Settings::default() }), clock).map(drop).unwrap_err();
+    let error = Net::new(Arc::new(Settings { trust: none, ..Settings::default() })).map(drop).unwrap_err();
     assert_eq!(error.code(), Code::TrustStore);
 }

@@ -68,7 +68,7 @@ fn parts(poison: &Arc<AtomicBool>) -> (Parts, Receiver<Told>) {
     };
     let credentials = Credentials { client_secret: Secret::new("secret".into()), refresh_token: None, code: None };
     let parts = Parts {
-        net: Net::new(Arc::clone(&settings), clock).unwrap(),
+        net: Net::new(Arc::clone(&settings)).unwrap(),
         delivery: Delivery::new(&settings, hooks, clocks),
         outbox: Arc::new(Mutex::new(Outbox::new(10, 1_000))),
         shared: Arc::default(),
