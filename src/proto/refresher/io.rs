@@ -54,7 +54,7 @@ pub enum Input {
     },
     /// Stop.
     Close,
-    /// [`Refresher::next_timeout`] is reached.
+    /// [`super::Refresher::next_timeout`] is reached.
     Timeout,
 }
 

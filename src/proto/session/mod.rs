@@ -4,7 +4,7 @@
 //! that is being authenticated to take over when the server cannot renew on the primary. Sockets that were left
 //! are read out and closed. Every socket has an epoch; a fact about an epoch that is gone is ignored.
 //!
-//! The state that the application sees is not stored: [`state`] derives it after every input, so it cannot
+//! The state that the application sees is not stored: `state.rs` derives it after every input, so it cannot
 //! disagree with what the machine is doing.
 
 mod auth;
