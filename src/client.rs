@@ -69,7 +69,7 @@ impl Client {
         let parts = DeliveryParts {
             boot_id: Entropy::new().uuid_v4(),
             clock: Arc::new(move || clock.now()),
-            tick: Arc::new(move || clock.awake_ms()),
+            tick: Arc::new(Clock::tick_ms),
             event_fd: level,
         };
         let credentials = Credentials {

@@ -3,6 +3,7 @@
 #![allow(clippy::type_complexity)]
 
 use std::ffi::{c_char, c_void, CString};
+use std::mem::ManuallyDrop;
 use std::sync::Arc;
 
 use crate::event::{Notice, Sent};
@@ -106,9 +107,10 @@ impl Drop for Registration {
 pub(super) fn message(function: gwa_message_fn, own: Registration) -> Option<Arc<dyn Fn(Message<'_>) + Send + Sync>> {
     function.map(|function| -> Arc<dyn Fn(Message<'_>) + Send + Sync> {
         Arc::new(move |message| {
-            let event = gwa_event_t::message(&message);
+            // All of a message is borrowed: there is nothing to drop, and this is the hot path.
+            let event = ManuallyDrop::new(gwa_event_t::message(&message));
             // SAFETY: the registered function and its pointer; the event lives until it returns.
-            unsafe { function(own.data(), &raw const event) };
+            unsafe { function(own.data(), &raw const *event) };
         })
     })
 }

@@ -28,9 +28,9 @@ impl Clock {
         }
     }
 
-    /// The awake clock alone, in milliseconds.
-    pub fn awake_ms(&self) -> u64 {
-        millis(self.awake.elapsed())
+    /// Milliseconds of a clock that is awake, to measure callbacks with: cheap, and a few milliseconds coarse.
+    pub fn tick_ms() -> u64 {
+        millis(sys::coarse_monotonic())
     }
 
     /// A boot time of this clock as the system counts it, for a timer.

@@ -16,6 +16,8 @@ use crate::sys::TimerFd;
 
 /// Most sockets reported by one wait; others come with the next.
 const BATCH: usize = 8;
+/// By how much the timer may be early.
+const SLACK_MS: u64 = 5_000;
 /// Token of the bell.
 const BELL: Token = Token(usize::MAX);
 /// Token of the timer.
@@ -115,7 +117,8 @@ impl Parts {
         Ok(Woken { deadline: true, ..self.sort(None) })
     }
 
-    /// Sets the timer, unless it already ends in time: a deadline that only moves away costs no system call.
+    /// Sets the timer, unless it already ends in time: a deadline that moves away a little costs no system call,
+    /// and one that moves away for long no needless wake-up.
     fn arm(&mut self, until: Option<u64>) -> io::Result<()> {
         match (self.armed, until) {
             (None, None) => {}
@@ -123,7 +126,7 @@ impl Parts {
                 self.timer.stop()?;
                 self.armed = None;
             }
-            (Some(armed), Some(until)) if armed <= until => {}
+            (Some(armed), Some(until)) if armed <= until && until - armed < SLACK_MS => {}
             (_, Some(until)) => {
                 self.timer.set(self.clock.system_boottime(until))?;
                 self.armed = Some(until);

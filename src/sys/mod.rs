@@ -1,21 +1,15 @@
 //! System calls that std lacks. Unsafe lives here and in `ffi`, one operation a block.
 
-#[allow(dead_code)]
 mod clock;
-#[allow(dead_code)]
 mod descriptor;
-#[allow(dead_code)]
 mod poll;
-#[allow(dead_code)]
 mod signals;
-#[allow(dead_code)]
 mod socket;
 
-#[allow(unused_imports)]
 pub use self::{
-    clock::boottime,
+    clock::{boottime, coarse_monotonic},
     descriptor::{EventFd, TimerFd},
-    poll::{poll, Polled},
+    poll::poll,
     signals::block_signals_in_this_thread,
     socket::keep_alive,
 };

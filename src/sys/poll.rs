@@ -13,13 +13,9 @@ pub struct Polled(u8);
 
 impl Polled {
     /// Whether the descriptor at this place is ready.
+    #[cfg(test)]
     pub fn is_ready(self, place: usize) -> bool {
         place < MOST && self.0 & (1 << place) != 0
-    }
-
-    /// Whether none is: the time is up, or a signal came.
-    pub fn is_empty(self) -> bool {
-        self.0 == 0
     }
 }
 

@@ -177,8 +177,9 @@ impl Drain<'_> {
     /// Delivers a message (inline mode) or queues it.
     pub(crate) fn push_message(&mut self, kind: MessageKind, data: &[u8], connection: u64) {
         let delivery = self.delivery;
-        delivery.count(Counter::MessagesReceived, 1);
-        delivery.count(Counter::BytesReceived, data.len() as u64);
+        // Only the socket thread drains.
+        delivery.counters.0.raise(Counter::MessagesReceived, 1);
+        delivery.counters.0.raise(Counter::BytesReceived, data.len() as u64);
         if !delivery.wants.messages {
             return;
         }
