@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::{bad_state, Client};
 use crate::config::settings::Delivery as Mode;
-use crate::error::Error;
+use crate::error::{Code, Error, Stage};
 use crate::event::State;
 use crate::proto::refresher::{Credential, Input};
 use crate::proto::session::Rounds;
@@ -54,7 +54,7 @@ impl Life {
             Self::Running(engine) => Ok(Arc::clone(engine)),
             Self::Idle(..) => Err(bad_state("It is not started.")),
             Self::Stopping(..) => Err(bad_state("Its connect has failed.")),
-            Self::Closed(_) => Err(bad_state("It is closed.")),
+            Self::Closed(_) => Err(closed()),
         }
     }
 
@@ -64,7 +64,7 @@ impl Life {
             Self::Idle(carry, _) => carry.replace(credential),
             Self::Running(engine) => engine.tell_refresh(Input::Credential(credential)),
             Self::Stopping(_, pending) => pending.push(credential),
-            Self::Closed(_) => return Err(bad_state("It is closed.")),
+            Self::Closed(_) => return Err(closed()),
         }
         Ok(())
     }
@@ -201,4 +201,8 @@ impl Drop for Client {
             self.delivery.release_hooks();
         }
     }
+}
+
+fn closed() -> Error {
+    Error::new(Code::Closed, Stage::Call, "")
 }

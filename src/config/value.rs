@@ -75,9 +75,9 @@ const MAX_LIST: usize = 1_024;
 const RESERVED: [&str; 7] =
     ["host", "connection", "upgrade", "content-length", "transfer-encoding", "origin", "user-agent"];
 
-/// Whether a text can be the name of a scope.
+/// Whether a text can be the name of a scope (`scope-token`, RFC 6749 3.3).
 pub(super) fn is_scope(name: &str) -> bool {
-    !name.is_empty() && !name.chars().any(|c| c.is_whitespace() || c.is_control())
+    !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'"' && byte != b'\\')
 }
 
 impl Type {

@@ -7,7 +7,7 @@ mod target;
 use std::mem;
 use std::sync::Arc;
 
-use self::race::Race;
+use self::race::{Race, Winner};
 #[allow(unused_imports)]
 pub use self::resolve::resolvers_stuck;
 use self::resolve::Lookup;
@@ -165,14 +165,18 @@ impl Dial {
             self.phase = Phase::Connecting(race);
             return Ok(Connect::Pending);
         };
-        let (socket, token) =
+        let Winner { socket, token, news } =
             outcome.map_err(|error| Error::from_io(Code::Connect, Stage::Connect, "No connection", &error))?;
         if !self.target.tls {
-            return Ok(Connect::Plain(Opened { stream: Stream::plain(socket), token }));
+            let mut stream = Stream::plain(socket);
+            stream.on_ready(&news);
+            return Ok(Connect::Plain(Opened { stream, token }));
         }
         let no_store = || Error::new(Code::TrustStore, Stage::Configure, "No trust store was loaded.");
         let session = self.net.tls.as_ref().ok_or_else(no_store)?.session(&self.target.host)?;
-        self.phase = Phase::Securing(Box::new(Stream::tls(socket, session)), token);
+        let mut stream = Box::new(Stream::tls(socket, session));
+        stream.on_ready(&news);
+        self.phase = Phase::Securing(stream, token);
         self.deadline = now.boot_ms.saturating_add(self.net.settings.tls_timeout_ms);
         Ok(Connect::Moved)
     }

@@ -155,7 +155,8 @@ impl Side {
                 return Ok(opened);
             }
             let woken = self.waiter.wait(Some(dial.deadline()), self.clock.now()).unwrap();
-            woken.sockets().for_each(|ready| assert!(dial.on_ready(ready)));
+            // News of an earlier connection of the test is not for this one.
+            woken.sockets().for_each(|ready| _ = dial.on_ready(ready));
         }
     }
 

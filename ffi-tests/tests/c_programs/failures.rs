@@ -189,7 +189,7 @@ fn the_authentication_is_never_answered() {
 fn resets_before_the_client_is_live() {
     fails("GWA_E_DROPPED", "token", |sim| _ = sim.token().always(TokenReply::Reset));
     fails("GWA_E_DROPPED", "upgrade", |sim| _ = sim.ws().always_upgrade(UpgradeReply::Reset));
-    fails("GWA_E_DROPPED", "", |sim| _ = sim.ws().always_first_auth(AuthReply::Act(vec![Action::Reset])));
+    fails("GWA_E_DROPPED", "authenticate", |sim| _ = sim.ws().always_first_auth(AuthReply::Act(vec![Action::Reset])));
 }
 
 #[test]

@@ -65,6 +65,7 @@ impl Session {
     /// The second socket failed; the first one is still good.
     fn standby_lost(&mut self, now: Now, error: Error) {
         let Some(link) = self.standby.take() else { return };
+        let error = before_live(error);
         self.blame_token(&link, &error);
         let began = link.sent_ms.unwrap_or(link.dialled_ms);
         self.audit_attempt(now, began, Phase::Renewal, Err(error.clone()));
@@ -79,6 +80,7 @@ impl Session {
     }
 
     fn opening_lost(&mut self, now: Now, link: &Link, error: Error) {
+        let error = before_live(error);
         self.blame_token(link, &error);
         let began = self.attempt_ms.take().unwrap_or(now.boot_ms);
         self.audit_attempt(now, began, self.phase(), Err(error.clone()));
@@ -294,4 +296,13 @@ impl Session {
             self.senseless += 1;
         }
     }
+}
+
+/// A fault of the transport does not know how far the authentication was.
+fn before_live(error: Error) -> Error {
+    error.with(|detail| {
+        if detail.stage == ErrorStage::Live {
+            detail.stage = ErrorStage::Authenticate;
+        }
+    })
 }

@@ -30,6 +30,16 @@ struct Attempt {
     socket: TcpStream,
     token: usize,
     has_news: bool,
+    /// The peer has ended its direction already; no further wake will tell.
+    is_closed: bool,
+}
+
+/// The connection that was made first.
+pub struct Winner {
+    pub socket: TcpStream,
+    pub token: usize,
+    /// What is known of it: whoever reads it has not seen the wakes so far.
+    pub news: Ready,
 }
 
 impl Race {
@@ -46,18 +56,22 @@ impl Race {
     /// Takes note of news; whether they are of one of its sockets.
     pub fn on_ready(&mut self, ready: &Ready) -> bool {
         let mine = self.running.iter_mut().find(|attempt| attempt.token == ready.token);
-        mine.map(|attempt| attempt.has_news = true).is_some()
+        let Some(attempt) = mine else { return false };
+        attempt.has_news = true;
+        attempt.is_closed |= ready.closed;
+        true
     }
 
-    /// The winner with its token, or the last failure if all have failed.
-    pub fn advance(&mut self, now: Now, waiter: &Waiter) -> Option<io::Result<(TcpStream, usize)>> {
+    /// The winner, or the last failure if all have failed.
+    pub fn advance(&mut self, now: Now, waiter: &Waiter) -> Option<io::Result<Winner>> {
         let mut place = 0;
         while let Some(attempt) = self.running.get_mut(place) {
             match attempt.outcome() {
                 None => place += 1,
                 Some(Ok(())) => {
-                    let winner = self.running.swap_remove(place);
-                    return Some(Ok((winner.socket, winner.token)));
+                    let Attempt { socket, token, is_closed, .. } = self.running.swap_remove(place);
+                    let news = Ready { token, readable: true, writable: true, closed: is_closed };
+                    return Some(Ok(Winner { socket, token, news }));
                 }
                 Some(Err(error)) => {
                     self.running.swap_remove(place);
@@ -93,7 +107,7 @@ impl Attempt {
         // A kernel without one of these options still connects.
         let _ = sys::keep_alive(socket.as_fd(), UNACKNOWLEDGED_MS);
         let token = waiter.register(&mut socket)?;
-        Ok(Self { socket, token, has_news: false })
+        Ok(Self { socket, token, has_news: false, is_closed: false })
     }
 
     /// Whether it is connected, failed, or neither yet.
@@ -151,14 +165,14 @@ mod tests {
             assert_eq!(race.running.len(), running, "at {now} ms");
         }
         let second = race.running[1].token;
-        let (winner, token) = loop {
+        let winner = loop {
             let woken = waiter.wait(None, clock.now()).unwrap();
             woken.sockets().filter(|ready| ready.token == second).for_each(|ready| assert!(race.on_ready(ready)));
             if let Some(outcome) = race.advance(at(9_999), &waiter) {
                 break outcome.unwrap();
             }
         };
-        assert_eq!((winner.peer_addr().unwrap(), token), (addresses[1], second));
+        assert_eq!((winner.socket.peer_addr().unwrap(), winner.token), (addresses[1], second));
     }
 
     #[test]
@@ -171,7 +185,7 @@ mod tests {
         // Time stands still: the stagger never ends.
         let winner = loop {
             if let Some(outcome) = race.advance(Now::default(), &waiter) {
-                break outcome.unwrap().0;
+                break outcome.unwrap().socket;
             }
             let woken = waiter.wait(None, clock.now()).unwrap();
             woken.sockets().for_each(|ready| _ = race.on_ready(ready));

@@ -1,3 +1,4 @@
+use std::io::Write;
 use std::net::TcpListener;
 use std::sync::Arc;
 
@@ -45,6 +46,31 @@ fn a_look_up_that_takes_too_long_says_so() {
     settings.connect_timeout_ms = 0;
     let (code, stage) = code(settings);
     assert!(code == Code::ConnectTimeout && stage == Stage::Resolve || code == Code::Dns);
+}
+
+#[test]
+fn an_end_that_comes_with_the_connection_is_not_overlooked() {
+    let (sender, gone) = std::sync::mpsc::channel();
+    let address = serve(move |mut peer| {
+        peer.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").unwrap();
+        drop(peer);
+        sender.send(()).unwrap();
+    });
+    let mut side = Side::new(secure(address, &Authority::new()));
+    let target = side.net.target(&side.net.settings.ws_url).unwrap();
+    let mut dial = Dial::start(&side.net, target, &side.waiter, side.clock.now()).unwrap();
+    assert!(dial.advance(side.clock.now(), &side.waiter).unwrap().is_none());
+    gone.recv().unwrap();
+    // Connected, readable and ended come in one wake.
+    let error = loop {
+        let woken = side.waiter.wait(Some(dial.deadline()), side.clock.now()).unwrap();
+        woken.sockets().for_each(|ready| _ = dial.on_ready(ready));
+        match dial.advance(side.clock.now(), &side.waiter) {
+            Ok(opened) => assert!(opened.is_none()),
+            Err(error) => break error,
+        }
+    };
+    assert_eq!(error.code(), Code::Tls, "{error}");
 }
 
 #[test]
