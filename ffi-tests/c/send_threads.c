@@ -38,7 +38,6 @@ int main(void)
     pthread_t threads[THREADS];
     int numbers[THREADS], i;
     gwa_error_t *err = NULL;
-    gwa_status_t status;
 
     client = new_client(&probe);
     probe.extra = once;
