@@ -1,4 +1,23 @@
-//! genesys-ws-auth: an authenticated WebSocket to Genesys Cloud that stays alive for months.
+//! An authenticated WebSocket to Genesys Cloud that stays alive for months.
+//!
+//! [`Config`] is filled with keys and hooks, [`Client`] does the rest on three threads: it gets an OAuth 2.0 token, checks
+//! its scopes, opens the WebSocket, authenticates, renews the token on the live connection before it expires, reconnects,
+//! and reports every step through [`hooks`]. C programs use the same through `include/genesys_ws_auth.h`.
+//!
+//! # How it is built
+//!
+//! All rules are in two pure machines in [`proto`], [`proto::refresher::Refresher`] and [`proto::session::Session`]: they
+//! take `(now, random, input)` and queue outputs, and know no clock, socket or thread. `shell` is the threads that do
+//! what they say; `ffi` is the C ABI over [`Client`]; `sys` is a few system calls.
+//!
+//! ```text
+//!                 ┌──────────────────────────── loss ─────────────────────────────┐
+//!                 ▼                                                               │
+//!  Idle ─▶ AcquiringToken ─▶ VerifyingToken ─▶ Connecting ─▶ Authenticating ─▶ Ready ◀─▶ Renewing
+//!            │    ▲                               ▲ │                             │
+//!            ▼    │ credential, refresh_now       │ ▼                             ▼
+//!  Throttled, ReauthRequired           Reconnecting, Draining                  Degraded
+//! ```
 
 pub mod audit;
 pub mod client;

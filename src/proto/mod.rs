@@ -7,7 +7,7 @@
 //! * [`session`] decides when a socket is dialled, authenticated, renewed, replaced or left.
 //!
 //! In scope: times, retries, what a reply means, what a frame means, states, audit facts.
-//! Out of scope: bytes (ureq and tungstenite own them), files, the C ABI.
+//! Out of scope: bytes (the shell owns them), files, the C ABI.
 
 #![deny(clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)]
 
