@@ -239,8 +239,8 @@ fn every_call_may_be_made_from_a_callback_while_a_shutdown_waits() {
         barrier.open();
         assert!(ending.join().unwrap().complete);
     });
-    let bad = Some(Code::BadState);
-    let expected = ([bad, bad, bad, bad, bad, Some(Code::Reentrant), bad], false);
+    let (bad, closed) = (Some(Code::BadState), Some(Code::Closed));
+    let expected = ([closed, closed, closed, closed, bad, Some(Code::Reentrant), bad], false);
     assert_eq!(codes.recv_timeout(BOUND).unwrap(), expected);
 }
 

@@ -31,7 +31,7 @@ fn connects_and_closes() {
     let seen: Vec<State> = states(&saws).into_iter().filter(|state| *state != State::VerifyingToken).collect();
     assert_eq!(seen, steps, "{}", show(&saws));
     assert_eq!(code(client.start()), Some(Code::BadState));
-    assert_eq!(code(client.send(genesys_ws_auth::event::MessageKind::Text, b"late")), Some(Code::BadState));
+    assert_eq!(code(client.send(genesys_ws_auth::event::MessageKind::Text, b"late")), Some(Code::Closed));
 }
 
 #[test]

@@ -131,8 +131,7 @@ fn every_reply_to_the_first_auth_frame() {
         let rig = once().key("ws.auth_timeout_ms", 300).build();
         rig.sim.ws().on_first_auth(reply);
         let error = refused(&rig);
-        let stage = if code == Code::Dropped { Stage::Live } else { Stage::Authenticate };
-        check(which, &rig, &error, code, stage);
+        check(which, &rig, &error, code, Stage::Authenticate);
         rig.client.connect(Some(BOUND)).unwrap_or_else(|error| panic!("{which}: then {error}"));
         rig.close();
     }

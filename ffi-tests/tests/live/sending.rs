@@ -119,7 +119,7 @@ fn every_message_accepted_while_the_client_closes_ends_once() {
                             Ok(id) => ids.push(id),
                             Err(error) if error.code() == Code::QueueFull => {}
                             Err(error) => {
-                                assert_eq!(error.code(), Code::BadState);
+                                assert_eq!(error.code(), Code::Closed);
                                 return ids;
                             }
                         }
