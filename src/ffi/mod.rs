@@ -38,6 +38,9 @@ mod version;
 #[cfg(test)]
 mod tests;
 
+#[cfg(not(target_os = "linux"))]
+compile_error!("genesys-ws-auth runs on Linux only: eventfd, timerfd and epoll are used directly");
+
 #[cfg(not(target_pointer_width = "64"))]
 compile_error!("handles are 64-bit tokens in pointers: only 64-bit platforms are supported");
 

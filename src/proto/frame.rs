@@ -17,7 +17,7 @@ pub enum AuthReply {
         /// `sessionId`, if the server gave one.
         session_id: Option<String>,
     },
-    /// `status: error`, with its message.
+    /// `status: error`, with its message as sent: it may repeat the token, and is to be struck and cut in this order.
     Refused(String),
     /// Of type `auth`, but without a status that is known.
     Malformed,
@@ -61,7 +61,7 @@ fn session_id(frame: &Map<String, Value>) -> Option<String> {
 
 fn message(frame: &Map<String, Value>) -> String {
     match frame.get("message").and_then(Value::as_str) {
-        Some(text) if !text.is_empty() => printable(text),
+        Some(text) if !text.is_empty() => text.to_owned(),
         _ => "Unknown error".to_owned(),
     }
 }
@@ -71,12 +71,31 @@ pub fn printable(text: &str) -> String {
     text.chars().take(MESSAGE_MAX_CHARS).map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 
-/// `text` with every secret in it replaced: servers have been seen to repeat what they were sent.
+/// A secret is found by so many of its first bytes: servers cut what they repeat.
+const STRUCK_PREFIX: usize = 16;
+
+/// `text` with every secret in it struck out, and every beginning of one: servers have been seen to repeat what they
+/// were sent. To be done before a text is cut, or a part of a secret would stay.
 pub fn without_secrets<'a>(text: &str, secrets: impl IntoIterator<Item = &'a Secret>) -> String {
     secrets
         .into_iter()
         .filter(|secret| secret.expose().len() >= 4)
-        .fold(text.to_owned(), |text, secret| text.replace(secret.expose(), "***"))
+        .fold(text.to_owned(), |text, secret| strike(&text, secret.expose()))
+}
+
+fn strike(text: &str, secret: &str) -> String {
+    let known = secret.get(..STRUCK_PREFIX).unwrap_or(secret);
+    let (mut out, mut rest) = (String::with_capacity(text.len()), text);
+    while let Some(at) = rest.find(known) {
+        let (before, found) = rest.split_at(at);
+        let same = found.char_indices().zip(secret.chars()).find(|((_, a), b)| a != b).map(|((at, _), _)| at);
+        let end = same.unwrap_or(found.len().min(secret.len()));
+        out.push_str(before);
+        out.push_str("***");
+        rest = found.get(end..).unwrap_or_default();
+    }
+    out.push_str(rest);
+    out
 }
 
 fn push_json(out: &mut String, text: &str) {
@@ -102,7 +121,7 @@ mod tests {
         assert_eq!(read_reply(br#"{"\u0074ype":"\u0061uth","status":"ok"}"#), ok(None));
         assert_eq!(
             read_reply(b"{\"type\":\"auth\",\"status\":\"error\",\"message\":\"no\\nway\"}"),
-            Some(AuthReply::Refused("no way".into()))
+            Some(AuthReply::Refused("no\nway".into()))
         );
         assert_eq!(
             read_reply(br#"{"type":"auth","status":"error"}"#),
@@ -122,6 +141,10 @@ mod tests {
     #[test]
     fn secrets_are_struck_out() {
         let secret = Secret::new("hunter22".into());
-        assert_eq!(without_secrets("bad hunter22!", [&secret]), "bad ***!");
+        assert_eq!(without_secrets("bad hunter22! hunter22", [&secret]), "bad ***! ***");
+        let long = Secret::new("abcdefghijklmnopqrstuvwxyz".into());
+        assert_eq!(without_secrets("cut: abcdefghijklmnopqrs…", [&long]), "cut: ***…");
+        assert_eq!(without_secrets("abcdefghijklmnopqrstuvwxyz", [&long]), "***");
+        assert_eq!(without_secrets("abcdefghijklmno is common", [&long]), "abcdefghijklmno is common");
     }
 }

@@ -65,7 +65,7 @@ fn claims(payload: &Map<String, Value>) -> Claims {
         _ => None,
     };
     Claims {
-        scopes: payload.get("scope").or_else(|| payload.get("scp")).and_then(scope_list),
+        scopes: ["scope", "scp"].into_iter().find_map(|name| payload.get(name).and_then(scope_list)),
         client_id: payload.get("client_id").and_then(Value::as_str).map(str::to_owned),
         lifetime_ms,
     }

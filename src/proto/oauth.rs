@@ -114,6 +114,17 @@ impl Form {
     }
 }
 
+/// Everything of a request that a server could repeat: credentials plain and encoded, and the Basic header.
+pub fn secrets_of(request: &Request, credentials: &Credentials) -> Vec<Secret> {
+    let Credentials { client_secret, refresh_token, code } = credentials;
+    let basic = request.authorization.expose().strip_prefix("Basic ").unwrap_or_default();
+    let plain = [Some(client_secret), refresh_token.as_ref(), code.as_ref()].into_iter().flatten();
+    let encoded = plain.clone().map(|secret| Secret::new(std::mem::take(&mut *form_encoded(secret.expose()))));
+    let mut all: Vec<Secret> = plain.cloned().chain(encoded).collect();
+    all.push(Secret::new(basic.to_owned()));
+    all
+}
+
 /// `application/x-www-form-urlencoded` (WHATWG URL 5.2), as RFC 6749 appendix B asks.
 fn form_encoded(text: &str) -> Zeroizing<String> {
     let mut out = Zeroizing::new(String::with_capacity(text.len() * 3));
@@ -134,17 +145,18 @@ fn form_encoded(text: &str) -> Zeroizing<String> {
 }
 
 /// What the answer means. `secrets` are struck out of any text of the server that enters the error.
-pub fn read(mut reply: Reply, settings: &Settings, secrets: &[&Secret], wall_ms: u64) -> Result<Granted, Error> {
+pub fn read(mut reply: Reply, settings: &Settings, secrets: &[Secret], wall_ms: u64) -> Result<Granted, Error> {
     let body: Option<Value> = serde_json::from_slice(&reply.body).ok();
     reply.body.zeroize();
+    reply.correlation_id = reply.correlation_id.map(|id| clean(&id, secrets));
     match (reply.status, body) {
-        (200..=299, Some(Value::Object(body))) => granted(body, settings),
+        (200..=299, Some(Value::Object(body))) => granted(body, settings, secrets),
         (200..=299, _) => Err(fault(&reply, Code::TokenResponse, "The body is not a JSON object.")),
         (_, body) => Err(refused(&reply, body.as_ref(), secrets, wall_ms)),
     }
 }
 
-fn granted(mut body: Map<String, Value>, settings: &Settings) -> Result<Granted, Error> {
+fn granted(mut body: Map<String, Value>, settings: &Settings, secrets: &[Secret]) -> Result<Granted, Error> {
     let bad = |text: &str| Err(Error::new(Code::TokenResponse, Stage::Token, text));
     let mut secret = |name: &str| match body.remove(name) {
         Some(Value::String(text)) if !text.is_empty() => Some(Secret::new(text)),
@@ -162,7 +174,8 @@ fn granted(mut body: Map<String, Value>, settings: &Settings) -> Result<Granted,
     let text = |name: &str| body.get(name).and_then(Value::as_str).map(str::to_owned);
     let token_type = text("token_type").unwrap_or_default();
     if !token_type.eq_ignore_ascii_case("bearer") {
-        let text = format!("token_type is {:?}.", printable(&token_type));
+        let own = [Some(&access_token), refresh_token.as_ref()].into_iter().flatten();
+        let text = format!("token_type is {:?}.", clean(&without_secrets(&token_type, own), secrets));
         return Err(Error::new(Code::TokenType, Stage::Token, text));
     }
     let expires_in_ms = body.get("expires_in").and_then(expires_in_ms);
@@ -179,7 +192,7 @@ fn expires_in_ms(value: &Value) -> Option<i64> {
     Some((seconds * 1_000.0).floor() as i64)
 }
 
-fn refused(reply: &Reply, body: Option<&Value>, secrets: &[&Secret], wall_ms: u64) -> Error {
+fn refused(reply: &Reply, body: Option<&Value>, secrets: &[Secret], wall_ms: u64) -> Error {
     let text = |name: &str| body.and_then(|body| body.get(name)).and_then(Value::as_str).unwrap_or_default();
     let described = [text("error_description"), text("description"), text("message")];
     let description = described.into_iter().find(|text| !text.is_empty()).unwrap_or_default();
@@ -190,7 +203,7 @@ fn refused(reply: &Reply, body: Option<&Value>, secrets: &[&Secret], wall_ms: u6
     if code.is_retriable() && retry_after.is_some_and(|wait| wait > LONG_WAIT_MS) {
         code = Code::ThrottledLong;
     }
-    let clean = |text: &str| printable(&without_secrets(text, secrets.iter().copied()));
+    let clean = |text: &str| clean(text, secrets);
     fault(reply, code, &said(reply.status, &clean(oauth_error), &clean(description))).with(|detail| {
         detail.oauth_error = clean(oauth_error);
         detail.retry_after_ms = retry_after.filter(|_| code.is_retriable());
@@ -225,8 +238,13 @@ fn refusal(status: u16, oauth_error: &str, description: &str) -> Code {
 fn fault(reply: &Reply, code: Code, text: &str) -> Error {
     Error::new(code, Stage::Token, text).with(|detail| {
         detail.http_status = reply.status;
-        detail.correlation_id = reply.correlation_id.as_deref().map(printable).unwrap_or_default();
+        detail.correlation_id = reply.correlation_id.clone().unwrap_or_default();
     })
+}
+
+/// A text of the server, fit for an error.
+fn clean(text: &str, secrets: &[Secret]) -> String {
+    printable(&without_secrets(text, secrets))
 }
 
 #[cfg(test)]
@@ -340,10 +358,25 @@ mod tests {
     }
 
     #[test]
+    fn whatever_of_the_request_a_server_repeats_is_struck_out() {
+        let credentials = credentials(Some("refresh+token/with=signs"));
+        let request = request(&settings(), &credentials, 1).unwrap();
+        let secrets = secrets_of(&request, &credentials);
+        let sent = format!("{} {} s:&é", request.authorization.expose(), request.form.expose());
+        let body = serde_json::json!({"error": "invalid_grant", "error_description": sent, "x": 1}).to_string();
+        let with_id = Reply { correlation_id: Some(sent), ..reply(400, &body) };
+        let shown = format!("{:?}", read(with_id, &settings(), &secrets, 0).unwrap_err());
+        let basic = request.authorization.expose().strip_prefix("Basic ").unwrap();
+        for secret in [basic, "refresh+token/with=signs", "refresh%2Btoken", "s:&é"] {
+            assert!(!shown.contains(secret), "{secret} in {shown}");
+        }
+    }
+
+    #[test]
     fn a_server_that_repeats_secrets_is_struck_out() {
         let secret = Secret::new("top-secret".into());
         let body = r#"{"error":"invalid_grant","error_description":"token top-secret is dead"}"#;
-        let error = read(reply(400, body), &settings(), &[&secret], 0).unwrap_err();
+        let error = read(reply(400, body), &settings(), &[secret], 0).unwrap_err();
         assert_eq!(error.detail().message, "HTTP 400: invalid_grant (token *** is dead).");
         assert!(!format!("{error:?}").contains("top-secret"));
     }

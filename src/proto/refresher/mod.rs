@@ -64,6 +64,8 @@ pub struct Refresher {
     requested_version: u64,
     /// The refresh token in force when the request was made.
     requested_refresh: Option<Secret>,
+    /// What a server could repeat of the request in flight.
+    requested_secrets: Vec<Secret>,
     serial: u64,
     asks: u64,
     failures: u32,
@@ -99,6 +101,7 @@ impl Refresher {
             credentials_version: 0,
             requested_version: 0,
             requested_refresh: None,
+            requested_secrets: Vec::new(),
             serial: 0,
             asks: 0,
             failures: 0,
@@ -213,6 +216,7 @@ impl Refresher {
         self.requested = now;
         self.requested_version = self.credentials_version;
         self.requested_refresh = self.credentials.refresh_token.clone();
+        self.requested_secrets = oauth::secrets_of(&request, &self.credentials);
         self.set_phase(Phase::Fetching, None);
         self.out.push_back(Output::News(News::Fetching));
         self.out.push_back(Output::Http { epoch: self.epoch, request });
@@ -243,10 +247,7 @@ impl Refresher {
     }
 
     fn read(&self, now: Now, reply: Reply) -> Result<Granted, Error> {
-        let Credentials { client_secret, refresh_token, code } = &self.credentials;
-        let secrets: Vec<&Secret> =
-            [Some(client_secret), refresh_token.as_ref(), code.as_ref()].into_iter().flatten().collect();
-        oauth::read(reply, &self.settings, &secrets, now.wall_ms)
+        oauth::read(reply, &self.settings, &self.requested_secrets, now.wall_ms)
     }
 
     // ---- an attempt failed ----------------------------------------------------------------------------------

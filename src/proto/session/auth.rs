@@ -96,7 +96,7 @@ impl Session {
         let lower = message.to_lowercase();
         let throttled = self.settings.throttle_patterns.iter().any(|pattern| lower.contains(pattern.as_str()));
         let code = if throttled { Code::AuthThrottled } else { Code::AuthRefused };
-        Error::new(code, self.auth_stage(epoch), self.without_tokens(epoch, message))
+        Error::new(code, self.auth_stage(epoch), frame::printable(&self.without_tokens(epoch, message)))
     }
 
     /// The server's text, with the tokens struck out that it was shown on this socket.

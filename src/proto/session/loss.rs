@@ -145,13 +145,13 @@ impl Session {
         }
     }
 
-    /// Times the next dial: soon and spread after a drain, by the sticky backoff else, never before Retry-After.
+    /// Times the next dial: soon and spread for the first one after a drain, by the sticky backoff else, never before
+    /// Retry-After. A server that drains again before the connection was stable is met with the backoff.
     fn dial_later(&mut self, now: Now, error: &Error) {
-        let drain = class_of(error) == CloseClass::Drain && !active(Mutant::DrainIsPlain);
-        let delay = match drain {
-            true => backoff::drain_ms(&mut self.dice),
-            false => self.reconnect.next_ms(&mut self.dice),
-        };
+        let calm = self.reconnect.calm_after_ms().is_none();
+        let drain = calm && class_of(error) == CloseClass::Drain && !active(Mutant::DrainIsPlain);
+        let backoff = self.reconnect.next_ms(&mut self.dice);
+        let delay = if drain { backoff::drain_ms(&mut self.dice) } else { backoff };
         self.draining = drain;
         self.dial_ms = Some(now.boot_ms + delay.max(error.retry_after_ms().unwrap_or(0)));
     }

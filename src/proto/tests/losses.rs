@@ -14,7 +14,8 @@ pub const ALL: &[fn()] = &[
     an_expired_token_degrades_and_its_socket_is_dropped_after_25_s,
     a_drop_is_a_gap_and_the_session_is_resumed,
     a_renewal_under_way_when_the_socket_is_lost_is_audited,
-    a_drain_spreads_and_does_not_back_off,
+    a_drain_spreads_the_first_attempt,
+    a_server_that_drains_again_and_again_is_met_with_the_backoff,
     backoff_is_sticky_and_stability_halves_it,
     a_silent_peer_is_pinged_and_then_dead,
     a_stalled_application_stops_the_timers,
@@ -71,7 +72,7 @@ fn a_renewal_under_way_when_the_socket_is_lost_is_audited() {
 }
 
 #[test]
-fn a_drain_spreads_and_does_not_back_off() {
+fn a_drain_spreads_the_first_attempt() {
     let mut spread = Vec::new();
     for seed in 0..20 {
         let mut w = World::new(seed, settings(), Nature::default());
@@ -85,6 +86,20 @@ fn a_drain_spreads_and_does_not_back_off() {
     }
     spread.sort_unstable();
     assert!(spread[0] < 1_000 && spread[19] > 4_000, "{spread:?}");
+}
+
+#[test]
+fn a_server_that_drains_again_and_again_is_met_with_the_backoff() {
+    let mut w = live(Nature { push_ms: MINUTE, ..Nature::default() });
+    let mut longest = 0;
+    for _ in 0..12 {
+        w.strike(Fault::ClosedToDrain, 0);
+        let began = w.now_ms;
+        w.until_state(State::Connecting, MINUTE);
+        longest = longest.max(w.now_ms - began);
+        w.until_live(2 * MINUTE);
+    }
+    assert!(longest > 6_000, "{longest}");
 }
 
 #[test]
