@@ -1336,7 +1336,9 @@ void gwa_token_free(gwa_token_t *token);
 const char *gwa_audit_json(const gwa_audit_t *audit, size_t *len);
 
 /**
- * Position in the order of this client's records, from 1, without holes, the same in both sinks; 0 for NULL.
+ * Position in the order of this client's records, from 1, counted once for both sinks; 0 for NULL. on_audit sees every
+ * number, or an audit_loss record that names the lost ones. on_siem is not given scope checks: each of its events
+ * carries as prev_seq the number of the one it was given before, so that a hole that is no loss can be told.
  *
  * Thread: any. Callback: allowed. Fork: allowed. Signal: unsafe. Blocking: no.
  * Ownership: none. Since: 0.1.0.
@@ -1450,7 +1452,7 @@ int32_t gwa_event_state_from(const gwa_event_t *event);
 int32_t gwa_event_state_to(const gwa_event_t *event);
 
 /**
- * Why the state changed, in a few stable words, e.g. "auth accepted" (GWA_EVENT_STATE); else NULL. `len`, if not
+ * Why the state changed, in a few stable words, e.g. "authenticated" (GWA_EVENT_STATE); else NULL. `len`, if not
  * NULL, takes the length.
  *
  * Thread: any. Callback: allowed. Fork: allowed. Signal: unsafe. Blocking: no.
@@ -2010,8 +2012,9 @@ gwa_status_t gwa_client_interrupt(gwa_client_t *client);
  * `timeout_ms`: 0 asks for it and does not wait, GWA_NO_LIMIT waits without limit. `report`, if not NULL, says what was
  * left; set it up with GWA_SHUTDOWN_REPORT_INIT() first. It is written with GWA_OK and GWA_DEFERRED.
  *
- * Returns GWA_OK: every thread is joined, no callback will run again, the library may be unloaded once the client is
- * freed. GWA_DEFERRED: the time was up, or the call came from a callback of this client; the rest is done when what
+ * Returns GWA_OK: every thread of the client is joined, no callback will run again. (Before a plugin unloads the library:
+ * a resolver stuck in getaddrinfo, which report.resolvers_stuck counts, may outlive this; link it with -z nodelete.)
+ * GWA_DEFERRED: the time was up, or the call came from a callback of this client; the rest is done when what
  * hinders it is over. GWA_E_INVALID_ARGUMENT; GWA_E_BAD_HANDLE. gwa_client_interrupt() does not end it.
  *
  * Thread: any. Callback: GWA_DEFERRED, does not wait. Fork: GWA_E_FORKED. Signal: unsafe. Blocking: up to timeout_ms.

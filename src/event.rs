@@ -108,7 +108,7 @@ pub struct StateChange {
     pub from: State,
     /// State now.
     pub to: State,
-    /// Why, in a few stable words, e.g. `auth accepted`.
+    /// Why, in a few stable words, e.g. `authenticated`.
     pub reason: &'static str,
     /// The error behind it, if there is one.
     pub error: Option<Error>,

@@ -19,7 +19,7 @@ int main(void)
         *probe = fresh;
         probe->quiet = 1;
         client = started(probe);
-        if (round % 50 == 49) {
+        if (round % 10 == 9) {
             WAIT(probe, 20000, probe->states[GWA_STATE_READY] > 0);
             live++;
         } else if (far > 3) {

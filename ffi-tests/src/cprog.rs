@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{self, Receiver};
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::{Mutex, Once, OnceLock, PoisonError};
 use std::thread;
 use std::time::{Duration, SystemTime};
 
@@ -89,7 +89,15 @@ impl Variant {
 /// If a variant is not possible and `GWA_REQUIRE_ALL=1`, or `GWA_VARIANTS` names something else.
 pub fn each(name: &str, test: impl Fn(Variant)) {
     static SKIPPED: AtomicUsize = AtomicUsize::new(0);
-    let wanted = env::var("GWA_VARIANTS").unwrap_or_else(|_| "plain".to_owned());
+    let wanted = env::var("GWA_VARIANTS").unwrap_or_else(|_| {
+        static SAID: Once = Once::new();
+        SAID.call_once(|| {
+            let text =
+                "SKIPPED: C programs (asan, valgrind): not asked for; GWA_VARIANTS=plain,asan,valgrind runs them";
+            writeln!(io::stderr(), "{text} (2 variants of each program)").expect("stderr");
+        });
+        "plain".to_owned()
+    });
     for word in wanted.split(',') {
         let all = [Variant::Plain, Variant::Valgrind, Variant::Asan];
         let variant = all.into_iter().find(|variant| variant.name() == word);

@@ -344,6 +344,22 @@ fn texts_of_the_server() {
     is_clean_but_for_the_wire(&sim, "texts of the server");
 }
 
+/// A token longer than what errors keep of a server's text: it has to be struck before the text is cut.
+#[test]
+fn a_long_token_in_a_text_that_is_cut() {
+    let _alone = alone();
+    let long = format!("canary-long-token-{}", "0123456789".repeat(90));
+    let sim = Sim::start(options());
+    sim.token().always(TokenReply::Issue(Issue::new().form(TokenForm::Literal(long.clone()))));
+    for text in [format!("the token {long} is not good"), format!("cut: {}", &long[..200])] {
+        sim.ws().refuse_auth(&text);
+        fails(&sim, |_| ());
+    }
+    said().retain(|line| !line.starts_with("log of tungstenite"));
+    assert!(said().iter().all(|line| !line.contains("canary-long-token")), "{:#?}", said());
+    is_clean(&sim, "a long token");
+}
+
 /// The reason of a close frame, likewise; it goes back to the server in the answer, as close frames do.
 #[test]
 fn a_close_reason_that_repeats_the_token() {

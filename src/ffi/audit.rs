@@ -53,7 +53,9 @@ pub unsafe extern "C" fn gwa_audit_json(audit: *const gwa_audit_t, len: *mut usi
     unsafe { text::read(audit, len, |audit| Some(audit.json_with_nul.as_bytes())) }
 }
 
-/// Position in the order of this client's records, from 1, without holes, the same in both sinks; 0 for NULL.
+/// Position in the order of this client's records, from 1, counted once for both sinks; 0 for NULL. on_audit sees every
+/// number, or an audit_loss record that names the lost ones. on_siem is not given scope checks: each of its events
+/// carries as prev_seq the number of the one it was given before, so that a hole that is no loss can be told.
 ///
 /// Thread: any. Callback: allowed. Fork: allowed. Signal: unsafe. Blocking: no.
 /// Ownership: none. Since: 0.1.0.

@@ -305,8 +305,9 @@ pub extern "C" fn gwa_client_interrupt(client: *mut gwa_client_t) -> gwa_status_
 /// `timeout_ms`: 0 asks for it and does not wait, GWA_NO_LIMIT waits without limit. `report`, if not NULL, says what was
 /// left; set it up with GWA_SHUTDOWN_REPORT_INIT() first. It is written with GWA_OK and GWA_DEFERRED.
 ///
-/// Returns GWA_OK: every thread is joined, no callback will run again, the library may be unloaded once the client is
-/// freed. GWA_DEFERRED: the time was up, or the call came from a callback of this client; the rest is done when what
+/// Returns GWA_OK: every thread of the client is joined, no callback will run again. (Before a plugin unloads the library:
+/// a resolver stuck in getaddrinfo, which report.resolvers_stuck counts, may outlive this; link it with -z nodelete.)
+/// GWA_DEFERRED: the time was up, or the call came from a callback of this client; the rest is done when what
 /// hinders it is over. GWA_E_INVALID_ARGUMENT; GWA_E_BAD_HANDLE. gwa_client_interrupt() does not end it.
 ///
 /// Thread: any. Callback: GWA_DEFERRED, does not wait. Fork: GWA_E_FORKED. Signal: unsafe. Blocking: up to timeout_ms.

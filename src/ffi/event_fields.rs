@@ -42,7 +42,7 @@ pub unsafe extern "C" fn gwa_event_state_to(event: *const gwa_event_t) -> i32 {
     unsafe { raw::read(event, -1, state) }
 }
 
-/// Why the state changed, in a few stable words, e.g. "auth accepted" (GWA_EVENT_STATE); else NULL. `len`, if not
+/// Why the state changed, in a few stable words, e.g. "authenticated" (GWA_EVENT_STATE); else NULL. `len`, if not
 /// NULL, takes the length.
 ///
 /// Thread: any. Callback: allowed. Fork: allowed. Signal: unsafe. Blocking: no.

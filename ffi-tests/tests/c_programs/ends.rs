@@ -82,7 +82,7 @@ fn no_callback_after_free() {
 #[test]
 fn inside_a_callback() {
     for action in ["free", "shutdown"] {
-        for callback in ["message", "state", "token", "sent", "ask", "audit", "siem"] {
+        for callback in ["message", "state", "token", "sent", "ask", "audit", "siem", "log"] {
             each("end_in_callback", |variant| {
                 let sim = pumping(variant, 5, 0);
                 sim.token().policy(|policy| policy.rotation = Rotation::KeepOld);

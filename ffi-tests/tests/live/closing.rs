@@ -54,7 +54,7 @@ fn bounded_at_every_stage() {
 }
 
 #[test]
-fn a_name_that_resolves_for_ever_does_not_hold_the_end_up() {
+fn a_name_that_does_not_exist_does_not_hold_the_end_up() {
     let rig = Setup::default().build();
     let mut config = rig.config.clone();
     // Reserved for names that do not exist (RFC 6761).

@@ -48,6 +48,25 @@ fn every_mutant_of_the_other_half_is_noticed() {
     hunt(&Mutant::ALL[Mutant::ALL.len() / 2..]);
 }
 
+/// How strong the walk is by itself, without the stories.
+#[test]
+#[ignore = "takes minutes"]
+fn mutants_the_walk_alone_notices() {
+    let (mut noticed, mut survived) = (Vec::new(), Vec::new());
+    muted(|| {
+        for mutant in Mutant::ALL.iter().copied() {
+            activate(Some(mutant));
+            let first = (0..120).find(|seed| catch_unwind(|| random::walk(*seed)).is_err());
+            activate(None);
+            match first {
+                Some(seed) => noticed.push((mutant, seed)),
+                None => survived.push(mutant),
+            }
+        }
+    });
+    println!("{} of {} noticed: {noticed:?}\nonly stories notice: {survived:?}", noticed.len(), Mutant::ALL.len());
+}
+
 #[test]
 fn unbroken_rules_are_not_noticed() {
     stories().for_each(|story| story());

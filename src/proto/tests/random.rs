@@ -174,6 +174,7 @@ fn walks_of_fixed_seeds() {
     let passed: u64 = (0..walks).map(walk).sum();
     let days = passed as f64 / DAY as f64;
     println!("{walks} walks, {days:.0} days in {:.1} s", began.elapsed().as_secs_f64());
+    assert!(days > walks as f64 / 2.0, "the walks are too short: {days:.0} days");
 }
 
 /// `GWA_WALK_SECONDS=20 cargo test fresh_seeds`
