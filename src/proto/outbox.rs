@@ -46,7 +46,7 @@ impl Outbox {
     /// Takes a message in, or refuses it at the bounds. A message larger than the byte bound passes when it is alone.
     pub fn push(&mut self, kind: MessageKind, data: &[u8]) -> Result<u64, Error> {
         if !self.is_open {
-            return Err(Error::new(Code::BadState, Stage::Call, "The client is being closed."));
+            return Err(Error::new(Code::Closed, Stage::Call, "The client is being closed."));
         }
         let queued = self.waiting.len() + usize::from(self.writing.is_some());
         let too_many_bytes = queued > 0 && self.bytes + data.len() > self.max_bytes;
@@ -159,7 +159,7 @@ mod tests {
         assert_eq!(back, [1, 2]);
         assert!(outbox.is_empty() && outbox.give_back(&why).is_empty());
         assert!(outbox.written().is_none());
-        assert_eq!(push(&mut outbox, 1).unwrap_err().code(), Code::BadState);
+        assert_eq!(push(&mut outbox, 1).unwrap_err().code(), Code::Closed);
         outbox.reopen();
         assert_eq!(push(&mut outbox, 1), Ok(3), "ids go on");
     }
