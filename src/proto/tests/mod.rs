@@ -14,12 +14,14 @@ use std::sync::Once;
 
 mod alone;
 mod app;
+mod dense;
 mod faults;
 mod losses;
 mod mutants;
 mod random;
 mod server;
 mod stories;
+mod token_laws;
 mod tokens;
 mod watch;
 mod wires;

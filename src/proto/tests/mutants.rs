@@ -2,15 +2,24 @@
 
 use std::panic::catch_unwind;
 
-use super::{alone, losses, muted, random, stories, tokens, wishes};
+use super::{alone, dense, losses, muted, random, stories, tokens, wishes};
 use crate::proto::mutant::{activate, Mutant};
 
 /// Walks that look for a mutant that no story has noticed.
 const WALKS: u64 = 40;
+/// Dense walks of each kind that look for a mutant.
+const DENSE: u64 = 100;
 
 /// All stories, the quick ones first.
 fn stories() -> impl Iterator<Item = &'static fn()> {
     alone::ALL.iter().chain(wishes::ALL).chain(stories::ALL).chain(losses::ALL).chain(tokens::ALL)
+}
+
+/// The first seed of which a walk notices, and how many it takes.
+fn by_walk() -> Option<u64> {
+    let dense = (0..DENSE).find(|seed| catch_unwind(|| dense::walk_of_tokens(*seed)).is_err());
+    let dense = dense.or_else(|| (0..DENSE).find(|seed| catch_unwind(|| dense::walk_of_sockets(*seed)).is_err()));
+    dense.or_else(|| (0..WALKS).find(|seed| catch_unwind(|| random::walk(*seed)).is_err()))
 }
 
 /// What noticed: a story or a walk.
@@ -56,7 +65,7 @@ fn mutants_the_walk_alone_notices() {
     muted(|| {
         for mutant in Mutant::ALL.iter().copied() {
             activate(Some(mutant));
-            let first = (0..120).find(|seed| catch_unwind(|| random::walk(*seed)).is_err());
+            let first = by_walk();
             activate(None);
             match first {
                 Some(seed) => noticed.push((mutant, seed)),
