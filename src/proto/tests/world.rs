@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::faults::{Fault, Weather};
 use super::server::{Nature, Server};
+use super::socket_laws::SocketLaws;
 use super::token_laws::TokenLaws;
 use super::watch::Watch;
 use super::wires::Socket;
@@ -89,6 +90,7 @@ pub struct World {
     pub sockets: BTreeMap<u64, Socket>,
     pub watch: Watch,
     pub token_laws: TokenLaws,
+    pub socket_laws: SocketLaws,
     pub queue_full: bool,
     to_session_ms: u64,
     to_refresher_ms: u64,
@@ -120,6 +122,7 @@ impl World {
             weather: Weather::default(),
             sockets: BTreeMap::new(),
             token_laws: TokenLaws::new(Arc::clone(&settings), nature.answers, nature.rotates.then_some("hush-r0")),
+            socket_laws: SocketLaws::default(),
             watch: Watch::new(settings, &nature),
             queue_full: false,
             to_session_ms: 0,
