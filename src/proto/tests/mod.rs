@@ -6,7 +6,8 @@
 //! * [`watch`] holds what must be true after every single step;
 //! * [`stories`], [`losses`], [`tokens`] and [`wishes`] tell one rule each in the world, [`alone`] feeds the session
 //!   by hand;
-//! * [`random`] walks through days at random;
+//! * [`token_laws`] and [`socket_laws`] tell the rules a second time, and are asked after every step too;
+//! * [`random`] walks through days at random, [`dense`] through minutes full of faults;
 //! * [`mutants`] breaks every rule on purpose and asks whether anybody notices.
 
 use std::cell::Cell;
@@ -14,12 +15,15 @@ use std::sync::Once;
 
 mod alone;
 mod app;
+mod dense;
 mod faults;
 mod losses;
 mod mutants;
 mod random;
 mod server;
+mod socket_laws;
 mod stories;
+mod token_laws;
 mod tokens;
 mod watch;
 mod wires;

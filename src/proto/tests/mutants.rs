@@ -1,25 +1,97 @@
-//! Every rule broken on purpose, one at a time: a story or a walk must notice.
+//! Every rule broken on purpose, one at a time: the walks alone must notice, of a few rules a story.
 
 use std::panic::catch_unwind;
 
-use super::{alone, losses, muted, random, stories, tokens, wishes};
+use super::{alone, dense, losses, muted, random, stories, tokens, wishes};
 use crate::proto::mutant::{activate, Mutant};
 
-/// Walks that look for a mutant that no story has noticed.
+/// Long walks that look for a mutant that no dense walk has noticed.
 const WALKS: u64 = 40;
+/// Dense walks of each kind that look for a mutant.
+const DENSE: u64 = 100;
+
+/// What the walks notice without the help of a story.
+const WALK_NOTICES: &[Mutant] = &[
+    Mutant::FailureDropsToken,
+    Mutant::SecondRequest,
+    Mutant::PublishFirst,
+    Mutant::PersistForEver,
+    Mutant::RotationIgnored,
+    Mutant::RotationLostOnRefusal,
+    Mutant::ReplacementOverwritten,
+    Mutant::CloseDropsAnswer,
+    Mutant::NoForcedFloor,
+    Mutant::ForcedWaitForgotten,
+    Mutant::RetryAfterIgnored,
+    Mutant::RetryAfterForgotten,
+    Mutant::NoBreaker,
+    Mutant::RetryUnbounded,
+    Mutant::ThrottleIsPlain,
+    Mutant::StaleReply,
+    Mutant::CodeTwice,
+    Mutant::NeverAsks,
+    Mutant::RefusalIgnored,
+    Mutant::StaleRefusalFetches,
+    Mutant::GiveUpIsStale,
+    Mutant::BlockedForGood,
+    Mutant::WishForgotten,
+    Mutant::RoundUnreported,
+    Mutant::QuotaIsPlain,
+    Mutant::ShortLifeTaken,
+    Mutant::ActiveAfterStop,
+    Mutant::ExpiredPresented,
+    Mutant::RefusedRenewalCloses,
+    Mutant::NoAuthDeadline,
+    Mutant::NeverMarked,
+    Mutant::MarkedAtOnce,
+    Mutant::MarkIgnored,
+    Mutant::NotHeldBack,
+    Mutant::HandoverEarly,
+    Mutant::HandoversOverlap,
+    Mutant::NoGap,
+    Mutant::GapStaysOpen,
+    Mutant::UnreadIsNoGap,
+    Mutant::SendOnDead,
+    Mutant::OneStrike,
+    Mutant::NoPing,
+    Mutant::PongNotMissed,
+    Mutant::StallIgnored,
+    Mutant::ExpiredKept,
+    Mutant::OldEpoch,
+    Mutant::DialAfterEnd,
+    Mutant::AuditedTwice,
+    Mutant::LostRenewalUnaudited,
+    Mutant::OnceIsForEver,
+    Mutant::SessionIdForgotten,
+    Mutant::SecondStandby,
+    Mutant::NeverHolds,
+    Mutant::SuspendIgnored,
+    Mutant::ThrottledForgotten,
+    Mutant::GoalIgnored,
+];
 
 /// All stories, the quick ones first.
 fn stories() -> impl Iterator<Item = &'static fn()> {
     alone::ALL.iter().chain(wishes::ALL).chain(stories::ALL).chain(losses::ALL).chain(tokens::ALL)
 }
 
-/// What noticed: a story or a walk.
+/// The first seed of which a walk notices, and how many it takes.
+fn by_walk() -> Option<u64> {
+    let dense = (0..DENSE).find(|seed| catch_unwind(|| dense::walk_of_tokens(*seed)).is_err());
+    let dense = dense.or_else(|| (0..DENSE).find(|seed| catch_unwind(|| dense::walk_of_sockets(*seed)).is_err()));
+    dense.or_else(|| (0..WALKS).find(|seed| catch_unwind(|| random::walk(*seed)).is_err()))
+}
+
+/// What noticed: a walk alone where it must, else a story.
 fn noticed(mutant: Mutant) -> Option<String> {
     activate(Some(mutant));
-    let by_story = stories().find_map(|story| catch_unwind(story).err());
-    let panic = by_story.or_else(|| (0..WALKS).find_map(|seed| catch_unwind(|| random::walk(seed)).err()));
+    let words = if WALK_NOTICES.contains(&mutant) {
+        by_walk().map(|seed| format!("a walk of seed {seed}"))
+    } else {
+        stories().find_map(|story| catch_unwind(story).err()).map(|panic| random::words(&*panic))
+    };
     activate(None);
-    panic.map(|panic| random::words(&*panic))
+    words
 }
 
 fn hunt(mutants: &[Mutant]) {
@@ -35,6 +107,8 @@ fn hunt(mutants: &[Mutant]) {
             })
             .collect()
     });
+    let walks = mutants.iter().filter(|mutant| WALK_NOTICES.contains(mutant)).count();
+    println!("{walks} noticed by walks alone, {} by stories", mutants.len() - walks);
     assert!(survivors.is_empty(), "nobody noticed {survivors:?}");
 }
 
@@ -56,7 +130,7 @@ fn mutants_the_walk_alone_notices() {
     muted(|| {
         for mutant in Mutant::ALL.iter().copied() {
             activate(Some(mutant));
-            let first = (0..120).find(|seed| catch_unwind(|| random::walk(*seed)).is_err());
+            let first = by_walk();
             activate(None);
             match first {
                 Some(seed) => noticed.push((mutant, seed)),

@@ -170,7 +170,7 @@ fn end(w: &mut World) {
 #[test]
 fn walks_of_fixed_seeds() {
     let began = Instant::now();
-    let walks = if cfg!(debug_assertions) { 600 } else { 4_000 };
+    let walks = if cfg!(debug_assertions) { 400 } else { 4_000 };
     let passed: u64 = (0..walks).map(walk).sum();
     let days = passed as f64 / DAY as f64;
     println!("{walks} walks, {days:.0} days in {:.1} s", began.elapsed().as_secs_f64());

@@ -99,7 +99,8 @@ impl Watch {
 
     pub fn before_refresher(&mut self, now_ms: u64, input: &refresher::Input) {
         match input {
-            refresher::Input::Replied { outcome, .. } => {
+            // Requests count from 1: 0 is an answer that nobody waits for.
+            refresher::Input::Replied { epoch, outcome } if *epoch > 0 => {
                 self.in_flight = false;
                 let replaced = std::mem::take(&mut self.replaced);
                 let reply = outcome.as_ref().ok().filter(|_| !replaced && self.stopped.0 == 0);

@@ -45,13 +45,16 @@ impl World {
         let random = self.dice.up_to(u64::MAX);
         self.say("S <", &input);
         self.watch.before_session(self.now_ms, &input);
+        self.socket_laws.before(self.now(), &input);
         self.session.handle(self.now(), random, input);
         while let Some(output) = self.session.poll() {
             self.say("S   >", &output);
+            self.socket_laws.said(self.now(), &output, &self.sockets);
             self.watch.session_said(self.now(), &output, &self.sockets, &mut self.dice);
             self.do_session(output);
         }
         self.watch.after_session(self.now_ms, &self.sockets, self.session.state());
+        self.socket_laws.after(self.now(), self.session.state());
     }
 
     pub fn do_session(&mut self, output: session::Output) {

@@ -6,6 +6,8 @@ use std::sync::Arc;
 
 use super::faults::{Fault, Weather};
 use super::server::{Nature, Server};
+use super::socket_laws::SocketLaws;
+use super::token_laws::TokenLaws;
 use super::watch::Watch;
 use super::wires::Socket;
 use crate::config::settings::Settings;
@@ -87,6 +89,8 @@ pub struct World {
     pub weather: Weather,
     pub sockets: BTreeMap<u64, Socket>,
     pub watch: Watch,
+    pub token_laws: TokenLaws,
+    pub socket_laws: SocketLaws,
     pub queue_full: bool,
     to_session_ms: u64,
     to_refresher_ms: u64,
@@ -117,6 +121,8 @@ impl World {
             server: Server::new(),
             weather: Weather::default(),
             sockets: BTreeMap::new(),
+            token_laws: TokenLaws::new(Arc::clone(&settings), nature.answers, nature.rotates.then_some("hush-r0")),
+            socket_laws: SocketLaws::default(),
             watch: Watch::new(settings, &nature),
             queue_full: false,
             to_session_ms: 0,
@@ -237,13 +243,16 @@ impl World {
         let random = self.dice.up_to(u64::MAX);
         self.say("R <", &input);
         self.watch.before_refresher(self.now_ms, &input);
+        self.token_laws.before(self.now(), random, &input);
         self.refresher.handle(self.now(), random, input);
         while let Some(output) = self.refresher.poll() {
             self.say("R   >", &output);
+            self.token_laws.said(self.now(), &output);
             self.watch.refresher_said(self.now_ms, &output, &mut self.dice);
             self.do_refresher(output);
         }
         self.watch.after_refresher();
+        self.token_laws.after(self.now(), &self.refresher);
     }
 
     fn do_refresher(&mut self, output: refresher::Output) {
