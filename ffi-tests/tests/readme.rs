@@ -16,3 +16,10 @@ fn the_c_start_compiles_and_is_short() {
     let status = Command::new("cc").args(flags).arg(root.join("include")).arg(&source).status().unwrap();
     assert!(status.success());
 }
+
+#[test]
+fn no_placeholder_is_left() {
+    let readme = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../README.md")).unwrap();
+    assert!(!readme.contains("@DEMO@") && !readme.contains("@TESTS@") && !readme.contains("@BENCH@"));
+    assert!(readme.contains("demo: everything held") && readme.contains("test"));
+}
