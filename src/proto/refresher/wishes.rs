@@ -69,7 +69,8 @@ impl Refresher {
             return self.begin_round(now);
         }
         let planned = self.wake_ms.filter(|_| matches!(self.phase, Phase::Holding));
-        let due = planned.map_or(due, |planned| planned.min(due));
+        let asked = if active(Mutant::RetryAfterForgotten) { 0 } else { self.not_before_ms };
+        let due = planned.map_or(due, |planned| planned.min(due)).max(asked);
         if !active(Mutant::ForcedWaitForgotten) {
             self.last_forced_ms = Some(due);
         }

@@ -81,7 +81,6 @@ fn tell(w: &mut World, dice: &mut Dice) {
     let serial = w.watch.tokens.last().map_or(0, |(_, token)| token.serial).saturating_sub(dice.up_to(2) / 2);
     w.watch.app_acted(w.now_ms);
     match dice.up_to(7) {
-        0 if w.token_laws.is_blocked_and_asked_to_wait(w.now()) => w.new_credential(),
         0 => w.refresh_now(),
         1 | 2 => {
             let least = dice.up_to(w.nature.lifetime_ms * 11 / 10);

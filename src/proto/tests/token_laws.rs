@@ -110,11 +110,6 @@ impl TokenLaws {
         self.held(now).is_some_and(|token| token.schedule.usable_ms - now.boot_ms >= min_left_ms.max(1))
     }
 
-    /// Blocked, and `Retry-After` is not over: a known gap, a refresh forced twice now is made too early.
-    pub fn is_blocked_and_asked_to_wait(&self, now: Now) -> bool {
-        self.phase == Phase::Blocked && now.boot_ms < self.not_before_ms
-    }
-
     fn is_in_flight(&self) -> bool {
         matches!(self.phase, Phase::Fetching | Phase::Persisting)
     }
@@ -200,6 +195,7 @@ impl TokenLaws {
             return self.begin(now);
         }
         let planned = self.due.filter(|_| self.phase == Phase::Holding).map_or(at, |(due, _)| due.min(at));
+        let planned = planned.max(self.not_before_ms);
         self.last_forced_ms = Some(planned);
         (self.phase, self.due) = (Phase::Waiting, Some((planned, slept(now))));
         self.step.must_fetch = Some(false);
