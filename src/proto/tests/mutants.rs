@@ -12,6 +12,7 @@ const DENSE: u64 = 100;
 
 /// What the walks notice without the help of a story.
 const WALK_NOTICES: &[Mutant] = &[
+    Mutant::NoLead,
     Mutant::FailureDropsToken,
     Mutant::SecondRequest,
     Mutant::PublishFirst,

@@ -281,6 +281,7 @@ impl TokenLaws {
         match output {
             Output::Http { epoch, request } => self.fetched(now, *epoch, request.form.expose()),
             Output::Publish(token) => {
+                renews_in_time(token, self.settings.lead_ms);
                 self.step.published = true;
                 if token.serial > self.newest {
                     self.step.newer = true;
@@ -422,4 +423,15 @@ impl TokenLaws {
             (self.closing_ms, self.closed) = (None, true);
         }
     }
+}
+
+/// The lead, told a second time: a fifth of the life, at least 5 min or half of it, at most an hour; or as set, between a
+/// tenth of the life and a second, and half of it.
+fn renews_in_time(token: &Token, set_ms: Option<u64>) {
+    let life = token.lifetime_ms;
+    let own = (life / 5).max((life / 2).min(300_000)).min(3_600_000);
+    let lead = set_ms.map_or(own, |set| set.max(life / 10 + 1_000).min(life / 2));
+    let renewal = token.schedule.refresh_ms + life - token.schedule.expires_ms;
+    assert!(renewal <= life - lead, "a token of {life} ms is renewed after {renewal} ms");
+    assert!(renewal * 20 >= (life - lead) * 20 - life, "a token of {life} ms is renewed after {renewal} ms already");
 }
