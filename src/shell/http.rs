@@ -4,7 +4,6 @@
 //! passes through it: the stream adds the `Authorization` header, and the body is read here.
 
 mod body;
-mod date;
 mod lane;
 mod transport;
 
@@ -13,7 +12,6 @@ use ureq::{Agent, Body as UreqBody};
 use zeroize::Zeroizing;
 
 use self::body::{Body, Framing, Wrong};
-pub use self::date::retry_after_ms;
 pub use self::lane::Cancel;
 use self::lane::Lane;
 use self::transport::{cut_off, NoResolver, Slot, Wire};

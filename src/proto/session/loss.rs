@@ -153,7 +153,7 @@ impl Session {
         let backoff = self.reconnect.next_ms(&mut self.dice);
         let delay = if drain { backoff::drain_ms(&mut self.dice) } else { backoff };
         self.draining = drain;
-        self.dial_ms = Some(now.boot_ms + delay.max(error.retry_after_ms().unwrap_or(0)));
+        self.dial_ms = Some(now.boot_ms.saturating_add(delay.max(error.retry_after_ms().unwrap_or(0))));
     }
 
     /// The server serves an old token's socket for a while after it expired, and no longer.

@@ -9,8 +9,8 @@ use zeroize::Zeroizing;
 
 use crate::config::Settings;
 use crate::error::{Code, Error, Stage};
+use crate::proto::retry_after;
 use crate::shell::dial::Target;
-use crate::shell::http::retry_after_ms;
 use crate::shell::tls;
 
 /// Headers that belong to the upgrade itself.
@@ -81,7 +81,7 @@ fn refused<T>(response: &tungstenite::http::Response<T>, wall_ms: u64) -> Error 
     let message = format!("The answer was {}.{redirected}", status.as_u16());
     Error::new(code, Stage::Upgrade, message).with(|detail| {
         detail.http_status = status.as_u16();
-        detail.retry_after_ms = text("Retry-After").and_then(|value| retry_after_ms(value, wall_ms));
+        detail.retry_after_ms = text("Retry-After").and_then(|value| retry_after::read(value, text("Date"), wall_ms));
         detail.correlation_id = text("ININ-Correlation-Id").unwrap_or_default().into();
         detail.fatal |= status.is_redirection();
     })
@@ -123,6 +123,13 @@ mod tests {
             assert_eq!(error.retry_after_ms(), Some(7_000));
             assert_eq!(error.detail().fatal, !code.is_retriable() || status == 302);
         }
+    }
+
+    #[test]
+    fn a_wait_beyond_all_numbers_is_cut_and_not_wrapped() {
+        let wait = refusal(&answer(503, "99999999999999999999999"), 0).retry_after_ms().unwrap();
+        assert!(wait > 180_000 && wait < 365 * 24 * 3_600_000, "{wait}");
+        assert_eq!(refusal(&answer(503, "-1"), 0).retry_after_ms(), None);
     }
 
     #[test]
