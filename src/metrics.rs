@@ -112,8 +112,6 @@ impl Totals {
 macro_rules! counters {
     ($($variant:ident => $field:ident, $doc:literal;)*) => {
         /// A counter that the threads of a client raise.
-        // Until the threads raise all of them.
-        #[allow(dead_code)]
         #[derive(Clone, Copy, Debug, Eq, PartialEq)]
         pub(crate) enum Counter {
             $(#[doc = $doc] $variant,)*
