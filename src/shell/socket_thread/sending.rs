@@ -11,11 +11,14 @@ use crate::shell::link::Flushed;
 
 /// Messages sent before the sockets, the inbox and the timers get their turn.
 const BUDGET: usize = 256;
+/// Bytes of messages after which they do: on a slow machine many large messages take longer than a pong may.
+const BUDGET_BYTES: usize = 256 << 10;
 
 impl SocketThread {
     /// Hands waiting messages to the socket in use, one at a time, until it would block or others have waited long
     /// enough; `true`: there may be more.
     pub(super) fn pump(&mut self) -> bool {
+        let mut bytes = 0;
         for _ in 0..BUDGET {
             let (Some(epoch), None) = (self.send_on, &self.writing) else { return false };
             let Some(active) = self.links.iter_mut().find(|active| active.epoch == epoch) else { return false };
@@ -27,11 +30,15 @@ impl SocketThread {
                 (MessageKind::Text, Ok(text)) => active.link.send_text(text),
                 _ => active.link.send_binary(&message.data),
             };
+            bytes += message.data.len();
             self.writing = Some((epoch, message));
             match flushed {
                 Ok(Flushed::Done) => self.written(),
                 Ok(Flushed::Pending) => return false,
                 Err(error) => self.ended(epoch, error),
+            }
+            if bytes >= BUDGET_BYTES {
+                break;
             }
         }
         true
