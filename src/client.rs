@@ -21,7 +21,7 @@ use crate::proto::oauth::Credentials;
 use crate::proto::outbox::Outbox;
 use crate::proto::refresher::{Credential, Input};
 use crate::proto::scope;
-use crate::proto::session::Rounds;
+use crate::proto::session::{self, Rounds};
 use crate::proto::token::Token;
 use crate::secret::Secret;
 use crate::shell::clock::Clock;
@@ -146,6 +146,17 @@ impl Client {
     /// `BadState` when not started.
     pub fn refresh_now(&self) -> Result<(), Error> {
         self.engine()?.tell_refresh(Input::RefreshNow);
+        Ok(())
+    }
+
+    /// Tells the client what the application has learned from a message of the server's: the socket will end soon.
+    /// Another one takes over after a random delay of up to 5 s; the old one stays in use until then. Returns at once;
+    /// the outcome comes by `on_state`. Ignored while no socket is live or a replacement is on its way.
+    ///
+    /// # Errors
+    /// `BadState` when not started.
+    pub fn drain_notice(&self) -> Result<(), Error> {
+        self.engine()?.tell_session(session::Input::DrainNotice);
         Ok(())
     }
 

@@ -32,7 +32,7 @@ pub enum State {
     Reconnecting = 8,
     /// The server limits the rate; waiting as long as it asked.
     Throttled = 9,
-    /// The server asked to go; waiting before the first attempt.
+    /// The server asked to go: waiting before the first attempt, or, with the socket still open, before its replacement.
     Draining = 10,
     /// Another client took the channel (profile `notifications`).
     Displaced = 11,
@@ -138,6 +138,20 @@ pub struct Handover {
     pub to_connection: u64,
 }
 
+/// The machine was suspended and goes on: the boot clock ran ahead of the awake clock by more than 2 s.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Resumed {
+    /// How long it slept, in milliseconds.
+    pub slept_ms: u64,
+}
+
+/// The wall clock was set: it moved against the boot clock by more than 2 s. Nothing of ours is timed by it.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct ClockStep {
+    /// By how much, in milliseconds; negative when it was set back.
+    pub by_ms: i64,
+}
+
 /// How a sent message ended.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Sent {
@@ -169,6 +183,10 @@ pub enum Notice {
     GapEnd(Gap),
     /// A second socket took over.
     Handover(Handover),
+    /// The machine slept.
+    Resumed(Resumed),
+    /// The wall clock was set.
+    ClockStep(ClockStep),
     /// A new token is in use.
     Token(Arc<Token>),
     /// A message was sent or returned.

@@ -161,11 +161,13 @@ static KEYS: &[Key] = &[
     key!("ws.max_message_bytes", bytes(1, 1 << 30), "4194304", "largest message, both ways", |d, v| d.settings.max_message_bytes = size(&v)),
     key!("ws.max_auth_reply_bytes", bytes(64, 1 << 20), "65536", "largest reply to the auth message", |d, v| d.settings.max_auth_reply_bytes = size(&v)),
     key!("ws.throttle_patterns", Type::Patterns, "rate limit,too many", "texts in a refused authentication that mean a rate limit; letter case does not matter", |d, v| d.settings.throttle_patterns = v.list),
+    key!("ws.close_codes", Type::CloseCodes, "", "what close codes ask for, where it differs: 1001, 1012, 1013 are drain, 1008, 4401, 4403 token, all others retry; final ends the client", |d, v| d.settings.close_codes = v.close_codes),
     key!("ws.origin", Type::HeaderValue, "", "Origin of the upgrade", |d, v| d.settings.origin = v.text.into()),
     key!("ws.subprotocol", Type::HeaderValue, "", "Sec-WebSocket-Protocol of the upgrade", |d, v| d.settings.subprotocol = v.text.into()),
     key!("ws.header.<Name>", Type::Header, "", "a further header of the upgrade, one key each; empty removes it", |d, v| set_header(&mut d.settings.headers, v.name, v.text)),
     key!("http.user_agent", Type::HeaderValue, concat!("genesys-ws-auth/", env!("CARGO_PKG_VERSION")), "User-Agent of all requests", |d, v| d.settings.user_agent = v.text.into()),
 
+    key!("connect.overlap", Type::Choice(&["on", "off"]), "on", "open the socket while its token is still being fetched; off: in strict order", |d, v| d.settings.overlap = v.number == 0),
     key!("connect.timeout_ms", ms(1, 300_000), "10000", "DNS and TCP together", |d, v| d.settings.connect_timeout_ms = v.number),
     key!("tls.timeout_ms", ms(1, 300_000), "10000", "TLS handshake", |d, v| d.settings.tls_timeout_ms = v.number),
     key!("tls.trust", Type::Choice(&["auto", "system", "file", "memory"]), "auto", "where trusted authorities come from; auto is file or memory if tls.ca_file or tls.ca_pem is set, else system", |d, v| d.trust = pick(&[TrustChoice::Auto, TrustChoice::System, TrustChoice::File, TrustChoice::Memory], &v)),

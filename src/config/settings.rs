@@ -74,6 +74,31 @@ pub enum Trust {
     Memory(Vec<u8>),
 }
 
+/// What a close code of the server asks for (RFC 6455 7.4).
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum CloseClass {
+    /// An ordinary loss: dial again by the reconnect delay.
+    #[default]
+    Retry,
+    /// The server goes away on purpose: the first dial is spread over 5 s.
+    Drain,
+    /// The token was at fault: a new one is fetched first.
+    Token,
+    /// Nothing to come back to: the client becomes `Failed`.
+    Final,
+}
+
+/// What is known of close codes unless [`Settings::close_codes`] says otherwise; all others are [`CloseClass::Retry`].
+/// 1001, 1012, 1013 (RFC 6455 7.4.1 and the IANA registry), 1008 (policy), 4401 and 4403 (in use for HTTP's 401, 403).
+pub const CLOSE_CODES: [(u16, CloseClass); 6] = [
+    (1001, CloseClass::Drain),
+    (1008, CloseClass::Token),
+    (1012, CloseClass::Drain),
+    (1013, CloseClass::Drain),
+    (4401, CloseClass::Token),
+    (4403, CloseClass::Token),
+];
+
 /// The checked settings of one client. Times are in milliseconds, sizes in bytes.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
@@ -130,6 +155,10 @@ pub struct Settings {
     pub dead_after_ms: u64,
     /// Longest time an old token's socket is kept after `t_usable`.
     pub expired_grace_ms: u64,
+    /// Whether the socket is opened while its token is still being fetched.
+    pub overlap: bool,
+    /// Classes of close codes that differ from [`CLOSE_CODES`].
+    pub close_codes: Vec<(u16, CloseClass)>,
     /// Text patterns (lower case) in an auth refusal that mean a throttle.
     pub throttle_patterns: Vec<String>,
 
@@ -174,6 +203,14 @@ pub struct Settings {
     pub headers: Vec<(String, String)>,
 }
 
+impl Settings {
+    /// What this close code asks for.
+    pub fn close_class(&self, code: u16) -> CloseClass {
+        let known = self.close_codes.iter().chain(&CLOSE_CODES).find(|(known, _)| *known == code);
+        known.map_or(CloseClass::Retry, |(_, class)| *class)
+    }
+}
+
 impl Default for Settings {
     /// The numbers of the README's table; no region's URLs, no credentials.
     fn default() -> Self {
@@ -203,6 +240,8 @@ impl Default for Settings {
             ping_after_ms: 25_000,
             dead_after_ms: 10_000,
             expired_grace_ms: 25_000,
+            overlap: true,
+            close_codes: Vec::new(),
             throttle_patterns: vec!["rate limit".into(), "too many".into()],
             max_message_bytes: 4 << 20,
             max_response_bytes: 64 << 10,

@@ -32,6 +32,7 @@ fn another(key: &Key) -> String {
         Type::Integer { min, max, .. } => if max.to_string() == key.default { min } else { max }.to_string(),
         Type::Flag => "true".into(),
         Type::Choice(options) => (*options.last().unwrap()).into(),
+        Type::CloseCodes => "4001=final".into(),
         Type::Pem => "-----BEGIN CERTIFICATE-----".into(),
     }
 }

@@ -4,6 +4,7 @@ use std::fmt;
 
 use crate::secret::Secret;
 
+use super::settings::CloseClass;
 use super::url;
 
 /// Type and range of a key's value. `Display` says it in words.
@@ -43,6 +44,8 @@ pub enum Type {
     Scopes,
     /// Texts, separated by commas.
     Patterns,
+    /// Classes of WebSocket close codes.
+    CloseCodes,
     /// Value of an HTTP header.
     HeaderValue,
     /// A header whose name is the end of the key.
@@ -62,6 +65,7 @@ pub(super) struct Value<'a> {
     pub(super) number: u64,
     pub(super) flag: bool,
     pub(super) list: Vec<String>,
+    pub(super) close_codes: Vec<(u16, CloseClass)>,
     pub(super) secret: Option<Secret>,
 }
 
@@ -98,6 +102,7 @@ impl Type {
             Self::Choice(options) => choice(text, options).map(|number| Value { number, ..Value::default() }),
             Self::Scopes => self.check_list(text.split(' ').filter(|s| !s.is_empty()).map(String::from).collect()),
             Self::Patterns => self.check_list(text.split(',').map(|part| part.trim().to_owned()).collect()),
+            Self::CloseCodes => close_codes(text).map(|close_codes| Value { close_codes, ..Value::default() }),
             Self::HeaderValue => header_value(text).map(|()| plain),
             Self::Header => header_name(name).and_then(|()| header_value(text)).map(|()| plain),
             Self::Pem if text.len() > MAX_PEM => Err("it is too long"),
@@ -150,6 +155,7 @@ impl fmt::Display for Type {
             Self::Choice(options) => f.write_str(&options.join(" | ")),
             Self::Scopes => f.write_str("scopes separated by blanks"),
             Self::Patterns => f.write_str("texts separated by commas"),
+            Self::CloseCodes => f.write_str("CODE=retry|drain|token|final, separated by commas, CODE 1000 to 4999"),
             Self::HeaderValue => f.write_str("value of an HTTP header, printable ASCII"),
             Self::Header => f.write_str("a header the library does not write itself, its value in printable ASCII"),
             Self::Pem => write!(f, "PEM text of at most {MAX_PEM} bytes"),
@@ -172,6 +178,28 @@ fn integer(text: &str, min: u64, max: u64) -> Result<u64, &'static str> {
         return Err("it is no whole number");
     }
     text.parse().ok().filter(|number| (min..=max).contains(number)).ok_or("it is out of range")
+}
+
+/// RFC 6455 7.4.2: close codes are in use from 1000 to 4999.
+fn close_codes(text: &str) -> Result<Vec<(u16, CloseClass)>, &'static str> {
+    let mut codes = Vec::new();
+    for part in text.split(',').map(str::trim).filter(|part| !part.is_empty()) {
+        let (code, class) = part.split_once('=').ok_or("a close code has no class")?;
+        let code = integer(code.trim(), 1_000, 4_999).map_err(|_| "a close code is out of range")?;
+        let class = match class.trim() {
+            "retry" => CloseClass::Retry,
+            "drain" => CloseClass::Drain,
+            "token" => CloseClass::Token,
+            "final" => CloseClass::Final,
+            _ => return Err("a close code has an unknown class"),
+        };
+        let code = u16::try_from(code).map_err(|_| "a close code is out of range")?;
+        if codes.iter().any(|(known, _)| *known == code) {
+            return Err("a close code has two classes");
+        }
+        codes.push((code, class));
+    }
+    Ok(codes)
 }
 
 fn flag(text: &str) -> Result<bool, &'static str> {

@@ -161,6 +161,25 @@ pub unsafe extern "C" fn gwa_client_refresh_now(client: *mut gwa_client_t, err: 
     boundary::reported(err, || handle::find(client)?.client.refresh_now())
 }
 
+/// Tells the client what the application has learned from a message of the server's: that the socket will end soon.
+/// Another socket takes over after a random delay of up to 5 s, and the old one stays in use until then: nothing is
+/// missed. Returns at once; the outcome comes by on_state (GWA_STATE_DRAINING, then GWA_EVENT_HANDOVER). Ignored while
+/// no socket is live or a replacement is on its way. Close codes that mean the same (1001, 1012, 1013) need no call.
+///
+/// Returns GWA_OK; GWA_E_BAD_STATE if the client is not started; GWA_E_CLOSED; GWA_E_BAD_HANDLE.
+///
+/// Thread: any. Callback: allowed. Fork: GWA_E_FORKED. Signal: unsafe. Blocking: no.
+/// Ownership: the caller frees `*err` with gwa_error_free(); NULL for `err` is allowed. Since: 0.1.0.
+#[no_mangle]
+pub unsafe extern "C" fn gwa_client_drain_notice(
+    client: *mut gwa_client_t,
+    err: *mut *mut gwa_error_t,
+) -> gwa_status_t {
+    // SAFETY: writable or NULL.
+    let err = unsafe { raw::optional_out(err) };
+    boundary::reported(err, || handle::find(client)?.client.drain_notice())
+}
+
 /// A token for the application's own REST calls, with at least `min_left_ms` of usable life left (0: any that is valid).
 /// Waits for one that is being fetched.
 ///

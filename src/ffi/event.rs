@@ -39,6 +39,10 @@ pub const GWA_EVENT_AUDIT: i32 = 9;
 pub const GWA_EVENT_SIEM: i32 = 10;
 /// A line of log.
 pub const GWA_EVENT_LOG: i32 = 11;
+/// The machine was suspended and goes on: gwa_event_clock_ms() says for how long. Given to on_state.
+pub const GWA_EVENT_RESUMED: i32 = 12;
+/// The wall clock was set: gwa_event_clock_ms() says by how much. Given to on_state.
+pub const GWA_EVENT_CLOCK_STEP: i32 = 13;
 
 /// A text message (UTF-8).
 pub const GWA_TEXT: i32 = 1;
@@ -74,6 +78,11 @@ pub(super) enum Body<'a> {
     Handover {
         from: u64,
         to: u64,
+    },
+    /// The machine slept, or the wall clock was set; by how many milliseconds.
+    Clock {
+        kind: i32,
+        by_ms: i64,
     },
     Token(gwa_token_t),
     Sent {
@@ -115,6 +124,10 @@ impl<'a> gwa_event_t<'a> {
             Notice::GapBegin(gap) => Body::Gap { begin: true, cause: part(gap.cause.as_ref()), gap: gap.clone() },
             Notice::GapEnd(gap) => Body::Gap { begin: false, cause: part(gap.cause.as_ref()), gap: gap.clone() },
             Notice::Handover(handover) => Body::Handover { from: handover.from_connection, to: handover.to_connection },
+            Notice::Resumed(resumed) => {
+                Body::Clock { kind: GWA_EVENT_RESUMED, by_ms: i64::try_from(resumed.slept_ms).unwrap_or(i64::MAX) }
+            }
+            Notice::ClockStep(step) => Body::Clock { kind: GWA_EVENT_CLOCK_STEP, by_ms: step.by_ms },
             Notice::Token(token) => Body::Token(gwa_token_t::new(token)),
             Notice::Sent(sent) => Body::Sent { id: sent.id, error: part(sent.outcome.as_ref().err()) },
             Notice::Ask { question, .. } => Body::Request { kind: question_number(question), request: None },
@@ -178,6 +191,7 @@ impl Body<'_> {
             Self::Gap { begin: true, .. } => GWA_EVENT_GAP_BEGIN,
             Self::Gap { begin: false, .. } => GWA_EVENT_GAP_END,
             Self::Handover { .. } => GWA_EVENT_HANDOVER,
+            Self::Clock { kind, .. } => *kind,
             Self::Token(_) => GWA_EVENT_TOKEN,
             Self::Sent { .. } => GWA_EVENT_SENT,
             Self::Request { .. } => GWA_EVENT_REQUEST,
@@ -206,6 +220,7 @@ impl Body<'_> {
             Self::State { from, to, reason, .. } => Body::State { from: *from, to: *to, reason: reason.clone(), error },
             Self::Gap { begin, gap, .. } => Body::Gap { begin: *begin, gap: gap.clone(), cause: error },
             Self::Handover { from, to } => Body::Handover { from: *from, to: *to },
+            Self::Clock { kind, by_ms } => Body::Clock { kind: *kind, by_ms: *by_ms },
             Self::Token(token) => Body::Token(token.copied()),
             Self::Sent { id, .. } => Body::Sent { id: *id, error },
             Self::Request { kind, request } => Body::Request { kind: *kind, request: request.clone() },

@@ -121,6 +121,17 @@ pub unsafe extern "C" fn gwa_event_previous_connection(event: *const gwa_event_t
     unsafe { raw::read(event, 0, |event| if let Body::Handover { from, .. } = event.body() { *from } else { 0 }) }
 }
 
+/// How long the machine slept (GWA_EVENT_RESUMED), or by how much the wall clock was set, negative when it was set back
+/// (GWA_EVENT_CLOCK_STEP), in milliseconds; else 0.
+///
+/// Thread: any. Callback: allowed. Fork: allowed. Signal: unsafe. Blocking: no.
+/// Ownership: none. Since: 0.1.0.
+#[no_mangle]
+pub unsafe extern "C" fn gwa_event_clock_ms(event: *const gwa_event_t) -> i64 {
+    // SAFETY: an event or NULL.
+    unsafe { raw::read(event, 0, |event| if let Body::Clock { by_ms, .. } = event.body() { *by_ms } else { 0 }) }
+}
+
 /// The id gwa_client_send() gave (GWA_EVENT_SENT); else 0.
 ///
 /// Thread: any. Callback: allowed. Fork: allowed. Signal: unsafe. Blocking: no.

@@ -149,6 +149,22 @@ mutants! {
     ThrottledForgotten,
     /// Nobody hears that the lead-time goal was missed.
     GoalIgnored,
+    /// A socket waits for its token however long that takes.
+    WaitsForEver,
+    /// Sockets are dialled ahead of the same token again and again.
+    AheadAgain,
+    /// The upgrade is not held back although the token is slow.
+    UpgradeWhenSlow,
+    /// The socket that waits for a token stays open although there will be none.
+    DeniedStaysOpen,
+    /// An upgrade refused with 403 is tried again.
+    ForbiddenGoesOn,
+    /// An address where there never was a WebSocket is dialled again.
+    MissingGoesOn,
+    /// A close code of the class `final` is no end.
+    FinalGoesOn,
+    /// Nobody hears that the wall clock was set.
+    StepUntold,
 }
 
 #[cfg(test)]

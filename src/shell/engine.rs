@@ -167,6 +167,11 @@ impl Engine {
         self.refresh.send(ToRefresh::Input(input));
     }
 
+    /// Tells the session.
+    pub fn tell_session(&self, input: SessionInput) {
+        self.socket.send(input);
+    }
+
     /// Asks for a token.
     pub fn want_token(&self, min_left_ms: u64, promise: Promise<Arc<Token>>) {
         self.refresh.send(ToRefresh::Wanted { min_left_ms, promise });

@@ -9,20 +9,24 @@ mod socket;
 mod upgrade;
 mod writer;
 
+use std::io::{self, Read};
+
 use tungstenite::handshake::client::ClientHandshake;
 use tungstenite::handshake::{HandshakeError, MidHandshake};
 
 use self::head::Head;
 use self::socket::Socket;
-use super::dial::{Dial, Net, Opened};
+use super::dial::{Dial, Net, Opened, Target};
 use super::stream::Stream;
+use super::tls;
 use super::wait::{Ready, Waiter};
 use crate::error::{Code, Error, Stage};
 use crate::proto::time::Now;
 
 /// A WebSocket connection. Dropping it closes the socket.
 ///
-/// While [`Link::advance`] says `Pending`, call it after every wake and at [`Link::deadline`]. Once it says `Open`,
+/// While [`Link::advance`] says `Pending`, call it after every wake and at [`Link::deadline`]. Once it says `Connected`,
+/// call [`Link::upgrade`] now or later, and go on advancing. Once it says `Open`,
 /// read until `WouldBlock` at once and after every wake that was for this link.
 pub struct Link {
     epoch: u64,
@@ -37,6 +41,7 @@ pub struct Link {
 
 enum Phase {
     Dialling(Dial),
+    Connected(Box<Opened>, Target),
     Upgrading(Box<MidHandshake<ClientHandshake<Head>>>),
     Open(Box<Socket>),
     Over,
@@ -47,6 +52,8 @@ enum Phase {
 pub enum Opening {
     /// Not open yet.
     Pending,
+    /// Connected, TLS included: the upgrade waits for [`Link::upgrade`]. Said once.
+    Connected,
     /// Open: read at once, the peer may have spoken already.
     Open,
     /// It will not open.
@@ -128,11 +135,7 @@ impl Link {
     /// Goes on with opening, as far as it can without waiting.
     pub fn advance(&mut self, now: Now, waiter: &Waiter) -> Opening {
         match self.open(now, waiter) {
-            Ok(true) => {
-                self.deadline = None;
-                Opening::Open
-            }
-            Ok(false) => Opening::Pending,
+            Ok(opening) => opening,
             Err(error) => {
                 self.phase = Phase::Over;
                 self.deadline = None;
@@ -141,17 +144,33 @@ impl Link {
         }
     }
 
-    fn open(&mut self, now: Now, waiter: &Waiter) -> Result<bool, Error> {
+    /// Asks for the upgrade, once the link has said `Connected`; then it is advanced again.
+    pub fn upgrade(&mut self, now: Now) -> Result<(), Error> {
+        let Phase::Connected(opened, target) = std::mem::replace(&mut self.phase, Phase::Over) else {
+            return Err(Error::new(Code::Internal, Stage::Upgrade, "The link is not connected."));
+        };
+        self.deadline = Some(now.boot_ms.saturating_add(self.upgrade_timeout_ms));
+        self.phase = Phase::Upgrading(Box::new(self.ask(*opened, &target)?));
+        Ok(())
+    }
+
+    fn open(&mut self, now: Now, waiter: &Waiter) -> Result<Opening, Error> {
         loop {
             match std::mem::replace(&mut self.phase, Phase::Over) {
                 Phase::Dialling(mut dial) => {
                     let Some(opened) = dial.advance(now, waiter)? else {
                         self.deadline = Some(dial.deadline());
                         self.phase = Phase::Dialling(dial);
-                        return Ok(false);
+                        return Ok(Opening::Pending);
                     };
-                    self.deadline = Some(now.boot_ms.saturating_add(self.upgrade_timeout_ms));
-                    self.phase = Phase::Upgrading(Box::new(self.ask(opened, &dial)?));
+                    (self.deadline, self.token) = (None, Some(opened.token));
+                    self.phase = Phase::Connected(Box::new(opened), dial.target().clone());
+                    return Ok(Opening::Connected);
+                }
+                Phase::Connected(mut opened, target) => {
+                    still_there(&mut opened.stream)?;
+                    self.phase = Phase::Connected(opened, target);
+                    return Ok(Opening::Pending);
                 }
                 Phase::Upgrading(handshake) => match handshake.handshake() {
                     Ok((socket, _)) => {
@@ -161,12 +180,12 @@ impl Link {
                     Err(HandshakeError::Failure(error)) => return Err(upgrade::refusal(&error, now.wall_ms)),
                     Err(HandshakeError::Interrupted(handshake)) => {
                         self.phase = Phase::Upgrading(Box::new(handshake));
-                        return self.in_time(now).map(|()| false);
+                        return self.in_time(now).map(|()| Opening::Pending);
                     }
                 },
                 open @ Phase::Open(_) => {
-                    self.phase = open;
-                    return Ok(true);
+                    (self.phase, self.deadline) = (open, None);
+                    return Ok(Opening::Open);
                 }
                 Phase::Over => return Err(Error::new(Code::Internal, Stage::Upgrade, "The link is over.")),
             }
@@ -174,12 +193,11 @@ impl Link {
     }
 
     /// Prepares the upgrade over an open connection.
-    fn ask(&mut self, opened: Opened, dial: &Dial) -> Result<MidHandshake<ClientHandshake<Head>>, Error> {
+    fn ask(&self, opened: Opened, target: &Target) -> Result<MidHandshake<ClientHandshake<Head>>, Error> {
         let settings = &self.net.settings;
-        let Opened { mut stream, token } = opened;
-        self.token = Some(token);
+        let mut stream = opened.stream;
         stream.set_private_headers(upgrade::private_headers(settings)?);
-        let request = upgrade::request(dial.target(), settings)?;
+        let request = upgrade::request(target, settings)?;
         ClientHandshake::start(Head::new(stream), request, None).map_err(|error| upgrade::refusal(&error, 0))
     }
 
@@ -269,10 +287,21 @@ impl Link {
 
     fn stream(&mut self) -> Option<&mut Stream> {
         match &mut self.phase {
+            Phase::Connected(opened, _) => Some(&mut opened.stream),
             Phase::Upgrading(handshake) => Some(&mut handshake.get_mut().get_mut().stream),
             Phase::Open(socket) => Some(&mut socket.writer.stream),
             Phase::Dialling(_) | Phase::Over => None,
         }
+    }
+}
+
+/// A connection that waits for its upgrade hears nothing but session tickets, and its end.
+fn still_there(stream: &mut Stream) -> Result<(), Error> {
+    match stream.read(&mut [0]) {
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(()),
+        Err(error) => Err(tls::fault(&error, Stage::Upgrade)),
+        Ok(0) => Err(Error::new(Code::Dropped, Stage::Upgrade, "The peer hung up before it was asked.")),
+        Ok(_) => Err(Error::new(Code::UpgradeRefused, Stage::Upgrade, "The peer spoke before it was asked.")),
     }
 }
 

@@ -109,6 +109,7 @@ impl SocketThread {
     fn obey(&mut self, output: Output) {
         match output {
             Output::Dial { epoch, hold } => self.dial(epoch, hold),
+            Output::Upgrade { epoch } => self.upgrade(epoch),
             Output::SendAuth { epoch, frame } => self.send_auth(epoch, frame),
             Output::Ping { epoch } => _ = self.active(epoch).map(|active| active.link.ping()),
             Output::Release { epoch } => self.release(epoch),
@@ -122,7 +123,7 @@ impl SocketThread {
             Output::Renewed { lead_ms, handover } => self.count_renewal(lead_ms, handover),
             Output::MarkInBandUnable => endpoints::mark_in_band_unable(&self.endpoint, &self.clock, self.clock.now()),
             Output::Connected => self.outcome(Ok(())),
-            Output::Failed(error) => self.outcome(Err(error)),
+            Output::Failed { error, for_good } => self.failed(error, for_good),
             Output::Stopped { clean } => self.stop(clean),
         }
     }
@@ -133,6 +134,18 @@ impl SocketThread {
         match Link::dial(epoch, &self.net, &self.waiter, self.clock.now()) {
             Ok(link) => self.links.push(Active::new(link, hold)),
             Err(error) => self.handle(Input::Failed { epoch, error }),
+        }
+    }
+
+    fn upgrade(&mut self, epoch: u64) {
+        let now = self.clock.now();
+        let Some(active) = self.active(epoch) else { return };
+        match active.link.upgrade(now) {
+            Ok(()) => self.advance(epoch),
+            Err(error) => {
+                self.remove(epoch);
+                self.handle(Input::Failed { epoch, error });
+            }
         }
     }
 
@@ -205,6 +218,7 @@ impl SocketThread {
         let Some(active) = self.links.iter_mut().find(|active| active.epoch == epoch) else { return };
         match active.link.advance(now, &self.waiter) {
             Opening::Pending => {}
+            Opening::Connected => self.handle(Input::Connected { epoch }),
             Opening::Open => {
                 (active.is_open, active.readable) = (true, true);
                 self.delivery.count(Counter::Connects, 1);

@@ -16,20 +16,29 @@ const IN_BAND_FAILURES_MAX: u32 = 2;
 const IN_BAND_UNABLE_MS: u64 = 24 * 3_600_000;
 
 impl Session {
-    /// The socket is open: the auth frame goes out at once, with the newest token.
+    /// The socket is open: the auth frame goes out at once, with the newest token, or as soon as there is one.
     pub(super) fn opened(&mut self, now: Now, epoch: u64) {
-        let token = self.token.clone();
-        let session_id = self.session_id.clone().filter(|_| !active(Mutant::SessionIdForgotten));
-        let Some(link) = self.link_mut(epoch).filter(|link| link.stage == Stage::Dialing) else {
+        let has_token = self.token.is_some();
+        let Some(link) = self.link_mut(epoch).filter(|link| link.stage == Stage::Upgrading) else {
             self.senseless += 1;
             return;
         };
-        let Some(token) = token else {
-            self.out.push_back(Output::Abort { epoch });
-            return self.lost(now, epoch, Error::new(Code::TokenExpired, ErrorStage::Authenticate, ""));
-        };
-        link.stage = Stage::Authenticating;
         (link.heard_ms, link.heard_wall_ms) = (now.boot_ms, now.wall_ms);
+        if has_token {
+            return self.present(now, epoch);
+        }
+        if link.token.is_some() {
+            return self.token_is_gone(now, epoch);
+        }
+        (link.stage, link.waits_since_ms) = (Stage::Waiting, Some(now.boot_ms));
+    }
+
+    /// Shows the newest token on a socket that was opened for it.
+    pub(super) fn present(&mut self, now: Now, epoch: u64) {
+        let session_id = self.session_id.clone().filter(|_| !active(Mutant::SessionIdForgotten));
+        let Some(token) = self.token.clone() else { return };
+        let Some(link) = self.link_mut(epoch) else { return };
+        (link.stage, link.waits_since_ms) = (Stage::Authenticating, None);
         link.sent_ms = Some(now.boot_ms);
         let frame = frame::auth(&token.access_token, session_id.as_deref());
         link.token = Some(token);
@@ -170,10 +179,17 @@ impl Session {
         (link.stage, link.live_ms) = (Stage::Live, now.boot_ms);
         let (epoch, new) = (link.epoch, link.token.clone());
         let old = self.primary.replace(link);
-        self.audit_attempt(now, sent, Phase::Renewal, Ok(scopes_of(new.as_ref())));
+        // A socket that is replaced because the server goes away may have had this token already.
+        let renewed = old.as_ref().is_none_or(|old| old.serial() < new.as_ref().map_or(0, |token| token.serial));
+        let phase = if renewed { Phase::Renewal } else { Phase::Reconnect };
+        self.audit_attempt(now, sent, phase, Ok(scopes_of(new.as_ref())));
         self.count_in_band_failure(now);
         self.out.push_back(Output::SendOn(Some(epoch)));
-        self.report_renewal(now, old.as_ref().and_then(|link| link.token.as_deref()), true);
+        if renewed {
+            self.report_renewal(now, old.as_ref().and_then(|link| link.token.as_deref()), true);
+        } else {
+            self.why = ("socket replaced", None);
+        }
         if let Some(old) = old {
             if active(Mutant::HandoverEarly) {
                 self.announce_handover(old.epoch, epoch);

@@ -27,6 +27,11 @@ pub enum Input {
     Publish(Arc<Token>),
     /// What the refresher is doing.
     News(News),
+    /// This socket is connected, TLS included; its upgrade waits for [`Output::Upgrade`].
+    Connected {
+        /// Epoch of the socket.
+        epoch: u64,
+    },
     /// The upgrade of this socket is done.
     Opened {
         /// Epoch of the socket.
@@ -80,6 +85,8 @@ pub enum Input {
         /// Epoch of the socket.
         epoch: u64,
     },
+    /// The application learned, by a message of the server's, that the socket in use will end soon.
+    DrainNotice,
     /// This process learned from another client that the server cannot renew in band until then (boot time).
     InBandUnable {
         /// Boot time.
@@ -94,12 +101,18 @@ pub enum Input {
 /// An order of the machine.
 #[derive(Debug)]
 pub enum Output {
-    /// Open a socket; answer with `Opened` or `Failed`. `hold`: keep the application's messages of it back until `Release`.
+    /// Connect a socket; answer with `Connected` or `Failed`. `hold`: keep the application's messages of it back until
+    /// `Release`.
     Dial {
         /// Epoch of the socket.
         epoch: u64,
         /// Whether to hold its messages.
         hold: bool,
+    },
+    /// Upgrade this socket; answer with `Opened` or `Failed`.
+    Upgrade {
+        /// Epoch of the socket.
+        epoch: u64,
     },
     /// Send this auth frame as text.
     SendAuth {
@@ -160,8 +173,13 @@ pub enum Output {
     MarkInBandUnable,
     /// Ready for the first time: `connect` succeeds.
     Connected,
-    /// `connect` failed; the machine waits to be closed.
-    Failed(Error),
+    /// `connect` failed, or there is nothing to come back to; the machine waits to be closed.
+    Failed {
+        /// Why.
+        error: Error,
+        /// Not only this `connect`: the client is `Failed`.
+        for_good: bool,
+    },
     /// The machine has stopped; nothing follows.
     Stopped {
         /// Whether every close handshake finished.

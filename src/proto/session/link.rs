@@ -13,7 +13,14 @@ const LATE_MS: u64 = 10_000;
 /// How far a socket is.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Stage {
+    /// On its way to be connected.
     Dialing,
+    /// Connected; the upgrade is held back until the token is here.
+    Connected,
+    /// The upgrade is on its way.
+    Upgrading,
+    /// Upgraded; the auth frame waits for the token.
+    Waiting,
     Authenticating,
     Live,
 }
@@ -30,6 +37,8 @@ pub(super) struct Link {
     /// When the auth frame that awaits its reply was sent.
     pub sent_ms: Option<u64>,
     pub dialled_ms: u64,
+    /// Since when a connected or upgraded socket waits for a token.
+    pub waits_since_ms: Option<u64>,
     pub heard_ms: u64,
     /// Everything the peer wrote until then was read.
     pub heard_wall_ms: u64,
@@ -42,14 +51,16 @@ pub(super) struct Link {
 }
 
 impl Link {
-    pub fn new(epoch: u64, token: Arc<Token>, dialled_ms: u64) -> Self {
+    /// One that is being dialled, with its token or ahead of it.
+    pub fn new(epoch: u64, token: Option<Arc<Token>>, dialled_ms: u64) -> Self {
         Self {
             epoch,
             stage: Stage::Dialing,
-            token: Some(token),
+            token,
             offered: None,
             sent_ms: None,
             dialled_ms,
+            waits_since_ms: None,
             heard_ms: 0,
             heard_wall_ms: 0,
             late_until_ms: 0,
@@ -70,6 +81,22 @@ impl Link {
 
     pub fn serial(&self) -> u64 {
         self.token.as_ref().map_or(0, |token| token.serial)
+    }
+
+    /// Whether the server may have seen anything of a WebSocket yet: then it is closed with a close frame.
+    pub fn is_upgraded(&self) -> bool {
+        matches!(self.stage, Stage::Waiting | Stage::Authenticating | Stage::Live)
+    }
+
+    /// When it has waited long enough for a token: half the time the server gives it to authenticate, or as long as
+    /// an upgrade may take.
+    pub fn patience_ms(&self, settings: &Settings) -> Option<u64> {
+        let patience = match self.stage {
+            Stage::Connected => settings.upgrade_timeout_ms,
+            Stage::Waiting => settings.auth_timeout_ms / 2,
+            Stage::Dialing | Stage::Upgrading | Stage::Authenticating | Stage::Live => return None,
+        };
+        Some(self.waits_since_ms? + patience).filter(|_| !active(Mutant::WaitsForEver))
     }
 
     /// When the reply is overdue. Time during which the socket is not read does not count.

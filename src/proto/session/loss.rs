@@ -1,39 +1,15 @@
 //! Losing and leaving sockets: what a loss means, when to dial again, gaps, the end.
 
 use super::link::Leaving;
-use super::{Link, Output, Session, Stage, Trouble};
+use super::{Link, Output, Rounds, Session, Stage, Trouble};
 use crate::audit::{Phase, Record};
+use crate::config::settings::CloseClass;
 use crate::error::{Code, Error, Stage as ErrorStage};
 use crate::event::{Gap, Notice};
 use crate::proto::backoff;
 use crate::proto::frame::printable;
 use crate::proto::mutant::{active, Mutant};
 use crate::proto::time::Now;
-
-/// What a close code asks for (RFC 6455 7.4.1, and what servers make of 4000–4999).
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum CloseClass {
-    /// The server goes away on purpose: spread out.
-    Drain,
-    /// The token was at fault.
-    Auth,
-    /// Anything else.
-    Retry,
-}
-
-const CLOSE_CLASSES: [(u16, CloseClass); 6] = [
-    (1001, CloseClass::Drain),
-    (1008, CloseClass::Auth),
-    (1012, CloseClass::Drain),
-    (1013, CloseClass::Drain),
-    (4401, CloseClass::Auth),
-    (4403, CloseClass::Auth),
-];
-
-fn class_of(error: &Error) -> CloseClass {
-    let code = error.detail().ws_close_code;
-    CLOSE_CLASSES.iter().find(|(known, _)| *known == code).map_or(CloseClass::Retry, |(_, class)| *class)
-}
 
 impl Session {
     pub(super) fn peer_closed(&mut self, now: Now, epoch: u64, code: u16, reason: &str) {
@@ -81,6 +57,10 @@ impl Session {
 
     fn opening_lost(&mut self, now: Now, link: &Link, error: Error) {
         let error = before_live(error);
+        if link.token.is_none() && !self.is_the_end(&error) {
+            // Dialled ahead of its token: no attempt yet, and no reason for one to come sooner than it may.
+            return self.dial_later(now, &error);
+        }
         self.blame_token(link, &error);
         let began = self.attempt_ms.take().unwrap_or(now.boot_ms);
         self.audit_attempt(now, began, self.phase(), Err(error.clone()));
@@ -95,6 +75,7 @@ impl Session {
             self.round_failures = 0;
             self.fail_if_once(given_up.unwrap_or_else(|| error.clone()));
         }
+        self.end_if_final(now, &error);
         self.why = ("connect failed", Some(error));
     }
 
@@ -103,7 +84,7 @@ impl Session {
             self.out.push_back(Output::SendOn(None));
         }
         self.out.push_back(Output::Audit(Record::ConnectionLost { error: error.clone() }));
-        if class_of(&error) == CloseClass::Auth {
+        if self.class_of(&error) == CloseClass::Token {
             self.out.push_back(Output::Refused { serial: link.serial() });
             self.token.take_if(|token| token.serial == link.serial());
         }
@@ -130,26 +111,60 @@ impl Session {
         } else {
             self.dial_later(now, &error);
         }
+        self.end_if_final(now, &error);
         self.why = ("connection lost", Some(error));
     }
 
     /// A token that the upgrade or a close during authentication refused is treated like one refused by a reply.
     fn blame_token(&mut self, link: &Link, error: &Error) {
-        let closed = error.code() == Code::WsClosed && class_of(error) == CloseClass::Auth;
+        let closed = error.code() == Code::WsClosed && self.class_of(error) == CloseClass::Token;
         if closed && link.stage == Stage::Authenticating {
             let refusal = Error::new(Code::AuthRefused, ErrorStage::Authenticate, error.detail().message.clone());
             self.strike(&refusal, link.serial());
         } else if error.code() == Code::UpgradeUnauthorized {
             // The auth-message profile shows no token in the upgrade: the one it was dialled for is meant.
             self.strike(error, link.serial());
+        } else if error.code() == Code::UpgradeForbidden && !active(Mutant::ForbiddenGoesOn) {
+            // A refusal of whoever asks, not of the token: only the application can help.
+            self.token = None;
+            self.trouble = Some(Trouble::Blocked(error.clone()));
+            self.out.push_back(Output::GiveUp { error: error.clone(), serial: link.serial() });
         }
+    }
+
+    fn class_of(&self, error: &Error) -> CloseClass {
+        match error.code() {
+            Code::WsClosed => self.settings.close_class(error.detail().ws_close_code),
+            _ => CloseClass::Retry,
+        }
+    }
+
+    /// Whether there is nothing to come back to: by the class of a close code, or because there never was a WebSocket
+    /// at this address. Where there was one, a 404 is an outage like any other.
+    fn is_the_end(&self, error: &Error) -> bool {
+        let missing = error.code() == Code::UpgradeNotFound && !self.ever_ready && !active(Mutant::MissingGoesOn);
+        missing || self.class_of(error) == CloseClass::Final && !active(Mutant::FinalGoesOn)
+    }
+
+    /// Gives up for good where that is what the loss means.
+    fn end_if_final(&mut self, now: Now, error: &Error) {
+        if !self.is_the_end(error) || self.is_over() {
+            return;
+        }
+        self.failed = Some(error.clone());
+        self.dial_ms = None;
+        for link in [self.primary.take(), self.standby.take()].into_iter().flatten() {
+            self.hang_up(now, link);
+        }
+        let for_good = self.rounds == Rounds::Forever;
+        self.out.push_back(Output::Failed { error: error.clone(), for_good });
     }
 
     /// Times the next dial: soon and spread for the first one after a drain, by the sticky backoff else, never before
     /// Retry-After. A server that drains again before the connection was stable is met with the backoff.
     fn dial_later(&mut self, now: Now, error: &Error) {
         let calm = self.reconnect.calm_after_ms().is_none();
-        let drain = calm && class_of(error) == CloseClass::Drain && !active(Mutant::DrainIsPlain);
+        let drain = calm && self.class_of(error) == CloseClass::Drain && !active(Mutant::DrainIsPlain);
         let backoff = self.reconnect.next_ms(&mut self.dice);
         let delay = if drain { backoff::drain_ms(&mut self.dice) } else { backoff };
         self.draining = drain;
@@ -250,11 +265,7 @@ impl Session {
         (self.closing, self.dial_ms) = (true, None);
         self.out.push_back(Output::SendOn(None));
         for link in [self.primary.take(), self.standby.take()].into_iter().flatten() {
-            if link.stage == Stage::Dialing {
-                self.out.push_back(Output::Abort { epoch: link.epoch });
-            } else {
-                self.leave(now, link, None);
-            }
+            self.hang_up(now, link);
         }
         let by_ms = now.boot_ms + self.settings.close_timeout_ms;
         for left in &mut self.leaving {

@@ -28,10 +28,13 @@ use super::token::Token;
 use crate::audit::Phase;
 use crate::config::settings::Settings;
 use crate::error::{Code, Error, Stage as ErrorStage};
-use crate::event::{Gap, Notice, State};
+use crate::event::{ClockStep, Gap, Notice, Resumed, State};
 
 /// The boot clock ran ahead of the awake clock by more than this: the machine was suspended.
 const SUSPEND_MS: u64 = 2_000;
+
+/// The wall clock moved against the boot clock by more than this: it was set.
+const STEP_MS: u64 = 2_000;
 
 /// Whose a text is.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -93,6 +96,9 @@ pub struct Session {
     verified: bool,
     fetching: bool,
     verifying: bool,
+    fetching_since_ms: Option<u64>,
+    /// A socket was dialled ahead of the token that is awaited.
+    ahead: bool,
     trouble: Option<Trouble>,
     strike: Option<Strike>,
 
@@ -121,6 +127,8 @@ pub struct Session {
     gaps: u64,
 
     slept_ms: u64,
+    /// Wall clock minus boot clock when it was last looked at.
+    wall_minus_boot_ms: Option<i64>,
     /// When the token of the live socket changes what is shown or done.
     age_ms: Option<u64>,
     shown: State,
@@ -147,6 +155,8 @@ impl Session {
             verified: false,
             fetching: false,
             verifying: false,
+            fetching_since_ms: None,
+            ahead: false,
             trouble: None,
             strike: None,
             epoch: 0,
@@ -168,6 +178,7 @@ impl Session {
             gap_boot_ms: 0,
             gaps: 0,
             slept_ms: 0,
+            wall_minus_boot_ms: None,
             age_ms: None,
             shown: State::Idle,
             shown_reason: "",
@@ -190,7 +201,9 @@ impl Session {
             Input::Start(_)
             | Input::Publish(_)
             | Input::News(_)
+            | Input::Connected { .. }
             | Input::Opened { .. }
+            | Input::DrainNotice
             | Input::Reply { .. }
             | Input::InBandUnable { .. }
                 if self.is_over() =>
@@ -200,6 +213,8 @@ impl Session {
             Input::Start(rounds) => self.start(now, rounds),
             Input::Publish(token) => self.publish(now, token),
             Input::News(news) => self.news(now, news),
+            Input::Connected { epoch } => self.connected(now, epoch),
+            Input::DrainNotice => self.drain_notice(now),
             Input::Opened { epoch } => self.opened(now, epoch),
             Input::Reply { epoch, text } => self.reply(now, epoch, &text),
             Input::Closed { epoch, code, reason } => self.peer_closed(now, epoch, code, &reason),
@@ -231,14 +246,29 @@ impl Session {
             self.fail_if_once(error);
         }
         self.drop_expired(now);
+        self.look_at_wall(now);
         let Some(slept_ms) = self.newly_slept_ms(now) else { return };
         self.slept_ms += slept_ms;
+        if self.started {
+            self.notice(Notice::Resumed(Resumed { slept_ms }));
+        }
         for link in self.primary.iter_mut().chain(&mut self.standby) {
             link.woke(now.boot_ms, slept_ms);
             if link.is_live() {
                 link.pinged_ms = Some(now.boot_ms);
                 self.out.push_back(Output::Ping { epoch: link.epoch });
             }
+        }
+    }
+
+    /// The wall clock times nothing here; the application hears of a step, because its own timestamps jump.
+    fn look_at_wall(&mut self, now: Now) {
+        let signed = |ms: u64| i64::try_from(ms).unwrap_or(i64::MAX);
+        let offset = signed(now.wall_ms).saturating_sub(signed(now.boot_ms));
+        let before = self.wall_minus_boot_ms.replace(offset).unwrap_or(offset);
+        let by_ms = offset.saturating_sub(before);
+        if by_ms.unsigned_abs() > STEP_MS && self.started && !active(Mutant::StepUntold) {
+            self.notice(Notice::ClockStep(ClockStep { by_ms }));
         }
     }
 
@@ -266,8 +296,9 @@ impl Session {
             return leaving;
         }
         let of_link = |link: &Link| {
-            let timers = [link.auth_deadline_ms(settings), link.ping_ms(settings), link.dead_ms(settings)];
-            timers.into_iter().flatten().min()
+            let waits = [link.auth_deadline_ms(settings), link.patience_ms(settings)];
+            let silence = [link.ping_ms(settings), link.dead_ms(settings)];
+            waits.into_iter().chain(silence).flatten().min()
         };
         let links = self.primary.iter().chain(&self.standby).filter_map(of_link).min();
         let own = [leaving, links, self.dial_wake_ms(), self.calm_ms, self.renew_ms, self.age_ms];
@@ -358,6 +389,9 @@ impl Session {
         let Some(link) = self.link_mut(epoch) else { return };
         if due(link.auth_deadline_ms(&settings)) {
             return self.reply_overdue(now, epoch);
+        }
+        if due(link.patience_ms(&settings)) {
+            return self.stop_waiting(now);
         }
         if due(link.dead_ms(&settings)) {
             self.out.push_back(Output::Abort { epoch });

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Output, Rounds, Session, Trouble};
+use super::{Link, Output, Rounds, Session, Trouble};
 use crate::audit::{Outcome, Phase, Record};
 use crate::error::{Code, Error};
 use crate::proto::mutant::{active, Mutant};
@@ -17,8 +17,10 @@ impl Session {
             self.seen_serial = token.serial;
             (self.fetching, self.verifying, self.verified, self.trouble) = (false, false, true, None);
             self.why = ("token granted", None);
+            (self.fetching_since_ms, self.ahead) = (None, false);
             self.token = Some(token).filter(|token| token.is_usable(now.boot_ms));
             self.renew_ms = None;
+            self.go_on(now);
         }
         if self.primary.is_none() && self.dial_ms.is_none() {
             self.dial_ms = Some(now.boot_ms);
@@ -29,12 +31,19 @@ impl Session {
     pub(super) fn news(&mut self, now: Now, news: News) {
         self.fetching = matches!(news, News::Fetching);
         self.verifying = matches!(news, News::Verifying);
+        if !self.verifying {
+            self.fetching_since_ms = self.fetching.then_some(now.boot_ms);
+        }
         match news {
             News::Fetching => {
                 self.trouble = None;
                 self.why = ("token requested", None);
-                if self.primary.is_none() {
+                if !self.primary.as_ref().is_some_and(Link::is_live) {
                     self.attempt_ms.get_or_insert(now.boot_ms);
+                }
+                if self.primary.is_none() {
+                    // Ahead of the token, if that is allowed; else it waits for it.
+                    self.dial_ms.get_or_insert(now.boot_ms);
                 }
             }
             News::Verifying => self.why = ("token received", None),
@@ -48,6 +57,7 @@ impl Session {
                 self.why = ("credentials refused", Some(error.clone()));
                 self.trouble = Some(Trouble::Blocked(error.clone()));
                 self.token_round_failed(now, error, started_ms);
+                self.stop_waiting(now);
             }
         }
     }
@@ -58,13 +68,16 @@ impl Session {
             self.why = ("token request failed", Some(error.clone()));
         }
         self.verified &= !is_about_scopes(&error);
-        if self.primary.is_some() || self.token.is_some() {
+        if self.primary.as_ref().is_some_and(|link| link.token.is_some()) || self.token.is_some() {
             // What is being done with the old token goes on, and is an attempt of its own.
             return self.audit_attempt(now, started_ms, Phase::Renewal, Err(error));
         }
         let began = self.attempt_ms.take().unwrap_or(started_ms);
         self.audit_attempt(now, began, self.phase(), Err(error.clone()));
         self.fail_if_once(error);
+        if self.is_over() {
+            self.stop_waiting(now);
+        }
     }
 
     pub(super) fn audit_attempt(&mut self, now: Now, began_ms: u64, phase: Phase, outcome: Result<Vec<String>, Error>) {
@@ -88,7 +101,7 @@ impl Session {
     pub(super) fn fail_if_once(&mut self, error: Error) {
         if self.rounds == Rounds::Once && self.failed.is_none() && !active(Mutant::OnceIsForEver) {
             self.failed = Some(error.clone());
-            self.out.push_back(Output::Failed(error));
+            self.out.push_back(Output::Failed { error, for_good: false });
         }
     }
 }

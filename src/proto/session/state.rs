@@ -1,6 +1,6 @@
 //! The state the application sees, derived from what the machine is doing.
 
-use super::{Link, Session, Stage, Trouble};
+use super::{Link, Rounds, Session, Stage, Trouble};
 use crate::error::{Code, Error, Stage as ErrorStage};
 use crate::event::{Notice, State, StateChange};
 use crate::proto::session::Output;
@@ -22,6 +22,9 @@ impl Session {
     }
 
     fn derive(&self, now: Now) -> (State, Option<(&'static str, Option<Error>)>) {
+        if let (Some(error), Rounds::Forever) = (&self.failed, self.rounds) {
+            return (State::Failed, Some(("nothing to come back to", Some(error.clone()))));
+        }
         if self.stopped {
             return match &self.failed {
                 // Not `Failed`: that is final, and `connect` may be called again.
@@ -35,8 +38,8 @@ impl Session {
         match &self.primary {
             Some(link) if link.stage == Stage::Live => self.derive_live(link, now),
             Some(link) if link.stage == Stage::Authenticating => (State::Authenticating, None),
-            Some(_) => (State::Connecting, None),
-            None => (self.derive_waiting(now), None),
+            Some(link) if link.token.is_some() => (State::Connecting, None),
+            Some(_) | None => (self.derive_waiting(now), None),
         }
     }
 
@@ -51,6 +54,9 @@ impl Session {
         }
         if is_past(link.goal_ms()) {
             return (State::Degraded, Some(("lead-time goal missed", None)));
+        }
+        if self.draining {
+            return (State::Draining, None);
         }
         if link.offered.is_some() || self.standby.is_some() || self.renew_ms.is_some() || self.dial_ms.is_some() {
             return (State::Renewing, None);

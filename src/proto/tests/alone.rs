@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::stories::settings;
+use crate::config::settings::{CloseClass, Settings};
 use crate::error::{Code, Error, Stage};
 use crate::event::{Notice, State};
 use crate::proto::dice::Dice;
@@ -24,6 +25,18 @@ pub const ALL: &[fn()] = &[
     drained_twice_is_senseless,
     a_blocked_connect_fails_when_its_token_ends,
     an_endpoint_known_to_be_unable_gets_a_second_socket_at_once,
+    a_socket_dialled_ahead_shows_the_token_as_soon_as_it_is_there,
+    the_upgrade_is_held_back_while_the_token_is_slow,
+    a_socket_waits_for_its_token_half_as_long_as_the_server_does,
+    a_denied_token_closes_the_socket_that_waits_for_it,
+    without_overlap_nothing_is_dialled_ahead,
+    a_loss_ahead_of_the_token_is_no_attempt,
+    a_forbidden_upgrade_needs_the_application,
+    a_missing_address_ends_a_client_that_never_was_ready,
+    a_close_code_may_be_made_final,
+    a_close_code_may_be_made_ordinary,
+    a_drain_notice_replaces_the_socket_without_a_gap,
+    steps_of_the_wall_clock_and_suspends_are_told,
 ];
 
 struct Lone {
@@ -52,14 +65,23 @@ fn error(code: Code) -> Error {
 
 impl Lone {
     fn new() -> Self {
-        Self { session: Session::new(Arc::new(settings()), None), at_ms: 0, said: Vec::new() }
+        Self::with(settings())
+    }
+
+    fn with(settings: Settings) -> Self {
+        Self { session: Session::new(Arc::new(settings), None), at_ms: 0, said: Vec::new() }
     }
 
     /// Live on socket 1 with a token of 10 minutes (`t_mandatory` 540 s, `t_usable` 590 s).
     fn live() -> Self {
-        let mut lone = Self::new();
+        Self::new().become_live()
+    }
+
+    fn become_live(self) -> Self {
+        let mut lone = self;
         lone.feed(Input::Start(Rounds::Forever));
         lone.feed(Input::Publish(token(1, 600_000)));
+        lone.feed(Input::Connected { epoch: 1 });
         lone.feed(Input::Opened { epoch: 1 });
         lone.feed(Input::Reply { epoch: 1, text: br#"{"type":"auth","status":"ok"}"#.to_vec() });
         assert_eq!(lone.session.state(), State::Ready);
@@ -76,7 +98,7 @@ impl Lone {
                 Output::Dial { epoch, hold } => format!("dial {epoch} {hold}"),
                 Output::SendAuth { epoch, frame } => format!("auth {epoch} {}", frame.expose()),
                 Output::Notice(Notice::State(change)) => format!("{:?}", change.to),
-                Output::Failed(error) => format!("failed {:?}", error.code()),
+                Output::Failed { error, .. } => format!("failed {:?}", error.code()),
                 other => format!("{other:?}").split([' ', '(']).next().unwrap_or_default().to_owned(),
             });
         }
@@ -132,7 +154,7 @@ fn a_dial_waits_at_most_five_seconds() {
 
 #[test]
 fn a_dial_that_waited_in_vain_does_not_spin() {
-    let mut lone = Lone::live();
+    let mut lone = Lone::with(Settings { overlap: false, ..settings() }).become_live();
     lone.until(587_000);
     lone.feed(Input::News(News::Fetching));
     lone.drop_socket();
@@ -149,6 +171,7 @@ fn facts_about_a_socket_that_is_gone_are_ignored() {
     let mut lone = Lone::live();
     lone.drop_socket();
     lone.until(10_000);
+    lone.feed(Input::Connected { epoch: 2 });
     lone.feed(Input::Opened { epoch: 2 });
     for late in [
         Input::Dropped { epoch: 1, error: error(Code::Dropped) },
@@ -184,7 +207,7 @@ fn an_old_token_is_never_presented() {
     lone.drop_socket();
     lone.until(589_990);
     let mut lone = Lone { session: lone.session, at_ms: 590_000, said: Vec::new() };
-    lone.feed(Input::Opened { epoch: 2 });
+    lone.feed(Input::Connected { epoch: 2 });
     assert!(lone.said.contains(&"Abort".into()), "{:?}", lone.said);
     assert!(lone.until(700_000).iter().all(|said| !said.starts_with("dial") && !said.starts_with("auth")));
 }
@@ -231,4 +254,179 @@ fn an_endpoint_known_to_be_unable_gets_a_second_socket_at_once() {
     assert!(lone.said.contains(&"dial 2 true".into()), "{:?}", lone.said);
     lone.feed(Input::Publish(token(3, 600_000)));
     assert!(lone.said.is_empty(), "{:?}", lone.said);
+}
+
+/// Started, its token on the way, and socket 1 dialled ahead of it.
+fn ahead() -> Lone {
+    let mut lone = Lone::new();
+    lone.feed(Input::Start(Rounds::Forever));
+    lone.feed(Input::News(News::Fetching));
+    assert_eq!(lone.said, ["dial 1 false"]);
+    assert_eq!(lone.session.state(), State::AcquiringToken);
+    lone
+}
+
+#[test]
+fn a_socket_dialled_ahead_shows_the_token_as_soon_as_it_is_there() {
+    let mut lone = ahead();
+    lone.feed(Input::Connected { epoch: 1 });
+    assert_eq!(lone.said, ["Upgrade"]);
+    lone.feed(Input::Opened { epoch: 1 });
+    assert!(lone.said.is_empty() && lone.session.state() == State::AcquiringToken);
+    lone.at_ms = 4_000;
+    lone.feed(Input::Publish(token(1, 600_000)));
+    assert_eq!(lone.said, [r#"auth 1 {"type":"auth","token":"hush-1"}"#, "Authenticating"]);
+}
+
+#[test]
+fn the_upgrade_is_held_back_while_the_token_is_slow() {
+    let mut lone = ahead();
+    lone.at_ms = 2_500;
+    lone.feed(Input::Connected { epoch: 1 });
+    assert!(lone.said.is_empty(), "{:?}", lone.said);
+    lone.feed(Input::Publish(token(1, 600_000)));
+    assert_eq!(lone.said, ["Upgrade", "Connecting"]);
+    // Nor is there an upgrade while the next attempt is only timed.
+    let mut lone = ahead();
+    lone.feed(Input::News(News::Waiting));
+    lone.feed(Input::Connected { epoch: 1 });
+    assert!(lone.said.is_empty(), "{:?}", lone.said);
+    assert_eq!(lone.until(60_000), ["Abort"]);
+}
+
+#[test]
+fn a_socket_waits_for_its_token_half_as_long_as_the_server_does() {
+    let mut lone = ahead();
+    lone.feed(Input::Connected { epoch: 1 });
+    lone.feed(Input::Opened { epoch: 1 });
+    assert!(lone.until(4_999).is_empty());
+    assert_eq!(lone.until(5_000), ["Leave"]);
+    lone.feed(Input::Drained { epoch: 1, clean: true });
+    // One socket for each token that is waited for.
+    lone.feed(Input::News(News::Waiting));
+    lone.feed(Input::News(News::Fetching));
+    assert!(lone.until(60_000).is_empty() && lone.said.is_empty());
+    lone.feed(Input::Publish(token(1, 600_000)));
+    assert!(lone.said.contains(&"dial 2 false".into()), "{:?}", lone.said);
+}
+
+#[test]
+fn a_denied_token_closes_the_socket_that_waits_for_it() {
+    let mut lone = ahead();
+    lone.feed(Input::Connected { epoch: 1 });
+    lone.feed(Input::Opened { epoch: 1 });
+    lone.feed(Input::News(News::Blocked { error: error(Code::ScopeDenied), started_ms: 0 }));
+    assert_eq!(lone.said, ["Audit", "Leave", "ReauthRequired"]);
+}
+
+#[test]
+fn without_overlap_nothing_is_dialled_ahead() {
+    let mut lone = Lone::with(Settings { overlap: false, ..settings() });
+    lone.feed(Input::Start(Rounds::Forever));
+    lone.feed(Input::News(News::Fetching));
+    assert!(lone.said.is_empty() && lone.until(60_000).is_empty());
+    lone.feed(Input::Publish(token(1, 600_000)));
+    assert!(lone.said.contains(&"dial 1 false".into()), "{:?}", lone.said);
+}
+
+#[test]
+fn a_loss_ahead_of_the_token_is_no_attempt() {
+    let mut lone = ahead();
+    lone.feed(Input::Failed { epoch: 1, error: error(Code::Connect) });
+    assert!(lone.said.is_empty(), "{:?}", lone.said);
+    lone.feed(Input::Publish(token(1, 600_000)));
+    let said = lone.until(2_000);
+    assert!(said.contains(&"dial 2 false".into()), "{said:?}");
+    lone.feed(Input::Failed { epoch: 2, error: error(Code::Connect) });
+    assert!(lone.said.contains(&"Audit".into()));
+}
+
+#[test]
+fn a_forbidden_upgrade_needs_the_application() {
+    let mut lone = Lone::live();
+    lone.drop_socket();
+    lone.until(10_000);
+    lone.feed(Input::Connected { epoch: 2 });
+    lone.feed(Input::Failed { epoch: 2, error: error(Code::UpgradeForbidden) });
+    assert_eq!(lone.said, ["GiveUp", "Audit", "ReauthRequired"]);
+    assert!(lone.until(300_000).is_empty());
+    lone.feed(Input::Publish(token(2, 600_000)));
+    assert!(lone.until(400_000).contains(&"dial 3 false".into()) || lone.said.contains(&"dial 3 false".into()));
+}
+
+#[test]
+fn a_missing_address_ends_a_client_that_never_was_ready() {
+    let mut lone = ahead();
+    lone.feed(Input::Connected { epoch: 1 });
+    lone.feed(Input::Failed { epoch: 1, error: error(Code::UpgradeNotFound) });
+    assert_eq!(lone.said, ["Audit", "failed UpgradeNotFound", "Failed"]);
+    lone.feed(Input::Close);
+    assert_eq!((lone.session.state(), lone.said.last().map(String::as_str)), (State::Failed, Some("Stopped")));
+    // Where there was a WebSocket, it is an outage.
+    let mut lone = Lone::live();
+    lone.drop_socket();
+    lone.until(10_000);
+    lone.feed(Input::Failed { epoch: 2, error: error(Code::UpgradeNotFound) });
+    assert!(lone.until(60_000).contains(&"dial 3 false".into()));
+}
+
+fn with_class(code: u16, class: CloseClass) -> Lone {
+    Lone::with(Settings { close_codes: vec![(code, class)], ..settings() }).become_live()
+}
+
+#[test]
+fn a_close_code_may_be_made_final() {
+    let mut lone = with_class(4_001, CloseClass::Final);
+    lone.feed(Input::Closed { epoch: 1, code: 4_001, reason: "gone".into() });
+    assert!(lone.said.ends_with(&["failed WsClosed".into(), "Failed".into()]), "{:?}", lone.said);
+    assert!(lone.until(600_000).is_empty());
+}
+
+#[test]
+fn a_close_code_may_be_made_ordinary() {
+    let mut lone = with_class(1_008, CloseClass::Retry);
+    lone.feed(Input::Closed { epoch: 1, code: 1_008, reason: String::new() });
+    assert!(!lone.said.contains(&"Refused".into()), "{:?}", lone.said);
+    assert!(lone.until(2_000).contains(&"dial 2 false".into()));
+}
+
+#[test]
+fn a_drain_notice_replaces_the_socket_without_a_gap() {
+    let mut lone = Lone::live();
+    lone.feed(Input::DrainNotice);
+    assert_eq!(lone.said, ["Draining"]);
+    lone.feed(Input::DrainNotice);
+    assert!(lone.said.is_empty());
+    assert!(lone.until(5_000).contains(&"dial 2 true".into()));
+    lone.feed(Input::Connected { epoch: 2 });
+    lone.feed(Input::Opened { epoch: 2 });
+    lone.feed(Input::Reply { epoch: 2, text: br#"{"type":"auth","status":"ok"}"#.to_vec() });
+    // The same token on another socket is no renewal.
+    assert_eq!(lone.said, ["Audit", "SendOn", "Leave", "Ready"]);
+    lone.feed(Input::Drained { epoch: 1, clean: true });
+    assert_eq!(lone.said, ["Notice", "Release"]);
+}
+
+#[test]
+fn steps_of_the_wall_clock_and_suspends_are_told() {
+    let mut lone = Lone::live();
+    let told = |lone: &mut Lone, now: Now| {
+        lone.session.handle(now, 7, Input::Timeout);
+        let mut told = Vec::new();
+        while let Some(output) = lone.session.poll() {
+            match output {
+                Output::Notice(Notice::Resumed(resumed)) => told.push(resumed.slept_ms as i64),
+                Output::Notice(Notice::ClockStep(step)) => told.push(step.by_ms),
+                _ => {}
+            }
+        }
+        told
+    };
+    let now = Now { boot_ms: 10_000, awake_ms: 10_000, wall_ms: 10_000 };
+    assert!(told(&mut lone, Now { wall_ms: 12_000, ..now }).is_empty());
+    assert_eq!(told(&mut lone, Now { wall_ms: 3_612_000, ..now }), [3_600_000]);
+    assert_eq!(told(&mut lone, Now { wall_ms: 12_000, ..now }), [-3_600_000]);
+    let later = Now { boot_ms: 70_000, awake_ms: 10_000, wall_ms: 72_000 };
+    assert_eq!(told(&mut lone, later), [60_000]);
+    assert!(told(&mut lone, later).is_empty());
 }

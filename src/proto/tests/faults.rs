@@ -4,7 +4,7 @@
 use super::server::TOO_SHORT_MS;
 use super::wires::{End, Socket};
 use super::world::{Wire, World};
-use crate::proto::session::Rounds;
+use crate::proto::session::{self, Rounds};
 
 macro_rules! faults {
     ($($(#[$doc:meta])* $name:ident,)*) => {
@@ -57,6 +57,10 @@ faults! {
     DialUnauthorized,
     /// Upgrade answered with 503.
     DialUnavailable,
+    /// Upgrade answered with 403.
+    DialForbidden,
+    /// Upgrade answered with 404.
+    DialMissing,
     /// Every auth message is refused alike.
     AuthRefused,
     /// Every auth message is refused with another text, which repeats the token.
@@ -101,6 +105,8 @@ faults! {
     DroppedNewest,
     /// The server closes with 1001.
     ClosedToDrain,
+    /// The server says in a message that it will go; the application passes it on.
+    DrainAnnounced,
     /// The server closes with 1008.
     ClosedForToken,
     /// The server closes with 1011.
@@ -168,6 +174,7 @@ impl World {
             Fault::Dropped => self.end_sockets(false, &Wire::Eof),
             Fault::DroppedNewest => self.end_sockets(true, &Wire::Eof),
             Fault::ClosedToDrain => self.end_sockets(true, &Wire::Close(1001)),
+            Fault::DrainAnnounced => self.feed_session(session::Input::DrainNotice),
             Fault::ClosedForToken => self.end_sockets(true, &Wire::Close(1008)),
             Fault::ClosedOddly => self.end_sockets(false, &Wire::Close(1011)),
             Fault::Swallowed => self.sockets.values_mut().for_each(|socket| socket.swallowed = true),

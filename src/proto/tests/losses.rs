@@ -54,7 +54,7 @@ fn a_drop_is_a_gap_and_the_session_is_resumed() {
     assert!(w.watch.gaps[0].duration_ms >= 500);
     assert!(w.server.frames.last().unwrap().1.ends_with(r#","sessionId":"s1"}"#));
     let (phase, success, latency) = *w.watch.attempts.last().unwrap();
-    assert_eq!((phase, success, latency), (Phase::Reconnect, true, 40));
+    assert_eq!((phase, success, latency), (Phase::Reconnect, true, 60));
     w.run_for(HOUR);
     w.watch.no_silent_loss(w.now());
 }

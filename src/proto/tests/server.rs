@@ -10,6 +10,8 @@ use crate::proto::http::{Outcome, Reply, Request};
 use crate::proto::refresher;
 use crate::secret::Secret;
 
+/// How long a socket may be open without an auth frame.
+const AUTH_TIMER_MS: u64 = 10_000;
 /// Lifetime of a token that must be refused.
 pub const TOO_SHORT_MS: u64 = 500;
 
@@ -264,15 +266,38 @@ impl World {
         let (delay, outcome) = match () {
             () if self.on(Fault::DialHangs) => (10_000, fault(Code::ConnectTimeout, Stage::Connect)),
             () if self.on(Fault::DialRefused) => (0, fault(Code::Connect, Stage::Connect)),
-            () if self.on(Fault::DialUnauthorized) => (0, fault(Code::UpgradeUnauthorized, Stage::Upgrade)),
-            () if self.on(Fault::DialUnavailable) => (0, fault(Code::UpgradeRefused, Stage::Upgrade)),
             () => (0, Ok(())),
+        };
+        let delay = delay + self.network_ms();
+        self.later(delay, Event::ConnectDone { epoch, outcome });
+    }
+
+    /// The upgrade: granted, or refused with a status.
+    pub fn asked_to_upgrade(&mut self, epoch: u64) {
+        if self.sockets.get(&epoch).is_none_or(|socket| socket.end == End::Gone) {
+            return;
+        }
+        let fault = |code| Err(Error::new(code, Stage::Upgrade, ""));
+        let outcome = match () {
+            () if self.on(Fault::DialUnauthorized) => fault(Code::UpgradeUnauthorized),
+            () if self.on(Fault::DialUnavailable) => fault(Code::UpgradeRefused),
+            () if self.on(Fault::DialForbidden) => fault(Code::UpgradeForbidden),
+            () if self.on(Fault::DialMissing) => fault(Code::UpgradeNotFound),
+            () => Ok(()),
         };
         if let (Ok(()), Some(socket)) = (&outcome, self.sockets.get_mut(&epoch)) {
             socket.served = true;
+            self.later(AUTH_TIMER_MS, Event::AuthDue { epoch });
         }
-        let delay = delay + self.network_ms();
+        let delay = self.network_ms();
         self.later(delay, Event::DialDone { epoch, outcome });
+    }
+
+    /// The server waits for the first auth frame of a socket so long; the client must never let it come to that.
+    pub fn auth_due(&mut self, epoch: u64) {
+        let Some(socket) = self.sockets.get(&epoch).filter(|socket| socket.served && !socket.swallowed) else { return };
+        let met = !socket.asked && !socket.stalled && !self.watch.loose_clock;
+        assert!(!met, "socket {epoch} meets the server's timer while it waits for its token");
     }
 
     /// Something arrives at the server.
@@ -302,6 +327,7 @@ impl World {
         if self.server.frames.len() < 10_000 {
             self.server.frames.push((epoch, text.to_owned()));
         }
+        self.sockets.get_mut(&epoch).unwrap().asked = true;
         let renewal = self.sockets[&epoch].accepted.is_some();
         let error = |text: &str| Some(format!(r#"{{"type":"auth","status":"error","message":"{text}"}}"#));
         let throttled = self.on(Fault::AuthThrottled) || (renewal && self.on(Fault::RenewalThrottled));

@@ -20,6 +20,8 @@ const DAY_MS: u64 = 24 * 3_600_000;
 #[derive(Debug, Default)]
 struct Step {
     slept: bool,
+    /// A socket that becomes live in this step has just been heard.
+    was_live: bool,
     is_news_of_round: bool,
     must_mark: bool,
     marked: bool,
@@ -27,6 +29,11 @@ struct Step {
     gave_up: bool,
     refused: Option<u64>,
     first_failed: bool,
+    forbidden: bool,
+    resumed: bool,
+    slept_started: bool,
+    by_ms: Option<i64>,
+    stepped: Option<i64>,
     strike: Option<(Code, String)>,
 }
 
@@ -48,16 +55,25 @@ pub struct SocketLaws {
     again_by_ms: Option<u64>,
     fetching_since: Option<u64>,
     slept_ms: u64,
+    started: bool,
+    wall_minus_boot: Option<u64>,
     step: Step,
 }
 
 impl SocketLaws {
     pub fn before(&mut self, now: Now, input: &Input) {
         let slept_ms = now.boot_ms - now.awake_ms;
-        self.step = Step { slept: slept_ms > self.slept_ms + 2_000, ..Step::default() };
+        let slept = slept_ms > self.slept_ms + 2_000;
+        self.step = Step { slept, was_live: self.live.is_some(), ..Step::default() };
         if self.step.slept {
             (self.slept_ms, self.again_by_ms) = (slept_ms, None);
         }
+        let offset = now.wall_ms - now.boot_ms;
+        let before = self.wall_minus_boot.replace(offset).unwrap_or(offset);
+        let by_ms = offset as i64 - before as i64;
+        self.step.by_ms = (by_ms.abs() > 2_000 && self.started).then_some(by_ms);
+        self.step.slept_started = self.step.slept && self.started;
+        self.started |= matches!(input, Input::Start(_));
         match input {
             Input::Start(rounds) => self.once |= *rounds == Rounds::Once && self.token.is_none(),
             Input::Publish(token) => {
@@ -106,22 +122,27 @@ impl SocketLaws {
                 self.step.refused = Some(*serial);
                 self.in_band_failed = false;
             }
+            Output::Notice(Notice::Resumed(_)) => self.step.resumed = true,
+            Output::Notice(Notice::ClockStep(step)) => self.step.stepped = Some(step.by_ms),
             Output::Notice(Notice::Handover(handover)) => {
                 let from = sockets.get(&handover.from_connection).map(|socket| socket.end);
                 assert!(matches!(from, None | Some(End::Gone)), "handed over before the old socket was read out");
             }
             Output::Audit(record) => self.audited(now, record),
             Output::Connected => self.once = false,
-            Output::Failed(_) => self.over = true,
+            Output::Failed { .. } => self.over = true,
             _ => {}
         }
     }
 
     fn dialled(&mut self, now: Now, hold: bool, sockets: &BTreeMap<u64, Socket>) {
         assert_eq!(hold, self.live.is_some(), "messages of a second socket, and only those, are held back");
-        assert!(!sockets.values().any(|socket| socket.end == End::Leaving), "dialled before a hand-over was done");
+        let leaves = |socket: &Socket| socket.end == End::Leaving && socket.accepted.is_some();
+        assert!(!sockets.values().any(leaves), "dialled before a hand-over was done");
         let token = self.token.as_ref().filter(|token| token.schedule.usable_ms > now.boot_ms);
-        let token = token.expect("dialled without a good token");
+        let Some(token) = token else {
+            return assert!(self.live.is_none(), "a second socket is dialled ahead of its token");
+        };
         let late = self.fetching_since.filter(|_| now.boot_ms >= token.schedule.mandatory_ms);
         let early = late.is_some_and(|since| now.boot_ms < since.max(token.schedule.mandatory_ms) + 5_000);
         assert!(!early, "dialled with an old token while a new one is on its way");
@@ -175,6 +196,7 @@ impl SocketLaws {
             self.again_by_ms = Some(now.boot_ms + 30_000);
             return;
         }
+        self.step.forbidden |= error.code() == Code::UpgradeForbidden;
         let closed = error.code() == Code::WsClosed && [1008, 4401, 4403].contains(&error.detail().ws_close_code);
         match error.code() {
             Code::AuthRefused => self.step.strike = Some((Code::AuthRefused, error.detail().message.clone())),
@@ -194,9 +216,11 @@ impl SocketLaws {
         if self.over {
             return;
         }
+        assert_eq!((step.slept_started, step.by_ms), (step.resumed, step.stepped), "of sleep or step nobody hears");
         let once = self.once && step.is_news_of_round && step.first_failed;
         assert!(!once, "connect goes on after a round that failed");
-        assert!(!step.slept || self.live.is_none() || step.pinged, "no probe after a suspend");
+        let unprobed = step.slept && step.was_live && self.live.is_some() && !step.pinged;
+        assert!(!unprobed, "no probe after a suspend");
         assert!(self.again_by_ms.is_none_or(|by| now.boot_ms <= by), "a throttled renewal is forgotten");
         if let (Some(token), State::Ready | State::Renewing) = (&self.live_token, state) {
             let times = token.schedule;
@@ -207,6 +231,7 @@ impl SocketLaws {
 
     /// Two different tokens that were refused alike are two strikes, unless a newer one is here.
     fn struck(&mut self, now: Now, step: &Step, serial: u64) {
+        assert!(step.gave_up || !step.forbidden, "tried again although it is forbidden");
         let Some((code, words)) = step.strike.clone() else { return };
         let newest =
             self.token.as_ref().is_none_or(|token| token.serial <= serial || token.schedule.usable_ms <= now.boot_ms);

@@ -7,6 +7,7 @@ use super::server::Nature;
 use super::wires::{End, Socket};
 use crate::audit::{Outcome, Phase, Record};
 use crate::config::settings::Settings;
+use crate::error::Code;
 use crate::event::{Gap, Notice, Question, State, StateChange};
 use crate::proto::dice::Dice;
 use crate::proto::oauth::Granted;
@@ -58,8 +59,19 @@ pub struct Watch {
     last_epoch: u64,
     live: Option<(u64, u64)>,
     trying: BTreeMap<u64, u64>,
+    /// The token the session holds.
+    held: Option<Arc<Token>>,
+    /// The socket that was dialled ahead of its token.
+    ahead: Option<u64>,
+    ahead_before: bool,
+    fetching_since: Option<u64>,
+    is_blocked: bool,
+    pub slept: u32,
+    pub steps: Vec<i64>,
     presented: BTreeMap<u64, u64>,
     refused: BTreeSet<u64>,
+    /// Refused, or given up with its credentials.
+    dropped: BTreeSet<u64>,
     now_trying: usize,
     ended: usize,
     audited: usize,
@@ -194,7 +206,29 @@ impl Watch {
         self.is_news_of_round = matches!(input, I::News(News::RoundFailed { .. } | News::Blocked { .. }));
         self.is_timeout = matches!(input, I::Timeout);
         self.is_quiet = self.closing_ms.is_some() || !self.failed.is_empty();
+        self.is_blocked = matches!(input, I::News(News::Blocked { .. }));
         match input {
+            I::Publish(token) if self.held.as_ref().is_none_or(|held| held.serial < token.serial) => {
+                self.held = Some(Arc::clone(token));
+                (self.fetching_since, self.ahead_before) = (None, false);
+                if let Some(epoch) = self.ahead.take_if(|_| token.is_usable(now_ms)) {
+                    self.trying.insert(epoch, now_ms);
+                }
+            }
+            I::News(news) => {
+                let since = self.fetching_since.unwrap_or(now_ms);
+                self.fetching_since = match news {
+                    News::Fetching => Some(now_ms),
+                    News::Verifying => Some(since),
+                    _ => None,
+                };
+            }
+            I::Failed { epoch, error } if self.ahead == Some(*epoch) => {
+                self.ahead = None;
+                // The address is wrong, whatever becomes of the token.
+                self.ended += usize::from(error.code() == Code::UpgradeNotFound && self.connected == 0);
+            }
+            I::Closed { epoch, .. } | I::Dropped { epoch, .. } if self.ahead == Some(*epoch) => self.ahead = None,
             I::Failed { epoch, .. } | I::Closed { epoch, .. } | I::Dropped { epoch, .. } | I::Reply { epoch, .. } => {
                 self.end_attempt(*epoch);
             }
@@ -223,11 +257,16 @@ impl Watch {
         assert_eq!(self.stopped.1, 0, "after Stopped: {output:?}");
         match output {
             O::Dial { epoch, .. } => self.dialled(now, *epoch, sockets),
+            O::Upgrade { epoch } => self.upgrades(now, *epoch),
             O::SendAuth { epoch, frame } => self.presents(now, *epoch, frame.expose()),
             O::Ping { .. } => self.pings += 1,
             O::Release { epoch } => self.order.push(format!("release {epoch}")),
-            O::Leave { epoch, .. } => self.end_attempt(*epoch),
+            O::Leave { epoch, .. } => {
+                self.ahead.take_if(|ahead| ahead == epoch);
+                self.end_attempt(*epoch);
+            }
             O::Abort { epoch } => {
+                self.ahead.take_if(|ahead| ahead == epoch);
                 self.end_attempt(*epoch);
                 self.live.take_if(|(live, _)| live == epoch);
             }
@@ -235,8 +274,12 @@ impl Watch {
             O::Notice(notice) => self.noticed(notice),
             O::Refused { serial } => {
                 self.refused.insert(*serial);
+                self.dropped.insert(*serial);
             }
-            O::GiveUp { .. } => self.give_ups += 1,
+            O::GiveUp { serial, .. } => {
+                self.give_ups += 1;
+                self.dropped.insert(*serial);
+            }
             O::Audit(record) => self.audit(record),
             O::Renewed { lead_ms, handover } => self.renewals.push((*lead_ms, *handover)),
             O::MarkInBandUnable => self.marked += 1,
@@ -245,7 +288,7 @@ impl Watch {
                 self.first_ready_ms.get_or_insert(now.boot_ms);
                 assert!(!self.is_quiet, "connected after the end");
             }
-            O::Failed(error) => self.failed.push(error.clone()),
+            O::Failed { error, .. } => self.failed.push(error.clone()),
             O::Stopped { .. } => self.stopped.1 += 1,
         }
     }
@@ -256,7 +299,13 @@ impl Watch {
         self.last_epoch = epoch;
         let in_use = sockets.values().filter(|socket| matches!(socket.end, End::Dialing | End::Open)).count();
         assert!(in_use < 2, "a third socket");
-        self.trying.insert(epoch, now.boot_ms);
+        if self.is_held(now) {
+            self.trying.insert(epoch, now.boot_ms);
+        } else {
+            assert!(self.settings.overlap && self.fetching_since.is_some(), "dialled without a token on its way");
+            assert!(!self.ahead_before, "dialled ahead of the same token again");
+            (self.ahead, self.ahead_before) = (Some(epoch), true);
+        }
         self.dials.push(now.boot_ms);
         while self.recent_dials.front().is_some_and(|at| at + 60_000 < now.boot_ms) {
             self.recent_dials.pop_front();
@@ -264,6 +313,19 @@ impl Watch {
         self.recent_dials.push_back(now.boot_ms);
         let bound = 40 + 120_000 / self.lifetime_ms.max(1_000);
         assert!(self.recent_dials.len() as u64 <= bound, "{} dials in a minute", self.recent_dials.len());
+    }
+
+    /// Whether the session has a token that it may show.
+    fn is_held(&self, now: Now) -> bool {
+        let good = |token: &Arc<Token>| token.is_usable(now.boot_ms) && !self.dropped.contains(&token.serial);
+        self.held.as_ref().is_some_and(good)
+    }
+
+    fn upgrades(&self, now: Now, epoch: u64) {
+        if self.ahead == Some(epoch) {
+            let soon = self.fetching_since.is_some_and(|since| now.boot_ms < since + 2_500);
+            assert!(soon, "upgraded although the token is slow");
+        }
     }
 
     fn presents(&mut self, now: Now, epoch: u64, frame: &str) {
@@ -326,6 +388,8 @@ impl Watch {
                 self.handovers.push((handover.from_connection, handover.to_connection));
                 self.order.push(format!("handover {} {}", handover.from_connection, handover.to_connection));
             }
+            Notice::Resumed(_) => self.slept += 1,
+            Notice::ClockStep(step) => self.steps.push(step.by_ms),
             other => panic!("not of the session: {other:?}"),
         }
     }
@@ -339,11 +403,10 @@ impl Watch {
             let latest = usable + self.settings.expired_grace_ms + 1_000 + self.lifetime_ms;
             assert!(now_ms <= latest, "a socket outlives its token");
         }
-        assert_eq!(
-            state.is_live() && self.closing_ms.is_none(),
-            self.send_on.is_some(),
-            "{state:?} and SendOn disagree"
-        );
+        let flows = self.send_on.is_some();
+        let shown = state.is_live() && self.closing_ms.is_none() || flows && state == State::Draining;
+        assert_eq!(shown, flows, "{state:?} and SendOn disagree");
+        assert!(!(self.is_blocked && self.ahead.is_some()), "a socket waits for a token that will not come");
         if self.stopped.1 == 0 && self.closing_ms.is_none() && self.connected > 0 {
             assert_eq!(self.gap_open, self.send_on.is_none(), "gap and life disagree");
         }

@@ -29,6 +29,8 @@ pub struct Socket {
     pub extra: bool,
     /// The server's end is open.
     pub served: bool,
+    /// The server has had an auth frame.
+    pub asked: bool,
     /// The token the server accepted last.
     pub accepted: Option<String>,
     /// Nothing gets through any more, either way.
@@ -65,6 +67,10 @@ impl World {
                 let delay = self.network_ms();
                 self.later(delay, Event::Dialled { epoch });
             }
+            O::Upgrade { epoch } => {
+                let delay = self.network_ms();
+                self.later(delay, Event::Asked { epoch });
+            }
             O::SendAuth { epoch, frame } => self.send_up(epoch, Wire::Text(frame.expose().as_bytes().to_vec())),
             O::Ping { epoch } => self.send_up(epoch, Wire::Ping),
             O::Release { epoch } => self.release(epoch),
@@ -80,6 +86,7 @@ impl World {
             }
             O::Refused { serial } => self.cross_to_refresher(refresher::Input::Refused { serial }),
             O::GiveUp { error, serial } => self.cross_to_refresher(refresher::Input::GiveUp { error, serial }),
+            O::Failed { for_good: true, .. } => self.cross_to_refresher(refresher::Input::Close),
             O::MarkInBandUnable => {
                 let until_ms = self.now_ms + 24 * 3_600_000;
                 self.later(1, Event::ToSession(session::Input::InBandUnable { until_ms }));
@@ -89,7 +96,7 @@ impl World {
             | O::Audit(_)
             | O::Renewed { .. }
             | O::Connected
-            | O::Failed(_)
+            | O::Failed { for_good: false, .. }
             | O::Stopped { .. } => {}
         }
     }
@@ -108,6 +115,16 @@ impl World {
         socket.down_ms = socket.down_ms.max(self.now_ms + delay);
         let at_ms = socket.down_ms;
         self.at(at_ms, Event::Down { epoch, wire });
+    }
+
+    pub fn connect_done(&mut self, epoch: u64, outcome: Result<(), Error>) {
+        match outcome {
+            Ok(()) => self.feed_session(session::Input::Connected { epoch }),
+            Err(error) => {
+                self.gone(epoch);
+                self.feed_session(session::Input::Failed { epoch, error });
+            }
+        }
     }
 
     pub fn dial_done(&mut self, epoch: u64, outcome: Result<(), Error>) {
@@ -229,6 +246,7 @@ impl Socket {
             stalled: false,
             extra: false,
             served: false,
+            asked: false,
             accepted: None,
             swallowed: false,
             up_ms: 0,

@@ -40,15 +40,47 @@ pub enum Wire {
 pub enum Event {
     ToRefresher(refresher::Input),
     ToSession(session::Input),
-    Request { epoch: u64, request: Request, sent_ms: u64 },
-    Dialled { epoch: u64 },
-    DialDone { epoch: u64, outcome: Result<(), Error> },
-    Up { epoch: u64, wire: Wire },
-    Down { epoch: u64, wire: Wire },
+    Request {
+        epoch: u64,
+        request: Request,
+        sent_ms: u64,
+    },
+    /// A SYN arrives.
+    Dialled {
+        epoch: u64,
+    },
+    ConnectDone {
+        epoch: u64,
+        outcome: Result<(), Error>,
+    },
+    /// The request for an upgrade arrives.
+    Asked {
+        epoch: u64,
+    },
+    DialDone {
+        epoch: u64,
+        outcome: Result<(), Error>,
+    },
+    /// The server's own timer for the authentication.
+    AuthDue {
+        epoch: u64,
+    },
+    Up {
+        epoch: u64,
+        wire: Wire,
+    },
+    Down {
+        epoch: u64,
+        wire: Wire,
+    },
     Push,
-    Expire { epoch: u64 },
+    Expire {
+        epoch: u64,
+    },
     Unstall,
-    Settle { epoch: u64 },
+    Settle {
+        epoch: u64,
+    },
 }
 
 struct Due {
@@ -227,6 +259,9 @@ impl World {
             Event::ToSession(input) => self.feed_session(input),
             Event::Request { epoch, request, sent_ms } => self.requested(epoch, &request, sent_ms),
             Event::Dialled { epoch } => self.dialled(epoch),
+            Event::ConnectDone { epoch, outcome } => self.connect_done(epoch, outcome),
+            Event::Asked { epoch } => self.asked_to_upgrade(epoch),
+            Event::AuthDue { epoch } => self.auth_due(epoch),
             Event::DialDone { epoch, outcome } => self.dial_done(epoch, outcome),
             Event::Up { epoch, wire } => self.up(epoch, wire),
             Event::Down { epoch, wire } => self.down(epoch, wire),

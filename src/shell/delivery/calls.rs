@@ -119,7 +119,12 @@ impl Caller<'_> {
     pub(super) fn notice(&mut self, notice: &Notice) {
         let hooks = self.hooks;
         match notice {
-            Notice::State(_) | Notice::GapBegin(_) | Notice::GapEnd(_) | Notice::Handover(_) => {
+            Notice::State(_)
+            | Notice::GapBegin(_)
+            | Notice::GapEnd(_)
+            | Notice::Handover(_)
+            | Notice::Resumed(_)
+            | Notice::ClockStep(_) => {
                 self.call_with(Callback::State, hooks.on_state.as_deref(), |hook| hook(notice));
             }
             Notice::Token(token) => self.call_with(Callback::Token, hooks.on_token.as_deref(), |hook| hook(token)),

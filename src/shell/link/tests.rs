@@ -14,6 +14,7 @@ impl Side {
         let mut link = Link::dial(7, &self.net, &self.waiter, self.clock.now())?;
         loop {
             match link.advance(self.clock.now(), &self.waiter) {
+                Opening::Connected => link.upgrade(self.clock.now())?,
                 Opening::Open => return Ok(link),
                 Opening::Failed(error) => return Err(error),
                 Opening::Pending => self.await_news(&mut link),
@@ -87,7 +88,7 @@ fn first_read(bytes: &'static [u8]) -> Seen {
     side.next(&mut link)
 }
 
-fn echo<S: std::io::Read + Write>(mut peer: WebSocket<S>) {
+fn echo<S: Read + Write>(mut peer: WebSocket<S>) {
     while let Ok(message) = peer.read() {
         if message.is_text() || message.is_binary() {
             peer.send(message).unwrap();

@@ -3,7 +3,7 @@
 use super::SocketThread;
 use crate::audit::{Outcome, Record};
 use crate::error::{Error, Stage};
-use crate::event::Notice;
+use crate::event::{Notice, State};
 use crate::metrics::Counter;
 use crate::proto::refresher;
 use crate::shell::inbox::ToRefresh;
@@ -16,10 +16,19 @@ impl SocketThread {
                     return;
                 }
                 change.error = change.error.take().map(|error| self.located(error));
+                if let (State::Failed, Some(error)) = (change.to, &change.error) {
+                    self.shared.fail(error.clone());
+                }
                 self.delivery.log(3, "session", format_args!("{} ({})", change.to.name(), change.reason));
             }
             Notice::GapBegin(gap) | Notice::GapEnd(gap) => {
                 gap.cause = gap.cause.take().map(|error| self.located(error));
+            }
+            Notice::Resumed(resumed) => {
+                self.delivery.log(3, "clock", format_args!("the machine slept for {} ms", resumed.slept_ms));
+            }
+            Notice::ClockStep(step) => {
+                self.delivery.log(2, "clock", format_args!("the wall clock was set by {} ms", step.by_ms));
             }
             _ => {}
         }
@@ -56,6 +65,14 @@ impl SocketThread {
         if let Some(promise) = self.connecting.take() {
             promise.keep(outcome.map_err(|error| self.located(error)));
         }
+    }
+
+    /// `connect` has failed, or the client has: then no further token is fetched either.
+    pub(super) fn failed(&mut self, error: Error, for_good: bool) {
+        if for_good {
+            self.tell_refresh(refresher::Input::Close);
+        }
+        self.outcome(Err(error));
     }
 
     /// The machine does not know where its sockets go.
