@@ -47,6 +47,12 @@ mutants! {
     RetryUnbounded,
     /// A throttle waits no longer than any failure.
     ThrottleIsPlain,
+    /// Every throttled client waits for exactly as long as all others.
+    ThrottledInStep,
+    /// A breaker that a throttle opens is open for a whole wait from the start.
+    FirstThrottleWhole,
+    /// Who is told the same `Retry-After` comes back at the same time.
+    RetryAfterInStep,
     /// The lead is not kept.
     NoLead,
     /// The answer to an older request is taken.

@@ -120,7 +120,7 @@ impl Refresher {
     }
 
     fn publish(&mut self, now: Now, token: Token) {
-        (self.failures, self.round_attempts, self.unauthorized) = (0, 0, 0);
+        (self.failures, self.throttles, self.round_attempts, self.unauthorized) = (0, 0, 0, 0);
         let token = Arc::new(token);
         self.token = Some(Arc::clone(&token));
         self.set_phase(Phase::Holding, Some(token.schedule.refresh_ms.max(now.boot_ms)));

@@ -69,6 +69,8 @@ pub struct Refresher {
     serial: u64,
     asks: u64,
     failures: u32,
+    /// Throttles in a row.
+    throttles: u32,
     round_attempts: u32,
     round_started_ms: u64,
     unauthorized: u32,
@@ -105,6 +107,7 @@ impl Refresher {
             serial: 0,
             asks: 0,
             failures: 0,
+            throttles: 0,
             round_attempts: 0,
             round_started_ms: 0,
             unauthorized,
@@ -260,8 +263,13 @@ impl Refresher {
         }
         self.failures = self.failures.saturating_add(1);
         let throttled = matches!(error.code(), Code::Throttled | Code::ThrottledLong);
-        let retry =
-            Retry { failures: self.failures, held: self.held(now), throttled, retry_after_ms: error.retry_after_ms() };
+        self.throttles = if throttled { self.throttles.saturating_add(1) } else { 0 };
+        let retry = Retry {
+            failures: self.failures,
+            held: self.held(now),
+            throttles: self.throttles,
+            retry_after_ms: error.retry_after_ms(),
+        };
         self.not_before_ms = now.boot_ms + error.retry_after_ms().unwrap_or(0);
         let until_ms = now.boot_ms + retry_ms(retry, &mut self.dice);
         self.set_phase(Phase::Waiting, Some(until_ms));

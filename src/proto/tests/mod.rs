@@ -8,6 +8,7 @@
 //!   by hand;
 //! * [`token_laws`] and [`socket_laws`] tell the rules a second time, and are asked after every step too;
 //! * [`random`] walks through days at random, [`dense`] through minutes full of faults;
+//! * [`fleets`] runs a thousand clients behind one credential, see [`fleet`];
 //! * [`mutants`] breaks every rule on purpose and asks whether anybody notices.
 
 use std::cell::Cell;
@@ -17,6 +18,8 @@ mod alone;
 mod app;
 mod dense;
 mod faults;
+mod fleet;
+mod fleets;
 mod losses;
 mod mutants;
 mod random;
@@ -29,6 +32,9 @@ mod watch;
 mod wires;
 mod wishes;
 mod world;
+
+// What `fleet` calls the crate: a benchmark includes it too.
+use crate as library;
 
 std::thread_local! {
     static MUTED: Cell<bool> = const { Cell::new(false) };

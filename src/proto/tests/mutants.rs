@@ -2,7 +2,7 @@
 
 use std::panic::catch_unwind;
 
-use super::{alone, dense, losses, muted, random, stories, tokens, wishes};
+use super::{alone, dense, fleets, losses, muted, random, stories, tokens, wishes};
 use crate::proto::mutant::{activate, Mutant};
 
 /// Long walks that look for a mutant that no dense walk has noticed.
@@ -73,7 +73,7 @@ const WALK_NOTICES: &[Mutant] = &[
 
 /// All stories, the quick ones first.
 fn stories() -> impl Iterator<Item = &'static fn()> {
-    alone::ALL.iter().chain(wishes::ALL).chain(stories::ALL).chain(losses::ALL).chain(tokens::ALL)
+    alone::ALL.iter().chain(wishes::ALL).chain(stories::ALL).chain(losses::ALL).chain(tokens::ALL).chain(fleets::ALL)
 }
 
 /// The first seed of which a walk notices, and how many it takes.

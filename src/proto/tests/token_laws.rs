@@ -78,6 +78,7 @@ pub struct TokenLaws {
     spent: BTreeSet<String>,
     asked: Option<u64>,
     failures: u32,
+    throttles: u32,
     attempts: u32,
     unauthorized: u32,
     not_before_ms: u64,
@@ -286,7 +287,7 @@ impl TokenLaws {
                 if token.serial > self.newest {
                     self.step.newer = true;
                     self.newest = token.serial;
-                    (self.failures, self.attempts, self.unauthorized) = (0, 0, 0);
+                    (self.failures, self.throttles, self.attempts, self.unauthorized) = (0, 0, 0, 0);
                     self.phase = Phase::Holding;
                     self.due = Some((token.schedule.refresh_ms.max(now.boot_ms), slept(now)));
                     self.token = Some(Arc::clone(token));
@@ -369,21 +370,31 @@ impl TokenLaws {
             _ => (Code::TokenLifetime, None),
         };
         let throttled = matches!(code, Code::Throttled | Code::ThrottledLong);
-        let delay = self.delay_ms(now, throttled).max(retry_after.unwrap_or(0));
+        self.throttles = if throttled { self.throttles + 1 } else { 0 };
+        let delay = self.delay_ms(now, retry_after.unwrap_or(0));
         self.not_before_ms = now.boot_ms + retry_after.unwrap_or(0);
         (self.phase, self.due) = (Phase::Waiting, Some((now.boot_ms + delay, slept(now))));
         let long = retry_after.is_some_and(|wait| wait > 180_000);
         self.step.must_end_round = long || self.attempts >= self.settings.attempts_per_round;
     }
 
-    fn delay_ms(&self, now: Now, throttled: bool) -> u64 {
+    fn delay_ms(&self, now: Now, asked: u64) -> u64 {
         let mut dice = Dice::new(self.step.random);
         let held = self.held(now).map(|token| (token.lifetime_ms, token.schedule.usable_ms - now.boot_ms));
         let b = held.map_or(1_000, |(life, _)| (life / 20).clamp(1, 1_000));
-        let most = if throttled { 300_000 } else { 30_000 };
-        let plain = (b + dice.up_to(b << (self.failures - 1).min(16))).min(most);
-        let slow = if self.failures >= 5 { plain.max(30_000 + dice.up_to(30_000)) } else { plain };
-        held.map_or(slow, |(_, left)| slow.min(b.max(left / 4)))
+        let plain = (b + dice.up_to(b << (self.failures - 1).min(16))).min(30_000);
+        let slow = match (self.failures, self.throttles) {
+            (0..=4, _) => 0,
+            (_, 0) => 30_000 + dice.up_to(30_000),
+            (5, _) | (_, 1) => {
+                let whole = 300_000 + dice.up_to(200_000);
+                30_000 + dice.up_to(whole - 30_000)
+            }
+            _ => 300_000 + dice.up_to(200_000),
+        };
+        let spread = asked + dice.up_to(asked.min(300_000));
+        let delay = plain.max(slow).max(spread);
+        held.map_or(delay, |(_, left)| delay.min(b.max(left / 4))).max(asked)
     }
 
     // ---- whether they agree ---------------------------------------------------------------------------------

@@ -355,8 +355,12 @@ fn throttles_wait_longer() {
     w.fault_for(Fault::TokenRateLimited, 6 * HOUR);
     w.start(Rounds::Forever);
     w.run_for(6 * HOUR);
-    let longest = pauses(&w).into_iter().max();
-    assert!(longest > Some(120_000) && longest <= Some(301_000), "{longest:?}");
+    let pauses = pauses(&w);
+    assert!(pauses[..4].iter().all(|pause| (1_000..10_000).contains(pause)), "{pauses:?}");
+    assert!((30_000..=501_000).contains(&pauses[4]), "{pauses:?}");
+    assert!(pauses[5..].iter().all(|pause| (300_000..=501_000).contains(pause)), "{pauses:?}");
+    let differ = pauses[5..].windows(2).filter(|two| two[0].abs_diff(two[1]) > 1_000).count();
+    assert!(differ * 10 > pauses[6..].len() * 9, "the jitter is cut off: {pauses:?}");
 }
 
 #[test]
