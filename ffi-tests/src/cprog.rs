@@ -28,7 +28,7 @@ use crate::sim::{Options, Sim, TlsOptions};
 pub const NATIVE_LIBS: [&str; 7] = ["-lgcc_s", "-lutil", "-lrt", "-lpthread", "-lm", "-ldl", "-lc"];
 
 const WARNINGS: [&str; 4] = ["-Wall", "-Wextra", "-Werror", "-Wpedantic"];
-const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
+pub(crate) const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
 
 /// How a program is built and run.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -378,7 +378,7 @@ fn target() -> PathBuf {
     target.expect("it lies in a target directory").to_owned()
 }
 
-fn scratch() -> PathBuf {
+pub(crate) fn scratch() -> PathBuf {
     let directory = target().join("cprogs");
     fs::create_dir_all(&directory).expect("a directory in target can be made");
     directory
@@ -412,7 +412,7 @@ fn asan_library() -> Result<PathBuf, String> {
     instrumented.then_some(library).ok_or_else(|| "the library is not instrumented".to_owned())
 }
 
-fn output(command: &mut Command) -> Result<String, String> {
+pub(crate) fn output(command: &mut Command) -> Result<String, String> {
     let output = command.output().map_err(|error| format!("{command:?}: {error}"))?;
     if output.status.success() {
         return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
@@ -448,6 +448,6 @@ fn compiled(name: &str, variant: Variant, standard: &str) -> PathBuf {
     out
 }
 
-fn changed(path: &Path) -> Option<SystemTime> {
+pub(crate) fn changed(path: &Path) -> Option<SystemTime> {
     fs::metadata(path).and_then(|metadata| metadata.modified()).ok()
 }

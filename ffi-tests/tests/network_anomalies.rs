@@ -1,0 +1,211 @@
+//! SQLite's loop over the client's own system calls: the n-th network operation fails, for n = 1, 2, 3 … until a run is
+//! clean; once, five times in a row, and for ever. The program is `c/net_anomaly.c`, which checks what must hold after
+//! each run (audit without holes, no object, thread or descriptor left, the end in time); `c/shim_net.c` does the rest.
+//!
+//! The plain run takes every n of the single failures and each fifth or so of the others; `-- --ignored` takes all.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::Mutex;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use ffi_tests::cprog::{Program, Variant};
+use ffi_tests::shim::{Net, Report};
+use ffi_tests::sim::{Action, Options, Plan, Pump, Sim, Trigger};
+
+/// Runs at a time: they wait more than they work.
+const LANES: usize = 10;
+/// No run has more operations than this.
+const OPERATIONS_MAX: u64 = 2_000;
+/// How long a run may go on in which everything fails from some operation on.
+const PATIENCE_MS: u64 = 1_000;
+
+/// How an operation fails.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Mode {
+    Once,
+    FiveTimes,
+    ForEver,
+}
+
+impl Mode {
+    fn times(self) -> u64 {
+        match self {
+            Mode::Once => 1,
+            Mode::FiveTimes => 5,
+            Mode::ForEver => 0,
+        }
+    }
+
+    /// Whether the client has to get over it: `start` tries for ever.
+    fn must_succeed(self) -> bool {
+        self != Mode::ForEver
+    }
+}
+
+/// The errors an application may be told of when a call of this kind fails; nothing else may come up.
+const ERRORS: [(&str, &[&str]); 16] = [
+    ("socket", &["GWA_E_CONNECT"]),
+    ("connect", &["GWA_E_CONNECT"]),
+    ("getpeername", &["GWA_E_CONNECT"]),
+    ("getsockopt", &["GWA_E_CONNECT"]),
+    ("setsockopt", &["GWA_E_CONNECT"]),
+    ("epoll_ctl", &["GWA_E_CONNECT", "GWA_E_INTERNAL"]),
+    ("send", &["GWA_E_TLS", "GWA_E_DROPPED"]),
+    ("recv", &["GWA_E_TLS", "GWA_E_DROPPED"]),
+    ("shutdown", &[]),
+    ("epoll_create", &["GWA_E_INTERNAL"]),
+    ("eventfd", &["GWA_E_INTERNAL"]),
+    ("timerfd_create", &["GWA_E_INTERNAL"]),
+    ("timerfd_settime", &["GWA_E_INTERNAL"]),
+    ("epoll_wait", &[]),
+    ("getaddrinfo", &["GWA_E_DNS"]),
+    ("pthread_create", &["GWA_E_INTERNAL"]),
+];
+
+/// What a plan without faults tells all the same: the socket is lost once.
+const ALWAYS: &str = "GWA_E_DROPPED live";
+
+/// A simulator that sends, and drops each socket after it was authenticated a second time.
+fn simulator() -> Sim {
+    let mut options = Options::default();
+    options.ws.pump = Some(Pump::every(Duration::from_millis(20)));
+    options.ws.echo = true;
+    let sim = Sim::start(options);
+    sim.ws().plan_every(Plan::new().on(Trigger::Auths(2), [Action::Drop]));
+    sim
+}
+
+/// What came of a run.
+struct Ran {
+    report: Report,
+    came_back: bool,
+    refusals: u64,
+    /// Code and stage of each error that the client told of.
+    errors: BTreeSet<String>,
+}
+
+fn run(sim: &Sim, fault: Net, must_succeed: bool) -> Ran {
+    let program = Program::new("net_anomaly", Variant::Plain)
+        .against(sim)
+        .arg(if must_succeed { "succeeds" } else { "ends" })
+        .env("GWA_TEST_PATIENCE", PATIENCE_MS)
+        .env("GWA_TOKEN_URL", sim.token_url().replace("127.0.0.1", "api.localhost"))
+        .env("GWA_WS_URL", sim.ws_url().replace("127.0.0.1", "api.localhost"))
+        .set("close.timeout_ms", 1_000)
+        .set("audit.queue_records", 100_000);
+    let (program, report) = fault.under(program);
+    let outcome = program.run().passed();
+    let lines = outcome.stdout.lines().filter_map(|line| line.strip_prefix("error "));
+    let errors = lines.map(str::to_owned).collect();
+    let (came_back, refusals) = (outcome.number("came_back") == 1, outcome.number("refusals"));
+    Ran { report: report.read(), came_back, refusals, errors }
+}
+
+/// What is known of the runs in which one kind of call failed.
+#[derive(Default)]
+struct Row {
+    runs: u64,
+    came_back: u64,
+    refused: u64,
+    errors: BTreeSet<String>,
+}
+
+/// Runs n = 1, 1 + stride … until clean, on several lanes. How many n there were, and what came of them by kind of call.
+fn every(mode: Mode, stride: u64) -> (u64, BTreeMap<String, Row>) {
+    let (next, clean) = (Mutex::new(1), Mutex::new(OPERATIONS_MAX));
+    let rows: Mutex<BTreeMap<String, Row>> = Mutex::default();
+    let lane = || {
+        let sim = simulator();
+        loop {
+            let n = {
+                let mut next = next.lock().unwrap();
+                let n = *next;
+                *next += stride;
+                n
+            };
+            if n >= *clean.lock().unwrap() {
+                return;
+            }
+            let ran = run(&sim, Net::Fail { n, times: mode.times() }, mode.must_succeed());
+            if ran.report.failures == 0 {
+                let mut clean = clean.lock().unwrap();
+                *clean = n.min(*clean);
+                continue;
+            }
+            check(mode, n, &ran);
+            let mut rows = rows.lock().unwrap();
+            let row = rows.entry(ran.report.failed).or_default();
+            row.runs += 1;
+            row.came_back += u64::from(ran.came_back);
+            row.refused += u64::from(ran.refusals > 0);
+            row.errors.extend(ran.errors);
+        }
+    };
+    thread::scope(|scope| (0..LANES).for_each(|_| drop(scope.spawn(lane))));
+    let clean = clean.into_inner().unwrap();
+    assert!(clean > 50 && clean < OPERATIONS_MAX, "clean at {clean}");
+    (clean, rows.into_inner().unwrap())
+}
+
+fn check(mode: Mode, n: u64, ran: &Ran) {
+    let failed = ran.report.failed.as_str();
+    let (_, allowed) = ERRORS.iter().find(|(kind, _)| *kind == failed).expect("a kind of call");
+    for error in ran.errors.iter().filter(|error| *error != ALWAYS) {
+        let code = error.split(' ').next().unwrap_or_default();
+        assert!(allowed.contains(&code), "{mode:?}, {failed} as operation {n}: {error}");
+    }
+}
+
+fn print(mode: Mode, stride: u64, clean: u64, rows: &BTreeMap<String, Row>, took: Duration) {
+    let runs: u64 = rows.values().map(|row| row.runs).sum();
+    eprintln!("{mode:?}: {runs} runs, n = 1, {} … {clean}; {} s", 1 + stride, took.as_secs());
+    eprintln!("  {:<16} {:>5} {:>9} {:>8}  errors told", "call", "runs", "came back", "refused");
+    for (kind, row) in rows {
+        let errors: Vec<&str> = row.errors.iter().map(String::as_str).collect();
+        eprintln!("  {kind:<16} {:>5} {:>9} {:>8}  {}", row.runs, row.came_back, row.refused, errors.join(", "));
+    }
+}
+
+fn all(mode: Mode, stride: u64) {
+    let began = Instant::now();
+    let (clean, rows) = every(mode, stride);
+    print(mode, stride, clean, &rows, began.elapsed());
+}
+
+#[test]
+fn any_operation_may_fail_once() {
+    all(Mode::Once, 1);
+}
+
+#[test]
+fn any_operation_may_fail_again_and_again() {
+    all(Mode::FiveTimes, 5);
+    all(Mode::ForEver, 5);
+}
+
+#[test]
+#[ignore = "a long job: every n, for ever and five times"]
+fn any_operation_may_fail_again_and_again_each_n() {
+    all(Mode::FiveTimes, 1);
+    all(Mode::ForEver, 1);
+}
+
+/// Interruptions and short writes are no failures: nothing is lost but the socket that the server drops.
+#[test]
+fn interruptions_and_short_writes_are_not_noticed() {
+    let counted = AtomicUsize::new(0);
+    for mode in [Net::Count, Net::Interrupt, Net::ShortWrites] {
+        let sim = simulator();
+        let ran = run(&sim, mode, true);
+        assert_eq!(ran.errors, BTreeSet::from([ALWAYS.to_owned()]), "{mode:?}");
+        assert_eq!(sim.record().read(|log| (log.ws_connects(), log.token_requests())), (2, 2), "{mode:?}");
+        for kind in ["socket", "connect", "send", "recv", "epoll_wait", "getaddrinfo", "timerfd_settime", "epoll_ctl"] {
+            assert!(ran.report.of_kind[kind] > 0, "no {kind} was seen: the shim does nothing");
+        }
+        eprintln!("{mode:?}: {} operations {:?}", ran.report.total, ran.report.of_kind);
+        counted.fetch_add(1, Ordering::SeqCst);
+    }
+    assert_eq!(counted.into_inner(), 3);
+}
