@@ -308,8 +308,7 @@ impl SocketThread {
         let now = self.clock.now();
         let busy = has_more || self.links.iter().any(|active| active.is_open && active.readable && !active.stalled);
         // A wait that fails leaves nothing to do but to look again: the deadlines still hold.
-        let woken = if busy { self.waiter.peek() } else { self.waiter.wait(self.deadline(), now) };
-        let Ok(woken) = woken else { return };
+        let woken = if busy { self.waiter.peek() } else { self.waiter.wait(self.deadline(), now) }.unwrap_or_default();
         let mut writable = Vec::new();
         for ready in woken.sockets() {
             let Some(active) = self.links.iter_mut().find_map(|active| active.link.on_ready(ready).then_some(active))

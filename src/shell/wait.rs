@@ -4,6 +4,7 @@ use std::io;
 use std::os::fd::AsRawFd;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::Arc;
+use std::thread;
 use std::time::Duration;
 
 use mio::net::TcpStream;
@@ -18,6 +19,8 @@ use crate::sys::TimerFd;
 const BATCH: usize = 8;
 /// By how much the timer may be early.
 const SLACK_MS: u64 = 5_000;
+/// Rest after a wait that failed.
+const REST: Duration = Duration::from_millis(50);
 /// Token of the bell.
 const BELL: Token = Token(usize::MAX);
 /// Token of the timer.
@@ -81,16 +84,22 @@ impl Waiter {
     /// twice in a row without time moving, it takes a millisecond, so that a defect in a caller cannot spin.
     /// Without traffic and before the deadline nothing wakes the thread.
     pub fn wait(&mut self, until_boot_ms: Option<u64>, now: Now) -> io::Result<Woken> {
-        self.0.as_mut().ok_or_else(lent_out)?.wait(until_boot_ms, now)
+        self.0.as_mut().ok_or_else(lent_out)?.wait(until_boot_ms, now).inspect_err(rest)
     }
 
     /// Reports what is ready, without waiting: for a caller that has work left, and is not held up by the guard
     /// against spinning.
     pub fn peek(&mut self) -> io::Result<Woken> {
         let parts = self.0.as_mut().ok_or_else(lent_out)?;
-        parts.poll(Some(Duration::ZERO))?;
+        parts.poll(Some(Duration::ZERO)).inspect_err(rest)?;
         Ok(parts.sort(None))
     }
+}
+
+/// Callers look again after a failure. One that lasts, as when the application has closed our descriptors, must not
+/// make that a loop without rest.
+fn rest(_: &io::Error) {
+    thread::park_timeout(REST);
 }
 
 impl Parts {

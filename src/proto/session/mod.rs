@@ -189,10 +189,7 @@ impl Session {
         match input {
             // The refresher had said it before it heard of the end.
             Input::Publish(_) | Input::News(_) if self.is_over() => {}
-            Input::Start(_)
-            | Input::Opened { .. }
-            | Input::Reply { .. }
-            | Input::InBandUnable { .. }
+            Input::Start(_) | Input::Opened { .. } | Input::Reply { .. } | Input::InBandUnable { .. }
                 if self.is_over() =>
             {
                 self.senseless += 1;
