@@ -3,39 +3,10 @@
  * network fail as shim_net.c was told. Argument 1: "succeeds", if all of it has to come to pass whatever fails; else it
  * ends when it has, or when GWA_TEST_PATIENCE milliseconds are over. Either way nothing is left of it.
  */
-#include <dirent.h>
-
-#include "common.h"
+#include "system.h"
 
 static struct probe probe = PROBE_INIT;
 static gwa_client_t *client;
-
-static int entries_of(const char *directory)
-{
-    DIR *open = opendir(directory);
-    int count = 0;
-    CHECK(open != NULL);
-    while (readdir(open)) {
-        count++;
-    }
-    closedir(open);
-    return count;
-}
-
-/* A thread that was joined, or that nobody joins, is gone from /proc a moment later. */
-static void settles(const char *directory, int wanted)
-{
-    long long until = now_ms() + 10000;
-    const struct timespec moment = {0, 1000000};
-    while (entries_of(directory) > wanted) {
-        if (now_ms() > until) {
-            fprintf(stderr, "%s: %d instead of %d\n", directory, entries_of(directory), wanted);
-            FAIL("something is left");
-        }
-        nanosleep(&moment, NULL);
-    }
-    CHECK_EQ(entries_of(directory), wanted);
-}
 
 static void tell_error(const gwa_error_t *error)
 {
@@ -135,7 +106,7 @@ int main(int argc, char **argv)
 {
     int must = argc > 1 && strcmp(argv[1], "succeeds") == 0;
     long patience = must ? 40000 : number_or("GWA_TEST_PATIENCE", 1000);
-    int descriptors = entries_of("/proc/self/fd"), refusals = 0;
+    int descriptors = entries_of(DESCRIPTORS), refusals = 0;
     gwa_config_t *config = new_config();
     gwa_error_t *err = NULL;
 
@@ -153,11 +124,13 @@ int main(int argc, char **argv)
         finish_anyhow(live(must, patience));
     } else {
         CHECK(!must);
+        tell("came_back", 0);
         CHECK_STATUS(gwa_client_free(client), GWA_OK);
         CHECK_EQ(probe.holes, 0);
     }
     CHECK_EQ(gwa_debug_live_objects(), 0);
-    settles("/proc/self/task", 3); /* ".", ".." and this thread */
-    settles("/proc/self/fd", descriptors);
+    tell("cpu_ms", clock() * 1000 / CLOCKS_PER_SEC);
+    settles(THREADS, ALONE);
+    settles(DESCRIPTORS, descriptors);
     return 0;
 }

@@ -116,6 +116,9 @@ static int fault(enum kind kind)
         __atomic_sub_fetch(&failures, 1, __ATOMIC_SEQ_CST);
         return 0;
     }
+    if (kind == EPOLL_WAIT && fail_count == 0 && !fail_errno) {
+        return EBADF; /* nobody is interrupted for ever, but somebody may have closed the descriptor */
+    }
     return fail_errno ? (int)fail_errno : kinds[kind].error;
 }
 

@@ -431,8 +431,8 @@ fn compiled(name: &str, variant: Variant, standard: &str) -> PathBuf {
     let out = scratch().join(format!("{file}-{kind}"));
     let _lock = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
     let header = PathBuf::from(format!("{ROOT}/include/genesys_ws_auth.h"));
-    let common = PathBuf::from(format!("{ROOT}/ffi-tests/c/common.h"));
-    let newest = [&source, library, &header, &common].into_iter().filter_map(|path| changed(path)).max();
+    let [common, system] = ["common", "system"].map(|name| PathBuf::from(format!("{ROOT}/ffi-tests/c/{name}.h")));
+    let newest = [&source, library, &header, &common, &system].into_iter().filter_map(|path| changed(path)).max();
     if changed(&out) > newest {
         return out;
     }

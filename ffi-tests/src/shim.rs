@@ -107,7 +107,8 @@ impl ReportFile {
     pub fn read(&self) -> Report {
         let text = fs::read_to_string(&self.0).expect("the shim has written its report");
         let lines = text.lines().filter_map(|line| line.split_once('='));
-        let mut all: BTreeMap<String, String> = lines.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+        let mut all: BTreeMap<String, String> =
+            lines.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
         let failed = all.remove("failed").unwrap_or_default();
         let mut of_kind: BTreeMap<String, u64> =
             all.into_iter().map(|(name, value)| (name, value.parse().expect("a number"))).collect();

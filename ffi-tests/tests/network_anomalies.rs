@@ -1,5 +1,5 @@
 //! SQLite's loop over the client's own system calls: the n-th network operation fails, for n = 1, 2, 3 … until a run is
-//! clean; once, five times in a row, and for ever. The program is `c/net_anomaly.c`, which checks what must hold after
+//! clean; once, three times and for ever (five failures would open the breaker, which takes a minute). The program is `c/net_anomaly.c`, which checks what must hold after
 //! each run (audit without holes, no object, thread or descriptor left, the end in time); `c/shim_net.c` does the rest.
 //!
 //! The plain run takes every n of the single failures and each fifth or so of the others; `-- --ignored` takes all.
@@ -21,11 +21,14 @@ const OPERATIONS_MAX: u64 = 2_000;
 /// How long a run may go on in which everything fails from some operation on.
 const PATIENCE_MS: u64 = 1_000;
 
+/// CPU time a run may take in which everything fails from some operation on: nothing may be tried without rest.
+const CPU_MAX_MS: u64 = 600;
+
 /// How an operation fails.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Mode {
     Once,
-    FiveTimes,
+    ThreeTimes,
     ForEver,
 }
 
@@ -33,7 +36,7 @@ impl Mode {
     fn times(self) -> u64 {
         match self {
             Mode::Once => 1,
-            Mode::FiveTimes => 5,
+            Mode::ThreeTimes => 3,
             Mode::ForEver => 0,
         }
     }
@@ -82,6 +85,7 @@ struct Ran {
     report: Report,
     came_back: bool,
     refusals: u64,
+    cpu_ms: u64,
     /// Code and stage of each error that the client told of.
     errors: BTreeSet<String>,
 }
@@ -96,11 +100,12 @@ fn run(sim: &Sim, fault: Net, must_succeed: bool) -> Ran {
         .set("close.timeout_ms", 1_000)
         .set("audit.queue_records", 100_000);
     let (program, report) = fault.under(program);
-    let outcome = program.run().passed();
+    let outcome = program.run();
+    assert!(outcome.status.success() && !outcome.timed_out, "{fault:?}: {}\n{}", outcome.stdout, outcome.stderr);
     let lines = outcome.stdout.lines().filter_map(|line| line.strip_prefix("error "));
     let errors = lines.map(str::to_owned).collect();
     let (came_back, refusals) = (outcome.number("came_back") == 1, outcome.number("refusals"));
-    Ran { report: report.read(), came_back, refusals, errors }
+    Ran { report: report.read(), came_back, refusals, cpu_ms: outcome.number("cpu_ms"), errors }
 }
 
 /// What is known of the runs in which one kind of call failed.
@@ -109,6 +114,7 @@ struct Row {
     runs: u64,
     came_back: u64,
     refused: u64,
+    cpu_max_ms: u64,
     errors: BTreeSet<String>,
 }
 
@@ -140,6 +146,7 @@ fn every(mode: Mode, stride: u64) -> (u64, BTreeMap<String, Row>) {
             row.runs += 1;
             row.came_back += u64::from(ran.came_back);
             row.refused += u64::from(ran.refusals > 0);
+            row.cpu_max_ms = row.cpu_max_ms.max(ran.cpu_ms);
             row.errors.extend(ran.errors);
         }
     };
@@ -156,15 +163,17 @@ fn check(mode: Mode, n: u64, ran: &Ran) {
         let code = error.split(' ').next().unwrap_or_default();
         assert!(allowed.contains(&code), "{mode:?}, {failed} as operation {n}: {error}");
     }
+    assert!(mode.must_succeed() || ran.cpu_ms < CPU_MAX_MS, "{failed} from operation {n}: {} ms of CPU", ran.cpu_ms);
 }
 
 fn print(mode: Mode, stride: u64, clean: u64, rows: &BTreeMap<String, Row>, took: Duration) {
     let runs: u64 = rows.values().map(|row| row.runs).sum();
     eprintln!("{mode:?}: {runs} runs, n = 1, {} … {clean}; {} s", 1 + stride, took.as_secs());
-    eprintln!("  {:<16} {:>5} {:>9} {:>8}  errors told", "call", "runs", "came back", "refused");
+    eprintln!("  {:<16} {:>5} {:>9} {:>8} {:>6}  errors told", "call", "runs", "came back", "refused", "CPU ms");
     for (kind, row) in rows {
         let errors: Vec<&str> = row.errors.iter().map(String::as_str).collect();
-        eprintln!("  {kind:<16} {:>5} {:>9} {:>8}  {}", row.runs, row.came_back, row.refused, errors.join(", "));
+        let Row { runs, came_back, refused, cpu_max_ms, .. } = row;
+        eprintln!("  {kind:<16} {runs:>5} {came_back:>9} {refused:>8} {cpu_max_ms:>6}  {}", errors.join(", "));
     }
 }
 
@@ -181,15 +190,15 @@ fn any_operation_may_fail_once() {
 
 #[test]
 fn any_operation_may_fail_again_and_again() {
-    all(Mode::FiveTimes, 5);
+    all(Mode::ThreeTimes, 5);
     all(Mode::ForEver, 5);
 }
 
 #[test]
-#[ignore = "a long job: every n, for ever and five times"]
+#[ignore = "a long job: every n, three times and for ever"]
 fn any_operation_may_fail_again_and_again_each_n() {
-    all(Mode::FiveTimes, 1);
     all(Mode::ForEver, 1);
+    all(Mode::ThreeTimes, 1);
 }
 
 /// Interruptions and short writes are no failures: nothing is lost but the socket that the server drops.

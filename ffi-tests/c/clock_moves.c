@@ -1,0 +1,32 @@
+/*
+ * A client whose clocks move (shim_clock.c). Each argument but the first is a step "boot:wall" in milliseconds, made when
+ * the harness says "go"; after one more "go" the client ends. Argument 1: "connect", or "start", which waits for nothing.
+ */
+#include "system.h"
+
+int main(int argc, char **argv)
+{
+    static struct probe probe = PROBE_INIT;
+    gwa_client_t *client;
+    gwa_metrics_t metrics;
+    int step;
+
+    CHECK(argc > 1);
+    client = strcmp(argv[1], "connect") == 0 ? connected(&probe) : started(&probe);
+    for (step = 2; step < argc; step++) {
+        char *rest;
+        long boot_ms = strtol(argv[step], &rest, 10);
+        CHECK(*rest == ':');
+        wait_for_harness();
+        clock_step(boot_ms, strtol(rest + 1, NULL, 10));
+    }
+    wait_for_harness();
+    metrics = metrics_of(client);
+    tell("connects", (long long)metrics.connects);
+    tell("drops", (long long)metrics.drops);
+    tell("tokens", (long long)probe.tokens);
+    tell("ready", probe.state == GWA_STATE_READY);
+    finish(client, &probe);
+    settles(THREADS, ALONE);
+    return 0;
+}
