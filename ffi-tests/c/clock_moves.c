@@ -1,6 +1,7 @@
 /*
  * A client whose clocks move (shim_clock.c). Each argument but the first is a step "boot:wall" in milliseconds, made when
- * the harness says "go"; after one more "go" the client ends. Argument 1: "connect", or "start", which waits for nothing.
+ * the harness says "go"; after one more "go" the client ends. Argument 1: "connect", or "throttled": it starts and is told
+ * to wait.
  */
 #include "system.h"
 
@@ -13,6 +14,7 @@ int main(int argc, char **argv)
 
     CHECK(argc > 1);
     client = strcmp(argv[1], "connect") == 0 ? connected(&probe) : started(&probe);
+    WAIT(&probe, 20000, probe.state == (strcmp(argv[1], "connect") == 0 ? GWA_STATE_READY : GWA_STATE_THROTTLED));
     for (step = 2; step < argc; step++) {
         char *rest;
         long boot_ms = strtol(argv[step], &rest, 10);
@@ -21,6 +23,7 @@ int main(int argc, char **argv)
         clock_step(boot_ms, strtol(rest + 1, NULL, 10));
     }
     wait_for_harness();
+    WAIT(&probe, 20000, probe.state == GWA_STATE_READY);
     metrics = metrics_of(client);
     tell("connects", (long long)metrics.connects);
     tell("drops", (long long)metrics.drops);

@@ -77,7 +77,12 @@ pub fn preloaded<'a>(program: Program<'a>, shim: &str) -> Program<'a> {
     program.env("LD_PRELOAD", library(shim).display())
 }
 
-fn library(name: &str) -> PathBuf {
+/// Where this shim lies, compiled if need be.
+///
+/// # Panics
+///
+/// If it does not compile without a warning.
+pub fn library(name: &str) -> PathBuf {
     static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
     let _lock = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
     let source = PathBuf::from(format!("{ROOT}/ffi-tests/c/{name}.c"));
