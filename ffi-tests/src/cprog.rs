@@ -246,6 +246,11 @@ pub struct Running<'a> {
 }
 
 impl Running<'_> {
+    /// Its process, for a look at what it holds.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Tells a program that waits for the harness to go on.
     ///
     /// # Panics
