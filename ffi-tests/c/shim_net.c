@@ -2,7 +2,8 @@
  * LD_PRELOAD: counts the network operations of a process and lets some of them fail, hang or do less than asked for.
  *
  *   GWA_SHIM_FAIL=n:k     operation n fails, and of those of its kind that come later k - 1; k = 0: all of them
- *   GWA_SHIM_ERRNO=e      with this number instead of the one below
+ *   GWA_SHIM_KIND=send    only operations of this kind are counted for that
+ *   GWA_SHIM_ERRNO=e      it fails with this number instead of the one below
  *   GWA_SHIM_MODE=eintr   every second recv, send and epoll_wait is interrupted by a signal, so to speak
  *   GWA_SHIM_MODE=short   send takes one to seven bytes at a time
  *   GWA_SHIM_HANG=1       getaddrinfo does not return until shim_net_release()
@@ -63,8 +64,8 @@ static const struct {
 static long fail_at, fail_count, fail_errno;
 static int interrupts, is_short, hangs;
 static unsigned long total, of_kind[KINDS], failures, turns;
-/* The kind of operation n; -1: it has not come yet. */
-static int failing = -1;
+/* The kind of operation n; -1: it has not come yet. Likewise the kind that alone is counted. */
+static int failing = -1, counted = -1;
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t changed = PTHREAD_COND_INITIALIZER;
@@ -79,6 +80,10 @@ static const char *text_of(const char *name)
 __attribute__((constructor)) static void begin(void)
 {
     char *rest;
+    int kind;
+    for (kind = 0; kind < KINDS; kind++) {
+        counted = strcmp(text_of("GWA_SHIM_KIND"), kinds[kind].name) == 0 ? kind : counted;
+    }
     fail_at = strtol(text_of("GWA_SHIM_FAIL"), &rest, 10);
     fail_count = *rest == ':' ? strtol(rest + 1, NULL, 10) : 1;
     fail_errno = strtol(text_of("GWA_SHIM_ERRNO"), NULL, 10);
@@ -105,7 +110,10 @@ __attribute__((destructor)) static void end(void)
 static int fault(enum kind kind)
 {
     unsigned long number = __atomic_add_fetch(&total, 1, __ATOMIC_SEQ_CST);
-    __atomic_add_fetch(&of_kind[kind], 1, __ATOMIC_SEQ_CST);
+    unsigned long number_of_kind = __atomic_add_fetch(&of_kind[kind], 1, __ATOMIC_SEQ_CST);
+    if (counted >= 0) {
+        number = counted == (int)kind ? number_of_kind : 0;
+    }
     if (fail_at > 0 && number == (unsigned long)fail_at) {
         __atomic_store_n(&failing, (int)kind, __ATOMIC_SEQ_CST);
     }

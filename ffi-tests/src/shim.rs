@@ -24,13 +24,13 @@ pub enum Net {
         /// How many in all; 0: all that come.
         times: u64,
     },
-    /// As [`Net::Fail`], with this errno.
-    FailWith {
+    /// The n-th operation of a kind (from 1) fails with this errno, once.
+    FailOne {
+        /// As `shim_net.c` names it.
+        kind: &'static str,
         /// Which one.
         n: u64,
-        /// How many in all; 0: all that come.
-        times: u64,
-        /// The errno.
+        /// The errno; the result of `getaddrinfo` and `pthread_create`.
         errno: i32,
     },
     /// Every second wait, read and write is interrupted.
@@ -46,9 +46,11 @@ impl Net {
         match self {
             Self::Count => Vec::new(),
             Self::Fail { n, times } => vec![("GWA_SHIM_FAIL", format!("{n}:{times}"))],
-            Self::FailWith { n, times, errno } => {
-                vec![("GWA_SHIM_FAIL", format!("{n}:{times}")), ("GWA_SHIM_ERRNO", errno.to_string())]
-            }
+            Self::FailOne { kind, n, errno } => vec![
+                ("GWA_SHIM_FAIL", format!("{n}:1")),
+                ("GWA_SHIM_KIND", kind.to_owned()),
+                ("GWA_SHIM_ERRNO", errno.to_string()),
+            ],
             Self::Interrupt => vec![("GWA_SHIM_MODE", "eintr".to_owned())],
             Self::ShortWrites => vec![("GWA_SHIM_MODE", "short".to_owned())],
             Self::HangResolver => vec![("GWA_SHIM_HANG", "1".to_owned())],
