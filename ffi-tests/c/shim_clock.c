@@ -4,7 +4,8 @@
  *
  *   GWA_SHIM_SPEED=n             time runs n times as fast for the process: all clocks, and every wait of a thread
  *   shim_clock_step(boot, wall)  CLOCK_BOOTTIME and CLOCK_REALTIME jump by so many milliseconds, CLOCK_MONOTONIC does not.
- *                                Timers on CLOCK_BOOTTIME that end meanwhile end now, as after a suspend.
+ *                                Timers on CLOCK_BOOTTIME that end meanwhile end now, as after a suspend, and
+ *                                those with TFD_TIMER_CANCEL_ON_SET give notice of the jump.
  *
  * Seen are calls through libc's symbols, which is how std, mio and the library make all of theirs: clock_gettime,
  * timerfd_settime, epoll_wait, poll, and the futex that std waits by, a syscall(2). Waits of C programs by
@@ -34,6 +35,8 @@ static long long boot_step, wall_step;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 /* When the timers that are set end, in nanoseconds of the simulated clock; 0: not set. By descriptor. */
 static long long timers[TIMERS];
+/* Which of them are to be told when a clock jumps (TFD_TIMER_CANCEL_ON_SET). */
+static char watches[TIMERS];
 static int (*real_settime)(int, int, const struct itimerspec *, struct itimerspec *);
 static long (*real_syscall)(long, ...);
 
@@ -115,12 +118,18 @@ static int arm(int fd)
     return real_settime(fd, TFD_TIMER_ABSTIME, &spec, NULL);
 }
 
-/* The library's timers are all absolute, on CLOCK_BOOTTIME, without an interval. */
+/* The library's timers are all absolute, on CLOCK_BOOTTIME, without an interval; but for those that watch the clocks. */
 int timerfd_settime(int fd, int flags, const struct itimerspec *new, struct itimerspec *old)
 {
     int result;
-    if (flags != TFD_TIMER_ABSTIME || old || fd >= TIMERS) {
+    if (!(flags & TFD_TIMER_ABSTIME) || old || fd >= TIMERS) {
         abort();
+    }
+    if (flags & TFD_TIMER_CANCEL_ON_SET) {
+        pthread_mutex_lock(&lock);
+        watches[fd] = 1;
+        pthread_mutex_unlock(&lock);
+        return real_settime(fd, flags, new, old);
     }
     pthread_mutex_lock(&lock);
     timers[fd] = new->it_value.tv_sec > (1ll << 62) / NS ? 1ll << 62 : new->it_value.tv_sec * NS + new->it_value.tv_nsec;
@@ -138,7 +147,7 @@ int close(int fd)
     }
     if (fd >= 0 && fd < TIMERS) {
         pthread_mutex_lock(&lock);
-        timers[fd] = 0;
+        timers[fd] = watches[fd] = 0;
         pthread_mutex_unlock(&lock);
     }
     return real(fd);
@@ -185,12 +194,16 @@ long syscall(long number, ...)
 void shim_clock_step(long boot_ms, long wall_ms)
 {
     int fd;
+    const struct itimerspec past = {{0, 0}, {0, 1}};
     pthread_mutex_lock(&lock);
     __atomic_add_fetch(&boot_step, boot_ms * 1000000ll, __ATOMIC_SEQ_CST);
     __atomic_add_fetch(&wall_step, wall_ms * 1000000ll, __ATOMIC_SEQ_CST);
     for (fd = 0; fd < TIMERS; fd++) {
         if (timers[fd]) {
             arm(fd);
+        }
+        if (watches[fd]) {
+            real_settime(fd, TFD_TIMER_ABSTIME, &past, NULL); /* readable, as the kernel would make it */
         }
     }
     pthread_mutex_unlock(&lock);

@@ -12,7 +12,7 @@ use std::time::{Duration, SystemTime};
 
 use ffi_tests::cprog::{Outcome, Program, Variant};
 use ffi_tests::shim::{self, preloaded};
-use ffi_tests::sim::{http_date, Log, Options, Pump, Sim, TokenReply};
+use ffi_tests::sim::{http_date, Action, Log, Options, Plan, Pump, Sim, TokenReply, Trigger};
 use serde_json::Value;
 
 /// No test waits longer for anything.
@@ -28,8 +28,19 @@ fn pumping() -> Sim {
 /// Steps of the boot and the wall clock in milliseconds, each made when what is next in `reached` is on record, and
 /// the end when the last one is: there is one more of these than of steps.
 fn moved(sim: &Sim, how: &str, steps: &[(i64, i64)], reached: &[(&str, &dyn Fn(&Log) -> bool)]) -> Outcome {
+    moved_with(sim, how, steps, reached, |program| program)
+}
+
+fn moved_with<'a>(
+    sim: &'a Sim,
+    how: &str,
+    steps: &[(i64, i64)],
+    reached: &[(&str, &dyn Fn(&Log) -> bool)],
+    configure: impl FnOnce(Program<'a>) -> Program<'a>,
+) -> Outcome {
     assert_eq!(steps.len() + 1, reached.len());
-    let mut program = preloaded(Program::new("clock_moves", Variant::Plain).against(sim).arg(how), "shim_clock");
+    let program = configure(Program::new("clock_moves", Variant::Plain).against(sim));
+    let mut program = preloaded(program.arg(how), "shim_clock");
     for (boot_ms, wall_ms) in steps {
         program = program.arg(&format!("{boot_ms}:{wall_ms}"));
     }
@@ -93,16 +104,31 @@ fn renewals_do_not_follow_the_wall_clock() {
     }
 }
 
-/// A short sleep: the token is far from its renewal, so only the socket is probed.
+/// A short sleep: the token is far from its renewal, so only the socket is probed; without the sleep that would come
+/// after 25 s of silence.
 #[test]
 fn after_a_short_sleep_the_socket_is_probed() {
     let sim = Sim::start(Options::default());
     let reached: [(&str, &dyn Fn(&Log) -> bool); 2] =
         [("the authentication", &|log| log.auths() > 0), ("a ping", &|log| log.pings > 0)];
-    let outcome = moved(&sim, "connect", &[(30_000, 30_000)], &reached);
+    let outcome = moved(&sim, "connect", &[(5_000, 5_000)], &reached);
     let log = sim.record().snapshot();
     assert_eq!((log.token_requests(), log.ws_connects()), (1, 1));
     assert_eq!((outcome.number("drops"), outcome.number("ready")), (0, 1));
+}
+
+/// The peer has gone while the machine slept: the probe finds out, in time that is counted from the waking.
+#[test]
+fn a_socket_that_died_in_its_sleep_is_replaced() {
+    let sim = Sim::start(Options::default());
+    sim.ws().plan(0, Plan::new().on(Trigger::Auths(1), [Action::GoSilent]));
+    let reached: [(&str, &dyn Fn(&Log) -> bool); 2] =
+        [("the authentication", &|log| log.auths() > 0), ("another socket", &|log| log.auths() > 1)];
+    let configure = |program| Program::set(program, "ws.dead_after_ms", 500);
+    let outcome = moved_with(&sim, "connect", &[(5_000, 5_000)], &reached, configure);
+    let log = sim.record().snapshot();
+    assert_eq!((log.token_requests(), log.ws_connects(), log.pings), (1, 2, 1));
+    assert_eq!((outcome.number("drops"), outcome.number("gaps")), (1, 1));
 }
 
 /// A sleep past the time of renewal: the token is renewed at once and in band, and the socket is probed too.

@@ -67,6 +67,7 @@ pub struct Finished {
 impl SocketThread {
     /// Runs until the machine has stopped.
     pub fn run(mut self) -> Finished {
+        self.waiter.watch_clocks();
         while self.stopped.is_none() {
             self.read_inbox();
             self.turn();
@@ -322,6 +323,10 @@ impl SocketThread {
         }
         for epoch in writable {
             self.flush(epoch);
+        }
+        if woken.clocks && self.stopped.is_none() {
+            // Nothing may be due; the machine looks at the clocks with every input.
+            self.handle(Input::Timeout);
         }
         self.on_time(self.clock.now());
     }
