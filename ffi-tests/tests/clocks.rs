@@ -55,6 +55,20 @@ fn moved_with<'a>(
     running.finish().passed()
 }
 
+/// What the application was told of its clocks: how often the machine slept and for how long in all, how often the wall
+/// clock was set and by how much it was set back in all.
+#[track_caller]
+fn told_of_clocks(outcome: &Outcome, slept: (u64, i64), set: (u64, i64)) {
+    if outcome.number("has_notices") == 0 {
+        return;
+    }
+    let told = |name: &str| i64::try_from(outcome.number(name)).unwrap();
+    assert_eq!((outcome.number("resumes"), outcome.number("clock_steps")), (slept.0, set.0));
+    // The clocks are read one after the other.
+    let (slept_off, set_off) = (told("slept_ms") - slept.1, told("set_back_ms") - set.1);
+    assert!(slept_off.abs() < 1_000 && set_off.abs() < 1_000, "{slept_off} ms, {set_off} ms");
+}
+
 fn messages(log: &Log) -> u64 {
     log.messages_sent()
 }
@@ -73,6 +87,7 @@ fn the_wall_clock_may_jump() {
     let told = ["connects", "drops", "gaps", "ready", "messages"].map(|name| outcome.number(name));
     assert_eq!((told[0], told[1], told[2], told[3]), (1, 0, 0, 1));
     assert!(told[4] >= 110);
+    told_of_clocks(&outcome, (0, 0), (2, HOUR_MS));
     // The clock did jump: the client was closed an hour before it was made.
     let times = timestamps(&outcome);
     assert!(times.last() < times.first(), "{times:?}");
@@ -104,17 +119,18 @@ fn renewals_do_not_follow_the_wall_clock() {
     }
 }
 
-/// A short sleep: the token is far from its renewal, so only the socket is probed; without the sleep that would come
-/// after 25 s of silence.
+/// A short sleep: the token is far from its renewal, so only the socket is probed. Nothing else would wake the client.
 #[test]
 fn after_a_short_sleep_the_socket_is_probed() {
     let sim = Sim::start(Options::default());
     let reached: [(&str, &dyn Fn(&Log) -> bool); 2] =
         [("the authentication", &|log| log.auths() > 0), ("a ping", &|log| log.pings > 0)];
-    let outcome = moved(&sim, "connect", &[(5_000, 5_000)], &reached);
+    let configure = |program| Program::set(program, "ws.ping_after_ms", 600_000);
+    let outcome = moved_with(&sim, "connect", &[(5_000, 5_000)], &reached, configure);
     let log = sim.record().snapshot();
     assert_eq!((log.token_requests(), log.ws_connects()), (1, 1));
     assert_eq!((outcome.number("drops"), outcome.number("ready")), (0, 1));
+    told_of_clocks(&outcome, (1, 5_000), (0, 0));
 }
 
 /// The peer has gone while the machine slept: the probe finds out, in time that is counted from the waking.
@@ -124,11 +140,12 @@ fn a_socket_that_died_in_its_sleep_is_replaced() {
     sim.ws().plan(0, Plan::new().on(Trigger::Auths(1), [Action::GoSilent]));
     let reached: [(&str, &dyn Fn(&Log) -> bool); 2] =
         [("the authentication", &|log| log.auths() > 0), ("another socket", &|log| log.auths() > 1)];
-    let configure = |program| Program::set(program, "ws.dead_after_ms", 500);
+    let configure = |program| Program::set(program, "ws.ping_after_ms", 600_000).set("ws.dead_after_ms", 500);
     let outcome = moved_with(&sim, "connect", &[(5_000, 5_000)], &reached, configure);
     let log = sim.record().snapshot();
     assert_eq!((log.token_requests(), log.ws_connects(), log.pings), (1, 2, 1));
     assert_eq!((outcome.number("drops"), outcome.number("gaps")), (1, 1));
+    told_of_clocks(&outcome, (1, 5_000), (0, 0));
 }
 
 /// A sleep past the time of renewal: the token is renewed at once and in band, and the socket is probed too.
@@ -145,6 +162,7 @@ fn after_a_long_sleep_the_token_is_renewed() {
         let log = sim.record().snapshot();
         assert_eq!((log.token_requests(), log.ws_connects()), (2, 1), "{slept_ms}");
         assert_eq!((outcome.number("drops"), outcome.number("gaps")), (0, 0), "{slept_ms}");
+        told_of_clocks(&outcome, (1, slept_ms), (0, 0));
     }
 }
 
@@ -173,6 +191,7 @@ fn a_long_wait_ends_when_the_machine_wakes() {
     ];
     let outcome = moved(&sim, "throttled", &[(HOUR_MS * 2, HOUR_MS * 2)], &reached);
     assert_eq!((sim.record().token_requests(), outcome.number("drops")), (2, 0));
+    told_of_clocks(&outcome, (1, 2 * HOUR_MS), (0, 0));
 }
 
 /// libfaketime for programs with threads, where the package puts it.
