@@ -2,7 +2,8 @@
 //! they took is printed as a table. What else there is to say of the end is in `live/closing.rs` and `c_programs/ends.rs`.
 
 use std::fs;
-use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::io::Read;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::time::{Duration, Instant};
 
 use ffi_tests::cprog::{Outcome, Program, Running, Variant};
@@ -45,6 +46,10 @@ enum Place {
     SocketAddress,
     /// The simulator, without a refresh token that could be lost.
     Credentials,
+    /// A proxy to the token endpoint that never answers.
+    TokenProxy,
+    /// A proxy to the socket that never answers.
+    SocketProxy,
 }
 
 const AT_SIM: Stage = Stage {
@@ -79,6 +84,8 @@ fn stages() -> Vec<Stage> {
         Stage { name: "DNS of the socket", place: Place::SocketName, ..AT_SIM },
         Stage { name: "TCP to the token endpoint", place: Place::TokenAddress, ..AT_SIM },
         Stage { name: "TCP to the socket", place: Place::SocketAddress, ..AT_SIM },
+        Stage { name: "proxy to the token endpoint", place: Place::TokenProxy, ..AT_SIM },
+        Stage { name: "proxy to the socket", place: Place::SocketProxy, ..AT_SIM },
         Stage {
             name: "TLS to the token endpoint",
             script: |sim| _ = sim.tcp().always(TcpReply::Stall),
@@ -193,6 +200,29 @@ impl BlackHole {
     }
 }
 
+/// A proxy that takes connections and says nothing.
+struct SilentProxy(TcpListener);
+
+impl SilentProxy {
+    fn new() -> Self {
+        Self(TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap())
+    }
+
+    fn url(&self) -> String {
+        format!("http://{}", self.0.local_addr().unwrap())
+    }
+
+    /// Waits until it is asked for a tunnel; the connection stays open as long as what this gives.
+    fn wait_asked(&self) -> TcpStream {
+        let (mut stream, _) = self.0.accept().unwrap();
+        stream.set_read_timeout(Some(BOUND)).unwrap();
+        let mut word = [0; 8];
+        stream.read_exact(&mut word).unwrap();
+        assert_eq!(&word, b"CONNECT ");
+        stream
+    }
+}
+
 fn started<'a>(program: Program<'a>, stage: &Stage, sim: &Sim, hole: Option<&BlackHole>) -> Running<'a> {
     let named = |url: String| url.replace("127.0.0.1", "api.localhost");
     let at = |path: &str| hole.map_or_else(String::new, |hole| format!("{}{path}", hole.address));
@@ -203,6 +233,7 @@ fn started<'a>(program: Program<'a>, stage: &Stage, sim: &Sim, hole: Option<&Bla
         Place::TokenAddress => program.env("GWA_TOKEN_URL", format!("https://{}", at("/oauth/token"))),
         Place::SocketAddress => program.env("GWA_WS_URL", format!("wss://{}", at("/ws"))),
         Place::Credentials => program.env("GENESYS_REFRESH_TOKEN", ""),
+        Place::TokenProxy | Place::SocketProxy => program,
     };
     program.start()
 }
@@ -217,11 +248,18 @@ fn end_at(stage: &Stage, how: &str, who: &str) -> Outcome {
     (stage.script)(&sim);
     let program = Program::new("shutdown_stage", Variant::Plain).against(&sim).set("close.timeout_ms", CLOSE_MS);
     let program = program.arg(how).arg(who).arg(if hangs { "resolver" } else { "" });
+    let proxy = SilentProxy::new();
+    let program = match stage.place {
+        Place::TokenProxy => program.set("proxy.https", proxy.url()),
+        Place::SocketProxy => program.set("proxy.wss", proxy.url()),
+        _ => program,
+    };
     let (program, _report) = if hangs { Net::HangResolver } else { Net::Count }.under(program);
     let mut running = started(program, stage, &sim, hole.as_ref());
     if let Some(hole) = &hole {
         hole.wait_dialled();
     }
+    let _tunnel = matches!(stage.place, Place::TokenProxy | Place::SocketProxy).then(|| proxy.wait_asked());
     if !hangs {
         if !sim.record().wait_until(BOUND, stage.reached) {
             panic!("{} is never reached: {:?}", stage.name, running.finish());
