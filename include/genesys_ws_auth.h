@@ -90,6 +90,10 @@
  *   ws.throttle_patterns = rate limit,too many
  *       texts separated by commas: texts in a refused authentication that mean a rate limit; letter case does
  *       not matter
+ *   ws.close_codes
+ *       CODE=retry|drain|token|final, separated by commas, CODE 1000 to 4999: what close codes ask for, where
+ *       it differs: 1001, 1012, 1013 are drain, 1008, 4401, 4403 token, all others retry; final ends the
+ *       client
  *   ws.origin
  *       value of an HTTP header, printable ASCII: Origin of the upgrade
  *   ws.subprotocol
@@ -99,6 +103,8 @@
  *       upgrade, one key each; empty removes it
  *   http.user_agent = genesys-ws-auth/0.1.0
  *       value of an HTTP header, printable ASCII: User-Agent of all requests
+ *   connect.overlap = on
+ *       on | off: open the socket while its token is still being fetched; off: in strict order
  *   connect.timeout_ms = 10000
  *       whole number, 1 to 300000 ms: DNS and TCP together
  *   tls.timeout_ms = 10000
@@ -720,6 +726,16 @@ extern "C" {
  * A line of log.
  */
 #define GWA_EVENT_LOG 11
+
+/**
+ * The machine was suspended and goes on: gwa_event_clock_ms() says for how long. Given to on_state.
+ */
+#define GWA_EVENT_RESUMED 12
+
+/**
+ * The wall clock was set: gwa_event_clock_ms() says by how much. Given to on_state.
+ */
+#define GWA_EVENT_CLOCK_STEP 13
 
 /**
  * A text message (UTF-8).
@@ -1513,6 +1529,15 @@ uint64_t gwa_event_gap_duration_ms(const gwa_event_t *event);
 uint64_t gwa_event_previous_connection(const gwa_event_t *event);
 
 /**
+ * How long the machine slept (GWA_EVENT_RESUMED), or by how much the wall clock was set, negative when it was set back
+ * (GWA_EVENT_CLOCK_STEP), in milliseconds; else 0.
+ *
+ * Thread: any. Callback: allowed. Fork: allowed. Signal: unsafe. Blocking: no.
+ * Ownership: none. Since: 0.1.0.
+ */
+int64_t gwa_event_clock_ms(const gwa_event_t *event);
+
+/**
  * The id gwa_client_send() gave (GWA_EVENT_SENT); else 0.
  *
  * Thread: any. Callback: allowed. Fork: allowed. Signal: unsafe. Blocking: no.
@@ -1918,6 +1943,20 @@ gwa_status_t gwa_client_send(gwa_client_t *client,
  */
 gwa_status_t gwa_client_refresh_now(gwa_client_t *client,
                                     gwa_error_t **err);
+
+/**
+ * Tells the client what the application has learned from a message of the server's: that the socket will end soon.
+ * Another socket takes over after a random delay of up to 5 s, and the old one stays in use until then: nothing is
+ * missed. Returns at once; the outcome comes by on_state (GWA_STATE_DRAINING, then GWA_EVENT_HANDOVER). Ignored while
+ * no socket is live or a replacement is on its way. Close codes that mean the same (1001, 1012, 1013) need no call.
+ *
+ * Returns GWA_OK; GWA_E_BAD_STATE if the client is not started; GWA_E_CLOSED; GWA_E_BAD_HANDLE.
+ *
+ * Thread: any. Callback: allowed. Fork: GWA_E_FORKED. Signal: unsafe. Blocking: no.
+ * Ownership: the caller frees `*err` with gwa_error_free(); NULL for `err` is allowed. Since: 0.1.0.
+ */
+gwa_status_t gwa_client_drain_notice(gwa_client_t *client,
+                                     gwa_error_t **err);
 
 /**
  * A token for the application's own REST calls, with at least `min_left_ms` of usable life left (0: any that is valid).

@@ -150,6 +150,8 @@ struct probe {
     gwa_status_t error, gap_cause;
     char stage[64];
     unsigned long gap_begins, gap_ends, handovers, tokens, sents, unsents, asks, logs;
+    unsigned long resumes, clock_steps;
+    long long slept_ms, stepped_ms; /* in all */
 
     unsigned long audits, siems, scopes, failures;
     unsigned long long audit_seq, siem_seq;
@@ -281,6 +283,16 @@ static inline void on_state(void *user_data, const gwa_event_t *change)
         probe->handovers++;
         CHECK(gwa_event_connection(change) > gwa_event_previous_connection(change));
         break;
+#ifdef GWA_EVENT_RESUMED
+    case GWA_EVENT_RESUMED:
+        probe->resumes++;
+        probe->slept_ms += gwa_event_clock_ms(change);
+        break;
+    case GWA_EVENT_CLOCK_STEP:
+        probe->clock_steps++;
+        probe->stepped_ms += gwa_event_clock_ms(change);
+        break;
+#endif
     default:
         FAIL("a kind that is no state");
     }

@@ -28,7 +28,7 @@ use crate::sim::{Options, Sim, TlsOptions};
 pub const NATIVE_LIBS: [&str; 7] = ["-lgcc_s", "-lutil", "-lrt", "-lpthread", "-lm", "-ldl", "-lc"];
 
 const WARNINGS: [&str; 4] = ["-Wall", "-Wextra", "-Werror", "-Wpedantic"];
-const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
+pub(crate) const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
 
 /// How a program is built and run.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -246,6 +246,11 @@ pub struct Running<'a> {
 }
 
 impl Running<'_> {
+    /// Its process, for a look at what it holds.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Tells a program that waits for the harness to go on.
     ///
     /// # Panics
@@ -378,7 +383,7 @@ fn target() -> PathBuf {
     target.expect("it lies in a target directory").to_owned()
 }
 
-fn scratch() -> PathBuf {
+pub(crate) fn scratch() -> PathBuf {
     let directory = target().join("cprogs");
     fs::create_dir_all(&directory).expect("a directory in target can be made");
     directory
@@ -412,7 +417,7 @@ fn asan_library() -> Result<PathBuf, String> {
     instrumented.then_some(library).ok_or_else(|| "the library is not instrumented".to_owned())
 }
 
-fn output(command: &mut Command) -> Result<String, String> {
+pub(crate) fn output(command: &mut Command) -> Result<String, String> {
     let output = command.output().map_err(|error| format!("{command:?}: {error}"))?;
     if output.status.success() {
         return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
@@ -431,8 +436,8 @@ fn compiled(name: &str, variant: Variant, standard: &str) -> PathBuf {
     let out = scratch().join(format!("{file}-{kind}"));
     let _lock = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
     let header = PathBuf::from(format!("{ROOT}/include/genesys_ws_auth.h"));
-    let common = PathBuf::from(format!("{ROOT}/ffi-tests/c/common.h"));
-    let newest = [&source, library, &header, &common].into_iter().filter_map(|path| changed(path)).max();
+    let [common, system] = ["common", "system"].map(|name| PathBuf::from(format!("{ROOT}/ffi-tests/c/{name}.h")));
+    let newest = [&source, library, &header, &common, &system].into_iter().filter_map(|path| changed(path)).max();
     if changed(&out) > newest {
         return out;
     }
@@ -448,6 +453,6 @@ fn compiled(name: &str, variant: Variant, standard: &str) -> PathBuf {
     out
 }
 
-fn changed(path: &Path) -> Option<SystemTime> {
+pub(crate) fn changed(path: &Path) -> Option<SystemTime> {
     fs::metadata(path).and_then(|metadata| metadata.modified()).ok()
 }

@@ -1,5 +1,7 @@
 //! What a client costs when nothing happens, and what is left of it when it is gone. One test at a time: they count
 //! the threads and descriptors of the process.
+//!
+//! Ten thousand forced reconnects are a long job: `cargo test -p ffi-tests --test soak -- --ignored --nocapture`.
 
 #[allow(dead_code)]
 #[path = "live/harness.rs"]
@@ -10,6 +12,8 @@ use std::fs;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use ffi_tests::cprog::{Program, Running, Variant};
+use ffi_tests::shim::preloaded;
 use ffi_tests::sim::{Options, Pump, Sim, TokenReply};
 use genesys_ws_auth::event::State;
 use genesys_ws_auth::{Client, Config};
@@ -158,4 +162,144 @@ fn hundreds_of_clients_leave_nothing_behind() {
     let grown = resident_kib().saturating_sub(resident_then);
     // The simulator remembers every request.
     assert!(grown < 4 << 10, "{grown} KiB more");
+}
+
+// ---- forced reconnects --------------------------------------------------------------------------------------
+
+/// Clients of one process.
+const CLIENTS: usize = 50;
+/// How much faster than ours its time runs: reconnects wait up to 30 s by rule, and all rules are kept.
+const SPEED: u32 = 30;
+/// Rounds until every buffer has been in use.
+const WARM_UP: usize = 5;
+/// By how much resident memory may grow afterwards, for all clients together: the allocator settles slowly.
+const GROWTH_MAX_KIB: u64 = 4 << 10;
+/// By how much it may grow in the second half of the rounds.
+const LATE_GROWTH_MAX_KIB: u64 = 1 << 10;
+/// A round takes a second; the machine may be busy.
+const ROUND_BOUND: Duration = Duration::from_secs(60);
+
+/// What a process holds.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+struct Held {
+    resident_kib: u64,
+    descriptors: usize,
+    threads: usize,
+}
+
+impl Held {
+    fn by(process: u32) -> Self {
+        let count = |what: &str| fs::read_dir(format!("/proc/{process}/{what}")).unwrap().count();
+        let status = fs::read_to_string(format!("/proc/{process}/status")).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+        let resident_kib = line.trim().trim_end_matches(" kB").parse().unwrap();
+        Self { resident_kib, descriptors: count("fd"), threads: count("task") }
+    }
+
+    /// When nothing is under way any more: a token request has a descriptor too.
+    #[track_caller]
+    fn at_rest(process: u32, expected: Option<Held>) -> Self {
+        let until = Instant::now() + ROUND_BOUND;
+        loop {
+            let held = Self::by(process);
+            let rests = |before: Held| (before.descriptors, before.threads) == (held.descriptors, held.threads);
+            if expected.is_none_or(rests) {
+                return held;
+            }
+            assert!(Instant::now() < until, "{held:?} instead of {expected:?}");
+            std::thread::yield_now();
+        }
+    }
+}
+
+/// Waits until all clients are live for the `round`-th time, counted from 1.
+#[track_caller]
+fn all_live(sim: &Sim, round: usize) {
+    let until = Instant::now() + ROUND_BOUND;
+    let authenticated = |log: &ffi_tests::sim::Log| {
+        let mut latest = log.auths.iter().rev().take(CLIENTS);
+        log.auths.len() >= CLIENTS * round && latest.all(|auth| auth.accepted == Some(true))
+    };
+    loop {
+        let came = sim.record().wait_until(ROUND_BOUND, authenticated);
+        let live = sim.ws().live().len();
+        if came && live == CLIENTS {
+            return;
+        }
+        assert!(Instant::now() < until, "round {round}: {live} of {CLIENTS} are live");
+        std::thread::yield_now();
+    }
+}
+
+fn drop_and_measure(sim: &Sim, running: &Running, rounds: usize) -> Vec<(usize, Held)> {
+    let (mut warm, mut half) = (None, u64::MAX);
+    let mut table = Vec::new();
+    for round in 1..=rounds {
+        all_live(sim, round);
+        if round >= WARM_UP {
+            let held = Held::at_rest(running.id(), warm);
+            let warm = *warm.get_or_insert(held);
+            let grown = held.resident_kib.saturating_sub(warm.resident_kib);
+            assert!(grown < GROWTH_MAX_KIB, "{grown} KiB more after {} reconnects", (round - 1) * CLIENTS);
+            if round <= rounds / 2 {
+                half = held.resident_kib;
+            }
+            let late = held.resident_kib.saturating_sub(half);
+            assert!(late < LATE_GROWTH_MAX_KIB, "{late} KiB more in the second half, after {round} rounds");
+            if round == WARM_UP || round == rounds || round % (rounds / 10).max(1) == 0 {
+                table.push(((round - 1) * CLIENTS, held));
+            }
+        }
+        // By turns: an end of the stream, and a reset.
+        match (round == rounds, round % 2) {
+            (true, _) => {}
+            (false, 0) => _ = sim.ws().drop_all(),
+            (false, _) => _ = sim.ws().reset_all(),
+        }
+    }
+    table
+}
+
+/// So many reconnects of each of the clients, all forced; the server is in another process than they are.
+fn forced_reconnects(each: usize) {
+    let _alone = alone();
+    let began = Instant::now();
+    let mut options = Options::default();
+    // No renewal falls into it, at whatever speed.
+    options.token.lifetime = Duration::from_secs(400 * 86_400);
+    let sim = Sim::start(options);
+    let mut program = preloaded(Program::new("soak_reconnect", Variant::Plain).against(&sim), "shim_clock")
+        .env("GWA_SHIM_SPEED", SPEED)
+        .env("GWA_TEST_CLIENTS", CLIENTS)
+        .set("ws.ping_after_ms", 3_600_000)
+        .limit(Duration::from_secs(60));
+    // Deadlines of the network, in time that runs faster than the network.
+    for key in ["connect", "tls", "ws.upgrade", "ws.auth", "token"] {
+        program = program.set(&format!("{key}{}timeout_ms", if key.contains('.') { "_" } else { "." }), 300_000);
+    }
+    let mut running = program.start();
+    let table = drop_and_measure(&sim, &running, each + 1);
+    running.go();
+    let outcome = running.finish().passed();
+    let (connects, drops) = (outcome.number("connects"), outcome.number("drops"));
+    let took = began.elapsed().as_secs();
+    eprintln!("{connects} connects, {drops} forced drops of {CLIENTS} clients in {took} s, time {SPEED} times as fast");
+    eprintln!("  {:>10} {:>12} {:>12} {:>8}", "reconnects", "resident KiB", "descriptors", "threads");
+    for (reconnects, held) in &table {
+        eprintln!("  {reconnects:>10} {:>12} {:>12} {:>8}", held.resident_kib, held.descriptors, held.threads);
+    }
+    // A reset may overtake the server's ok; then the client has lost a socket that was never live to it.
+    assert!(drops > (each * CLIENTS * 9 / 10) as u64 && connects >= ((each + 1) * CLIENTS) as u64);
+    assert_eq!(table[0].1.threads, 1 + 3 * CLIENTS);
+}
+
+#[test]
+fn forced_reconnects_leave_nothing_behind() {
+    forced_reconnects(15);
+}
+
+#[test]
+#[ignore = "a long job: ten thousand reconnects"]
+fn ten_thousand_forced_reconnects_leave_nothing_behind() {
+    forced_reconnects(200);
 }

@@ -67,6 +67,7 @@ pub struct Finished {
 impl SocketThread {
     /// Runs until the machine has stopped.
     pub fn run(mut self) -> Finished {
+        self.waiter.watch_clocks();
         while self.stopped.is_none() {
             self.read_inbox();
             self.turn();
@@ -322,8 +323,7 @@ impl SocketThread {
         let now = self.clock.now();
         let busy = has_more || self.links.iter().any(|active| active.is_open && active.readable && !active.stalled);
         // A wait that fails leaves nothing to do but to look again: the deadlines still hold.
-        let woken = if busy { self.waiter.peek() } else { self.waiter.wait(self.deadline(), now) };
-        let Ok(woken) = woken else { return };
+        let woken = if busy { self.waiter.peek() } else { self.waiter.wait(self.deadline(), now) }.unwrap_or_default();
         let mut writable = Vec::new();
         for ready in woken.sockets() {
             let Some(active) = self.links.iter_mut().find_map(|active| active.link.on_ready(ready).then_some(active))
@@ -337,6 +337,10 @@ impl SocketThread {
         }
         for epoch in writable {
             self.flush(epoch);
+        }
+        if woken.clocks && self.stopped.is_none() {
+            // Nothing may be due; the machine looks at the clocks with every input.
+            self.handle(Input::Timeout);
         }
         self.on_time(self.clock.now());
     }

@@ -4,6 +4,7 @@ use std::io;
 use std::os::fd::AsRawFd;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::Arc;
+use std::thread;
 use std::time::Duration;
 
 use mio::net::TcpStream;
@@ -12,16 +13,20 @@ use mio::{Events, Interest, Poll, Token, Waker};
 
 use super::clock::Clock;
 use crate::proto::time::Now;
-use crate::sys::TimerFd;
+use crate::sys::{ClockWatch, TimerFd};
 
 /// Most sockets reported by one wait; others come with the next.
 const BATCH: usize = 8;
 /// By how much the timer may be early.
 const SLACK_MS: u64 = 5_000;
+/// Rest after a wait that failed.
+const REST: Duration = Duration::from_millis(50);
 /// Token of the bell.
 const BELL: Token = Token(usize::MAX);
 /// Token of the timer.
 const TIMER: Token = Token(usize::MAX - 1);
+/// Token of the watch over the clocks.
+const CLOCKS: Token = Token(usize::MAX - 2);
 
 /// The wait of one thread. Edge-triggered: after a wake a socket must be read until it would block.
 ///
@@ -34,6 +39,7 @@ struct Parts {
     events: Events,
     bell: Bell,
     timer: TimerFd,
+    watch: Option<ClockWatch>,
     /// When the timer ends, in boot milliseconds, if it is set. It may be earlier than what is waited for.
     armed: Option<u64>,
     clock: Clock,
@@ -54,6 +60,7 @@ impl Waiter {
             events: Events::with_capacity(BATCH),
             bell: Bell(Arc::new(BellState { waker: Some(waker), rung: AtomicBool::new(false) })),
             timer,
+            watch: None,
             armed: None,
             clock: *clock,
             next_token: AtomicUsize::new(0),
@@ -66,10 +73,20 @@ impl Waiter {
         self.0.as_ref().map_or_else(Bell::mute, |parts| parts.bell.clone())
     }
 
+    /// From now on a wait also ends when the wall clock is set or the machine wakes from a suspend. Where the system has
+    /// no such news, jumps are found when next a clock is read.
+    pub fn watch_clocks(&mut self) {
+        let Some(parts) = &mut self.0 else { return };
+        let watched = |watch: &ClockWatch| {
+            parts.poll.registry().register(&mut SourceFd(&watch.as_raw_fd()), CLOCKS, Interest::READABLE).is_ok()
+        };
+        parts.watch = ClockWatch::new().ok().filter(watched);
+    }
+
     /// Watches a socket, and gives it a token. Closing the socket ends the watch.
     pub fn register(&self, socket: &mut TcpStream) -> io::Result<usize> {
         let parts = self.0.as_ref().ok_or_else(lent_out)?;
-        // Counting up to the two tokens above would take centuries.
+        // Counting up to the three tokens above would take centuries.
         let token = parts.next_token.fetch_add(1, Ordering::Relaxed);
         parts.poll.registry().register(socket, Token(token), Interest::READABLE | Interest::WRITABLE)?;
         Ok(token)
@@ -81,16 +98,22 @@ impl Waiter {
     /// twice in a row without time moving, it takes a millisecond, so that a defect in a caller cannot spin.
     /// Without traffic and before the deadline nothing wakes the thread.
     pub fn wait(&mut self, until_boot_ms: Option<u64>, now: Now) -> io::Result<Woken> {
-        self.0.as_mut().ok_or_else(lent_out)?.wait(until_boot_ms, now)
+        self.0.as_mut().ok_or_else(lent_out)?.wait(until_boot_ms, now).inspect_err(rest)
     }
 
     /// Reports what is ready, without waiting: for a caller that has work left, and is not held up by the guard
     /// against spinning.
     pub fn peek(&mut self) -> io::Result<Woken> {
         let parts = self.0.as_mut().ok_or_else(lent_out)?;
-        parts.poll(Some(Duration::ZERO))?;
+        parts.poll(Some(Duration::ZERO)).inspect_err(rest)?;
         Ok(parts.sort(None))
     }
+}
+
+/// Callers look again after a failure. One that lasts, as when the application has closed our descriptors, must not
+/// make that a loop without rest.
+fn rest(_: &io::Error) {
+    thread::park_timeout(REST);
 }
 
 impl Parts {
@@ -103,7 +126,7 @@ impl Parts {
             self.arm(until)?;
             self.poll(None)?;
             let woken = self.sort(until);
-            if woken.bell || woken.deadline || woken.count > 0 {
+            if woken.bell || woken.deadline || woken.clocks || woken.count > 0 {
                 return Ok(woken);
             }
             // The timer was still set for a deadline that has moved since: set it anew.
@@ -154,6 +177,12 @@ impl Parts {
                     self.bell.0.rung.store(false, Ordering::SeqCst);
                     woken.bell = true;
                 }
+                CLOCKS => {
+                    if let Some(watch) = &self.watch {
+                        watch.clear();
+                    }
+                    woken.clocks = true;
+                }
                 TIMER => woken.deadline = self.armed.take() == until && until.is_some(),
                 Token(token) => woken.push(Ready {
                     token,
@@ -200,6 +229,8 @@ pub struct Woken {
     pub bell: bool,
     /// The deadline has passed.
     pub deadline: bool,
+    /// A clock has jumped.
+    pub clocks: bool,
     sockets: [Ready; BATCH],
     count: usize,
 }

@@ -1,4 +1,5 @@
-//! Kernel objects with a descriptor: a counter to wake a wait with, and a timer that runs through a suspend.
+//! Kernel objects with a descriptor: a counter to wake a wait with, a timer that runs through a suspend, and news of
+//! clocks that jump.
 
 use std::fs::File;
 use std::io::{self, Read, Write};
@@ -91,6 +92,41 @@ impl AsRawFd for TimerFd {
     }
 }
 
+/// Readable when the wall clock was set, or when the machine woke from a suspend.
+#[derive(Debug)]
+pub struct ClockWatch(File);
+
+impl ClockWatch {
+    /// A new one, not readable. Close-on-exec, non-blocking.
+    pub fn new() -> io::Result<Self> {
+        let flags = libc::TFD_CLOEXEC | libc::TFD_NONBLOCK;
+        // SAFETY: the call takes two integers and touches no memory of ours.
+        let raw = check(unsafe { libc::timerfd_create(libc::CLOCK_REALTIME, flags) })?;
+        let watch = Self(File::from(own(raw)));
+        // The end of time; what counts is that the kernel gives notice of every jump of the clock until then.
+        let never = libc::timespec { tv_sec: libc::time_t::MAX, tv_nsec: 0 };
+        let none = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+        let spec = libc::itimerspec { it_interval: none, it_value: never };
+        let flags = libc::TFD_TIMER_ABSTIME | libc::TFD_TIMER_CANCEL_ON_SET;
+        // SAFETY: `raw` is a timerfd that `watch` owns, `spec` is a live itimerspec that is only read, and the
+        // old value is not asked for.
+        check(unsafe { libc::timerfd_settime(raw, flags, &raw const spec, ptr::null_mut()) })?;
+        Ok(watch)
+    }
+
+    /// Makes it unreadable until the next jump.
+    pub fn clear(&self) {
+        // Fails with ECANCELED: that is the notice.
+        let _ = (&self.0).read(&mut [0; 8]);
+    }
+}
+
+impl AsRawFd for ClockWatch {
+    fn as_raw_fd(&self) -> RawFd {
+        self.0.as_raw_fd()
+    }
+}
+
 /// Takes ownership of a descriptor that a system call has just made.
 fn own(raw: RawFd) -> OwnedFd {
     // SAFETY: the caller got `raw` from a call that succeeded, and nobody else knows of it.
@@ -110,6 +146,13 @@ mod tests {
         event.raise();
         assert!(event.clear());
         assert!(!event.clear());
+    }
+
+    #[test]
+    fn a_clock_that_nobody_sets_is_no_news() {
+        let watch = ClockWatch::new().unwrap();
+        watch.clear();
+        assert!(!poll(&[watch.as_raw_fd()], Some(Duration::ZERO)).unwrap().is_ready(0));
     }
 
     #[test]

@@ -8,7 +8,7 @@ mod socket;
 
 pub use self::{
     clock::{boottime, coarse_monotonic},
-    descriptor::{EventFd, TimerFd},
+    descriptor::{ClockWatch, EventFd, TimerFd},
     poll::poll,
     signals::block_signals_in_this_thread,
     socket::keep_alive,

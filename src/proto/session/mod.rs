@@ -198,9 +198,9 @@ impl Session {
         }
         self.look_at_clocks(now);
         match input {
+            // The refresher had said it before it heard of the end.
+            Input::Publish(_) | Input::News(_) if self.is_over() => {}
             Input::Start(_)
-            | Input::Publish(_)
-            | Input::News(_)
             | Input::Connected { .. }
             | Input::Opened { .. }
             | Input::DrainNotice

@@ -31,8 +31,13 @@ pub enum Deed {
         /// Epoch of the request.
         epoch: u64,
     },
-    /// It opens a socket.
+    /// It connects a socket.
     Dial {
+        /// Epoch of the socket.
+        epoch: u64,
+    },
+    /// It asks for the upgrade of a socket.
+    Upgrade {
         /// Epoch of the socket.
         epoch: u64,
     },
@@ -135,6 +140,12 @@ impl Client {
         use session::Output as O;
         match output {
             O::Dial { epoch, .. } => deeds.push(Deed::Dial { epoch }),
+            O::Upgrade { epoch } => deeds.push(Deed::Upgrade { epoch }),
+            // A socket that waited for a token in vain; the server answers the close at once.
+            O::Leave { epoch, .. } => {
+                self.socket.take_if(|socket| *socket == epoch);
+                facts.push_back(Fact::Session(session::Input::Drained { epoch, clean: true }));
+            }
             O::SendAuth { epoch, frame } => {
                 deeds.push(Deed::Show { epoch, token: number(frame.expose()) });
             }
@@ -147,8 +158,8 @@ impl Client {
             O::GiveUp { error, serial } => {
                 facts.push_back(Fact::Refresher(refresher::Input::GiveUp { error, serial }));
             }
-            O::Failed(error) => panic!("a client that starts for ever has failed: {error:?}"),
-            O::Leave { .. } | O::Stopped { .. } | O::MarkInBandUnable => panic!("not in these plans: {output:?}"),
+            O::Failed { error, .. } => panic!("a client that starts for ever has failed: {error:?}"),
+            O::Stopped { .. } | O::MarkInBandUnable => panic!("not in these plans: {output:?}"),
             O::Release { .. } | O::SendOn(_) | O::Notice(_) | O::Audit(_) | O::Renewed { .. } | O::Connected => {}
         }
     }

@@ -30,7 +30,9 @@ enum Event {
     Asked { epoch: u64 },
     Told { epoch: u64, verdict: Verdict },
     Dialled { epoch: u64 },
-    Opened { epoch: u64, is_up: bool },
+    Connected { epoch: u64, is_up: bool },
+    AskedToUpgrade { epoch: u64 },
+    Opened { epoch: u64 },
     Shown { epoch: u64, token: u64 },
     Judged { epoch: u64, is_good: bool },
     Lost { epoch: u64 },
@@ -171,9 +173,11 @@ impl Fleet {
                     self.clients[client].dials += 1;
                     self.tally.dialled(self.now_ms - LOSS_MS);
                 }
-                self.across(client, Event::Opened { epoch, is_up });
+                self.across(client, Event::Connected { epoch, is_up });
             }
-            Event::Opened { epoch, is_up } => self.opened(client, epoch, is_up),
+            Event::Connected { epoch, is_up } => self.connected(client, epoch, is_up),
+            Event::AskedToUpgrade { epoch } => self.across(client, Event::Opened { epoch }),
+            Event::Opened { epoch } => self.tell(client, Fact::Session(session::Input::Opened { epoch })),
             Event::Shown { epoch, token } => {
                 let is_good = token > self.void && !(self.is_lost && self.plan.refuses_tokens);
                 if self.is_lost {
@@ -193,10 +197,10 @@ impl Fleet {
         }
     }
 
-    fn opened(&mut self, client: usize, epoch: u64, is_up: bool) {
+    fn connected(&mut self, client: usize, epoch: u64, is_up: bool) {
         if is_up {
             self.clients[client].socket = Some(epoch);
-            return self.tell(client, Fact::Session(session::Input::Opened { epoch }));
+            return self.tell(client, Fact::Session(session::Input::Connected { epoch }));
         }
         let error = Error::new(Code::Connect, Stage::Connect, "Connection refused.");
         self.tell(client, Fact::Session(session::Input::Failed { epoch, error }));
@@ -251,6 +255,7 @@ impl Fleet {
             match deed {
                 Deed::Ask { epoch } => self.across(client, Event::Asked { epoch }),
                 Deed::Dial { epoch } => self.across(client, Event::Dialled { epoch }),
+                Deed::Upgrade { epoch } => self.across(client, Event::AskedToUpgrade { epoch }),
                 Deed::Show { epoch, token } => self.across(client, Event::Shown { epoch, token }),
             }
         }
