@@ -58,6 +58,14 @@ impl Authority {
     }
 }
 
+/// An empty directory for one test.
+pub fn scratch(name: &str) -> std::path::PathBuf {
+    let path = std::env::temp_dir().join(format!("gwa-{name}-{}", std::process::id()));
+    let _ = std::fs::remove_dir_all(&path);
+    std::fs::create_dir_all(&path).unwrap();
+    path
+}
+
 /// A server that lets `peer` talk to every connection, one after the other.
 pub fn serve(mut peer: impl FnMut(TcpStream) + Send + 'static) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
