@@ -1,4 +1,5 @@
 //! Development harness of genesys-ws-auth: the simulator and the tools around it.
 
 pub mod cprog;
+pub mod proxy;
 pub mod sim;

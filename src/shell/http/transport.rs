@@ -14,6 +14,7 @@ use super::lane::Lane;
 use crate::error::{Code, Error, Stage};
 use crate::shell::dial::Opened;
 use crate::shell::tls;
+use crate::shell::wait::Ready;
 
 /// Size of each buffer. A head has to fit into one.
 const BUFFER: usize = 16 << 10;
@@ -49,6 +50,9 @@ impl Wire {
 
     /// What the peer said before it hung up, such as that it wants a client certificate, tells more than the failure.
     fn last_word(&mut self, fault: Error) -> Error {
+        // The wait has not told of it yet.
+        let news = Ready { token: self.opened.token, readable: true, writable: false, closed: true };
+        self.opened.stream.on_ready(&news);
         let said = self.opened.stream.read(&mut [0]).map_err(|error| tls::fault(&error, Stage::Token));
         said.err().filter(|said| said.code() != Code::Dropped).unwrap_or(fault)
     }

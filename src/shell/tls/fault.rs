@@ -47,6 +47,7 @@ fn meaning(alert: AlertDescription) -> &'static str {
         | Alert::CertificateExpired
         | Alert::CertificateUnknown
         | Alert::UnknownCA
+        | Alert::DecryptError
         | Alert::AccessDenied => " It does not accept the client certificate (tls.client_cert_file).",
         // What a server says that misses a client certificate in TLS 1.2 (RFC 5246 7.4.6), among other things.
         Alert::HandshakeFailure => {
