@@ -64,8 +64,6 @@ impl Net {
 pub struct Dial {
     net: Net,
     target: Target,
-    /// The proxy it goes through. From there on the target's name is the proxy's to resolve.
-    proxy: Option<Proxy>,
     phase: Phase,
     deadline: u64,
 }
@@ -81,7 +79,7 @@ pub struct Opened {
 enum Phase {
     Resolving(Lookup),
     Connecting(Race),
-    Tunnelling(Tunnel),
+    Tunnelling(Box<Tunnel>),
     Securing(Box<Stream>, usize),
     Over,
 }
@@ -89,8 +87,8 @@ enum Phase {
 impl Dial {
     /// Begins. Nothing is waited for here.
     pub fn start(net: &Net, target: Target, waiter: &Waiter, now: Now) -> Result<Self, Error> {
-        let proxy = net.proxy(&target).cloned();
-        let (host, port) = proxy.as_ref().map_or((&target.host, target.port), |proxy| (&proxy.host, proxy.port));
+        // Through a proxy, the target's name is the proxy's to resolve.
+        let (host, port) = net.proxy(&target).map_or((&target.host, target.port), |proxy| (&proxy.host, proxy.port));
         let limit_ms = net.settings.connect_timeout_ms;
         let phase = match known_addresses(host, port) {
             Some(addresses) => Phase::Connecting(Race::new(&addresses, limit_ms)),
@@ -100,7 +98,7 @@ impl Dial {
             ),
         };
         let deadline = now.boot_ms.saturating_add(limit_ms);
-        Ok(Self { net: net.clone(), target, proxy, phase, deadline })
+        Ok(Self { net: net.clone(), target, phase, deadline })
     }
 
     /// Where it goes.
@@ -151,7 +149,7 @@ impl Dial {
 
     /// Who is spoken to in a step: the proxy until there is a way through it, then the target.
     pub fn peer_at(&self, stage: Stage) -> String {
-        match &self.proxy {
+        match self.net.proxy(&self.target) {
             Some(proxy) if matches!(stage, Stage::Resolve | Stage::Connect | Stage::Proxy) => proxy.peer(),
             _ => self.target.peer(),
         }
@@ -198,17 +196,17 @@ impl Dial {
             return Ok(Step::Pending);
         };
         let winner = outcome.map_err(|error| Error::from_io(Code::Connect, Stage::Connect, "No connection", &error))?;
-        let Some(proxy) = &self.proxy else {
+        let Some(proxy) = self.net.proxy(&self.target) else {
             let Winner { socket, token, news } = winner;
             return self.connected(Through { socket, token, news }, now);
         };
         let settings = &self.net.settings;
-        self.phase = Phase::Tunnelling(Tunnel::new(winner, &self.target, proxy, &settings.user_agent));
+        self.phase = Phase::Tunnelling(Box::new(Tunnel::new(winner, &self.target, proxy, &settings.user_agent)));
         self.deadline = now.boot_ms.saturating_add(settings.proxy_timeout_ms);
         Ok(Step::Moved)
     }
 
-    fn tunnel(&mut self, mut tunnel: Tunnel, now: Now) -> Result<Step, Error> {
+    fn tunnel(&mut self, mut tunnel: Box<Tunnel>, now: Now) -> Result<Step, Error> {
         if tunnel.advance()? {
             return self.connected(tunnel.into_through(), now);
         }

@@ -91,11 +91,19 @@ pub fn serve_tls(config: Arc<ServerConfig>, mut peer: impl FnMut(TlsPeer) + Send
 /// A proxy that passes on what the server says a few bytes at a time.
 pub fn trickle(to: SocketAddr, step: usize) -> SocketAddr {
     serve(move |client| {
-        let server = TcpStream::connect(to).unwrap();
         client.set_nodelay(true).unwrap();
-        pass(client.try_clone().unwrap(), server.try_clone().unwrap(), 16 << 10);
-        pass(server, client, step);
+        join_by(client, TcpStream::connect(to).unwrap(), step);
     })
+}
+
+/// Passes on what either end says.
+pub fn join(client: TcpStream, server: TcpStream) {
+    join_by(client, server, 16 << 10);
+}
+
+fn join_by(client: TcpStream, server: TcpStream, step: usize) {
+    pass(client.try_clone().unwrap(), server.try_clone().unwrap(), 16 << 10);
+    pass(server, client, step);
 }
 
 fn pass(mut from: TcpStream, mut to: TcpStream, step: usize) {

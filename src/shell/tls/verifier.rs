@@ -13,7 +13,7 @@ use rustls::{
     CertificateError, DigitallySignedStruct, DistinguishedName, Error as TlsError, OtherError, RootCertStore,
     SignatureScheme,
 };
-use webpki::{spki_for_anchor, EndEntityCert, KeyUsage, VerifiedPath};
+use webpki::{spki_for_anchor, Cert, EndEntityCert, KeyUsage, VerifiedPath};
 
 use crate::config::settings::Pin;
 use crate::error::{Code, Error, Stage};
@@ -49,7 +49,7 @@ impl Verifier {
     /// send the pinned one beside it, which is public.
     fn is_pinned(&self, leaf: &CertificateDer<'_>, intermediates: &[CertificateDer<'_>], now: UnixTime) -> bool {
         let holds_pin = |path: &VerifiedPath<'_>| {
-            let between = path.intermediate_certificates().map(|one| one.subject_public_key_info());
+            let between = path.intermediate_certificates().map(Cert::subject_public_key_info);
             let keys = [path.end_entity().subject_public_key_info(), spki_for_anchor(path.anchor())];
             let pinned = keys.into_iter().chain(between).any(|key| self.pins.contains(&pin_of(&key)));
             pinned.then_some(()).ok_or(webpki::Error::UnknownIssuer)
