@@ -1186,9 +1186,9 @@ int32_t gwa_error_category(const gwa_error_t *error);
 const char *gwa_error_category_name(const gwa_error_t *error, size_t *len);
 
 /**
- * The step during which it happened, as a word: call, configure, resolve, connect, tls, token, scopes,
- * upgrade, authenticate, renew, live, callback, close. More may be added. NULL for NULL. `len`, if not
- * NULL, takes the length.
+ * The step during which it happened, as a word: call, configure, resolve, connect, proxy, tls, token,
+ * scopes, upgrade, authenticate, renew, live, callback, close. More may be added. NULL for NULL. `len`, if
+ * not NULL, takes the length.
  *
  * Thread: any. Callback: allowed. Fork: allowed. Signal: unsafe. Blocking: no.
  * Ownership: the error keeps the text. Since: 0.1.0.
@@ -1785,7 +1785,7 @@ gwa_status_t gwa_config_set_json(gwa_config_t *config,
 /**
  * Sets region, client.id, client.secret and token.refresh_token from the environment variables GENESYS_REGION,
  * GENESYS_CLIENT_ID, GENESYS_CLIENT_SECRET and GENESYS_REFRESH_TOKEN. Those that are missing or empty change nothing. The
- * library reads the environment nowhere else.
+ * library reads the environment nowhere else, but for gwa_client_new() where the key proxy says environment.
  *
  * Returns as gwa_config_set(). All keys are set, or none.
  *

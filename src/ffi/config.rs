@@ -162,7 +162,7 @@ pub unsafe extern "C" fn gwa_config_set_json(
 
 /// Sets region, client.id, client.secret and token.refresh_token from the environment variables GENESYS_REGION,
 /// GENESYS_CLIENT_ID, GENESYS_CLIENT_SECRET and GENESYS_REFRESH_TOKEN. Those that are missing or empty change nothing. The
-/// library reads the environment nowhere else.
+/// library reads the environment nowhere else, but for gwa_client_new() where the key proxy says environment.
 ///
 /// Returns as gwa_config_set(). All keys are set, or none.
 ///

@@ -5,4 +5,5 @@
 mod harness;
 
 mod proxies;
+mod real;
 mod trust;

@@ -69,6 +69,45 @@ fn names_are_the_proxys_to_resolve() {
 }
 
 #[test]
+fn the_environment_is_read_when_a_key_says_so() {
+    let proxy = Proxy::start();
+    proxy.demand("us er", PASSWORD);
+    let rig = Setup::default().build();
+    let port = rig.sim.addr().port();
+    let child = std::process::Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "proxies::child_with_a_proxy_in_its_environment", "--ignored"])
+        .env("HTTPS_PROXY", format!("http://us%20er:{PASSWORD}@{}", proxy.addr()))
+        .env("GWA_TEST_PORT", port.to_string())
+        .output()
+        .unwrap();
+    assert!(child.status.success(), "{}", String::from_utf8_lossy(&child.stdout));
+    let asked: Vec<_> = proxy.asked().into_iter().map(|one| one.authority).collect();
+    assert_eq!(asked, [format!("api.example.invalid:{port}")], "neither unasked, nor to this machine");
+}
+
+#[test]
+#[ignore = "run by the test above, in a process of its own"]
+fn child_with_a_proxy_in_its_environment() {
+    let port = std::env::var("GWA_TEST_PORT").unwrap();
+    let attempt = |proxy: &str, host: &str| {
+        let mut config = Setup::default().key("proxy", proxy).key("token.attempts", 1).config;
+        config.set("client.id", "id").unwrap();
+        config.set_secret("client.secret", Secret::new("hush".into())).unwrap();
+        config.set("token.url", &format!("https://{host}:{port}/oauth/token")).unwrap();
+        let client = Client::new(&config).unwrap();
+        assert!(!format!("{client:?} {config:?} {}", client.stats_json()).contains(PASSWORD));
+        client.connect(Some(BOUND)).unwrap_err()
+    };
+    let through = attempt("environment", "api.example.invalid");
+    assert_eq!(through.detail().stage, Stage::Tls, "{through}");
+    // This machine is reached directly.
+    let direct = attempt("environment", "localhost");
+    assert_eq!(direct.detail().stage, Stage::Tls, "{direct}");
+    let unasked = attempt("none", "localhost");
+    assert_eq!(unasked.detail().stage, Stage::Tls, "{unasked}");
+}
+
+#[test]
 fn each_scheme_may_go_its_own_way() {
     let proxy = Proxy::start();
     let https = Setup::default().key("proxy.https", proxy.url()).connect();
