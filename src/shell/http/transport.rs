@@ -14,7 +14,6 @@ use super::lane::Lane;
 use crate::error::{Code, Error, Stage};
 use crate::shell::dial::Opened;
 use crate::shell::tls;
-use crate::shell::wait::Ready;
 
 /// Size of each buffer. A head has to fit into one.
 const BUFFER: usize = 16 << 10;
@@ -43,18 +42,9 @@ impl Wire {
                 Ok(()) if taken && self.opened.stream.unflushed() == 0 => return Ok(()),
                 Ok(()) => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.lane.wait(&mut self.opened)?,
-                Err(error) => return Err(self.last_word(tls::fault(&error, Stage::Token))),
+                Err(error) => return Err(tls::fault(&error, Stage::Token)),
             }
         }
-    }
-
-    /// What the peer said before it hung up, such as that it wants a client certificate, tells more than the failure.
-    fn last_word(&mut self, fault: Error) -> Error {
-        // The wait has not told of it yet.
-        let news = Ready { token: self.opened.token, readable: true, writable: false, closed: true };
-        self.opened.stream.on_ready(&news);
-        let said = self.opened.stream.read(&mut [0]).map_err(|error| tls::fault(&error, Stage::Token));
-        said.err().filter(|said| said.code() != Code::Dropped).unwrap_or(fault)
     }
 
     /// Waits for bytes; 0 is a proper end of the connection.
