@@ -1753,8 +1753,8 @@ gwa_status_t gwa_config_set(gwa_config_t *config,
                             gwa_error_t **err);
 
 /**
- * Sets a secret key (client.secret, token.refresh_token), or any other key whose value has a length instead of a NUL
- * (tls.ca_pem). `value` is UTF-8 and copied; our copy is wiped when the last owner is gone. `len` 0 removes it.
+ * Sets a secret key (client.secret, token.refresh_token, proxy.password, tls.client_key_pem), or any other key whose
+ * value has a length instead of a NUL (tls.ca_pem). `value` is UTF-8 and copied; our copy is wiped when the last owner is gone. `len` 0 removes it.
  *
  * Returns as gwa_config_set().
  *

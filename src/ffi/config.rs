@@ -106,8 +106,8 @@ pub unsafe extern "C" fn gwa_config_set(
     })
 }
 
-/// Sets a secret key (client.secret, token.refresh_token), or any other key whose value has a length instead of a NUL
-/// (tls.ca_pem). `value` is UTF-8 and copied; our copy is wiped when the last owner is gone. `len` 0 removes it.
+/// Sets a secret key (client.secret, token.refresh_token, proxy.password, tls.client_key_pem), or any other key whose
+/// value has a length instead of a NUL (tls.ca_pem). `value` is UTF-8 and copied; our copy is wiped when the last owner is gone. `len` 0 removes it.
 ///
 /// Returns as gwa_config_set().
 ///

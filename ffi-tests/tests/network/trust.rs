@@ -230,6 +230,20 @@ fn a_server_may_demand_a_certificate_of_the_client() {
 }
 
 #[test]
+fn a_socket_that_alone_demands_a_certificate_says_so() {
+    for tls12_only in [false, true] {
+        let rig = tls(|_| {}).build();
+        let strict = tls(|options| (options.client_certificate, options.tls12_only) = (true, tls12_only)).build();
+        let extra = ("tls.extra_ca_pem", strict.sim.ca_pem());
+        let client = another(&rig, &[("ws.url", &strict.sim.ws_url()), extra]).unwrap();
+        let error = client.connect(Some(BOUND)).unwrap_err();
+        assert_eq!((error.code(), error.detail().tls_alert), (Code::Tls, Some(116)), "{error}");
+        assert_eq!(error.detail().host, strict.sim.addr().to_string());
+        assert!(error.to_string().contains("demands a client certificate"), "{error}");
+    }
+}
+
+#[test]
 fn a_client_certificate_of_another_authority_is_refused() {
     for tls12_only in [false, true] {
         let rig = tls(|options| (options.client_certificate, options.tls12_only) = (true, tls12_only)).build();

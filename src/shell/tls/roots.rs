@@ -1,6 +1,6 @@
 //! Where trusted authorities come from.
 
-use std::collections::BTreeSet;
+use std::collections::HashSet;
 use std::fs::{self, File};
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -64,13 +64,15 @@ impl Sources {
     /// The certificates, each once; what cannot be parsed is left out, a source with nothing left is an error.
     pub(super) fn parse(&self) -> Result<(RootCertStore, TrustReport), Error> {
         let mut store = RootCertStore::empty();
-        let mut seen = BTreeSet::new();
+        let mut seen = HashSet::new();
         let extra = self.extra.iter().map(|(name, pem)| (*name, pem));
         for (name, pem) in [(self.store.as_str(), &self.pem)].into_iter().chain(extra) {
             let mut found = false;
             for certificate in CertificateDer::pem_slice_iter(pem).filter_map(Result::ok) {
-                found |= seen.contains(certificate.as_ref()) || store.add(certificate.clone()).is_ok();
-                seen.insert(certificate.to_vec());
+                if !seen.contains(&certificate) && store.add(certificate.clone()).is_ok() {
+                    seen.insert(certificate.clone());
+                }
+                found |= seen.contains(&certificate);
             }
             if !found {
                 return Err(Error::new(Code::TrustStore, Stage::Configure, format!("No certificate in {name}.")));
