@@ -120,7 +120,7 @@ impl Stream {
         // No wait has told of it yet.
         (self.wire.drained, self.wire.closing) = (false, true);
         match session.read(&mut self.wire, &mut [0]) {
-            Err(said) if said.get_ref().is_some_and(|error| error.is::<rustls::Error>()) => said,
+            Err(said) if said.get_ref().and_then(|error| error.downcast_ref::<rustls::Error>()).is_some() => said,
             _ => failure,
         }
     }

@@ -44,7 +44,7 @@ fn program(name: &str) -> Option<PathBuf> {
     if found.is_none() {
         let required = std::env::var_os("GWA_REQUIRE_PEERS").is_some_and(|value| value == "1");
         assert!(!required, "{name} is required and not installed");
-        writeln!(stderr(), "SKIPPED: network::real: {name} is not installed").unwrap();
+        writeln!(stderr(), "SKIPPED: network::real: {name} is not installed").expect("stderr");
     }
     found
 }
