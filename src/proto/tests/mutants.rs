@@ -6,7 +6,7 @@ use super::{alone, dense, fleets, losses, muted, random, stories, tokens, wishes
 use crate::proto::mutant::{activate, Mutant};
 
 /// Long walks that look for a mutant that no dense walk has noticed.
-const WALKS: u64 = 40;
+const WALKS: u64 = 120;
 /// Dense walks of each kind that look for a mutant.
 const DENSE: u64 = 100;
 
@@ -69,6 +69,11 @@ const WALK_NOTICES: &[Mutant] = &[
     Mutant::SuspendIgnored,
     Mutant::ThrottledForgotten,
     Mutant::GoalIgnored,
+    Mutant::WaitsForEver,
+    Mutant::AheadAgain,
+    Mutant::UpgradeWhenSlow,
+    Mutant::DeniedStaysOpen,
+    Mutant::StepUntold,
 ];
 
 /// All stories, the quick ones first.
