@@ -11,7 +11,7 @@ use genesys_ws_auth::{Client, Code, Config, Error, Secret};
 use serde_json::Value;
 
 /// No test waits longer for anything.
-pub const BOUND: Duration = Duration::from_secs(10);
+pub const BOUND: Duration = Duration::from_secs(30);
 
 /// One thing a hook was told.
 #[derive(Clone, Debug)]

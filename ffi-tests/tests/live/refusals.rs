@@ -9,9 +9,10 @@ use serde_json::json;
 
 use crate::harness::*;
 
-/// A client that fails with the first attempt.
+/// A client that fails with the first attempt, and does one thing after the other.
 fn once() -> Setup {
-    Setup::default().key("token.attempts", 1).key("token.timeout_ms", 700).key("ws.upgrade_timeout_ms", 400)
+    let setup = Setup::default().key("token.attempts", 1).key("connect.overlap", "off");
+    setup.key("token.timeout_ms", 700).key("ws.upgrade_timeout_ms", 400)
 }
 
 #[track_caller]
