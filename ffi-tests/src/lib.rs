@@ -1,4 +1,8 @@
 //! Development harness of genesys-ws-auth: the simulator and the tools around it.
 
 pub mod cprog;
+pub mod names;
+pub mod netlink;
+pub mod netns;
+pub mod relay;
 pub mod sim;
