@@ -170,9 +170,18 @@ impl Bed {
         self.answer(Answer::Addresses(vec![DEAD_ADDRESS, LIVE_ADDRESS]));
     }
 
-    /// What the lossy line let through and lost.
-    pub fn packets(&self) -> Option<(u64, u64)> {
-        self.link.as_ref().map(Link::counts)
+    /// How many packets the line lost.
+    pub fn packets_lost(&self) -> u64 {
+        self.link.as_ref().map_or(0, |link| link.counts().1)
+    }
+}
+
+impl Drop for Bed {
+    fn drop(&mut self) {
+        // The simulator's door is shut by a connection to it.
+        if let Some(link) = &self.link {
+            link.set(Line::default());
+        }
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ffi_tests::relay::{Cut, Flow};
-use ffi_tests::sim::Log;
+use ffi_tests::sim::{Log, TokenReply};
 use genesys_ws_auth::event::{MessageKind, State};
 use genesys_ws_auth::{Client, Code, Error, Stage};
 
@@ -14,7 +14,7 @@ use crate::rows::{find, Cell, Expect, Fault, Moment, Phase};
 use crate::watch::{Told, Watch};
 
 /// No wait inside a cell is longer with shrunk deadlines; the circuit breaker alone may take a minute.
-const BOUND: Duration = Duration::from_secs(40);
+const BOUND: Duration = Duration::from_secs(150);
 /// What a shutdown may take beyond the close handshake, on a loaded machine.
 const SLACK: Duration = Duration::from_secs(5);
 /// How often connect is tried where a machine under load may have missed another deadline first.
@@ -129,6 +129,7 @@ impl Run {
             Expect::Works => {
                 self.client.start().expect("it starts");
                 self.is_ready_and_talks();
+                self.loses_packets();
                 // Two dials, each held up by the dead address for as long as it has the field to itself.
                 let held_up = matches!(self.cell.fault, Fault::OneAddressDead);
                 assert!(!held_up || start.elapsed() >= Duration::from_millis(500), "the dead address was not tried");
@@ -195,12 +196,11 @@ impl Run {
                 }
             }
             Moment::AtRequest => {
-                self.bed.token.flow_to_client(Flow::Freeze);
+                self.bed.sim.token().then(TokenReply::Hang);
                 let before = self.bed.sim.record().token_requests();
                 self.client.refresh_now().expect("it runs");
                 self.wait_sim("token request", |log| log.token_requests() > before);
                 self.begin();
-                self.bed.token.flow_to_client(Flow::Pass);
             }
             Moment::AtAuthFrame => {
                 self.bed.ws.flow_to_client(Flow::Freeze);
@@ -229,6 +229,7 @@ impl Run {
                     self.end();
                 }
                 self.is_ready_and_talks();
+                self.loses_packets();
                 if renews {
                     self.is_renewed();
                 }
@@ -297,6 +298,15 @@ impl Run {
         self.wait("Ready", |told| told.states.last() == Some(&State::Ready));
     }
 
+    /// A line that loses packets has lost some when this returns, and everything arrived all the same.
+    fn loses_packets(&self) {
+        let until = Instant::now() + BOUND;
+        while matches!(self.cell.fault, Fault::Lossy) && self.bed.packets_lost() < 3 {
+            assert!(Instant::now() < until, "no packet was lost");
+            self.is_ready_and_talks();
+        }
+    }
+
     #[track_caller]
     fn is_told(&self, code: Code, stage: Stage, besides: usize) {
         self.wait(&format!("{code:?} at {stage:?}"), |told| told.count(code, stage) > besides);
@@ -337,11 +347,12 @@ impl Run {
 
     /// No thread is left, nothing missing is unannounced, no record is missing.
     fn is_over(&self) {
-        assert_eq!(threads(), Vec::<String>::new(), "threads are left");
-        if let Some((passed, lost)) = self.bed.packets() {
-            println!("{passed} packets passed, {lost} lost");
-            assert!(!matches!(self.cell.fault, Fault::Lossy) || self.phase == Phase::Shutdown || lost > 0);
+        // A thread that was joined is still seen for a moment.
+        let until = Instant::now() + SLACK;
+        while !threads().is_empty() && Instant::now() < until {
+            std::thread::yield_now();
         }
+        assert_eq!(threads(), Vec::<String>::new(), "threads are left");
         // A client that replaced another one counts its records anew.
         let whole = |told: &Told| told.check_order().and_then(|()| told.check_audit());
         self.watch.read(whole).unwrap_or_else(|error| panic!("{error}\n{}", self.watch.story()));

@@ -108,7 +108,7 @@ pub enum Expect {
     Recovers(Code, Stage),
     /// This error, and then the state ReauthRequired until the application asks for a refresh.
     Reauth(Code, Stage),
-    /// The shutdown ends within its bound; with a close handshake, without one, or either.
+    /// The shutdown ends within its bound; with a close handshake, without one, or where no socket is live.
     Ends(Option<bool>),
 }
 
@@ -161,14 +161,14 @@ fn row(name: &'static str, way: Way, fault: &Fault, cells: [(Moment, Expect); 4]
 /// A fault that only new connections meet: the token request of a first connect, the socket of a reconnect, the
 /// token request of a renewal (which leaves the live socket alone), and a dial that a shutdown ends.
 fn dial(name: &'static str, way: Way, fault: &Fault, code: Code, stage: Stage) -> Row {
-    let cells = [(Now, Fails(code, stage)), (Lost, Fails(code, stage)), (Now, Keeps(code, stage)), (Lost, UNCLEAN)];
+    let cells = [(Now, Fails(code, stage)), (Lost, Fails(code, stage)), (Now, Keeps(code, stage)), (Lost, EITHER)];
     row(name, way, fault, cells)
 }
 
 /// An upgrade that is refused. Renewals in band need none; the one of a hand-over is not tried here.
 fn upgrade(name: &'static str, status: u16, retry_after: Option<u32>, steady: Expect, first: (Code, Stage)) -> Row {
     let fault = Fault::Upgrade(status, retry_after);
-    row(name, Way::Relay, &fault, [(Now, Fails(first.0, first.1)), (Lost, steady), (Now, Works), (Lost, UNCLEAN)])
+    row(name, Way::Relay, &fault, [(Now, Fails(first.0, first.1)), (Lost, steady), (Now, Works), (Lost, EITHER)])
 }
 
 /// A reset at one frame of every new connection; of live ones by the relay.
@@ -231,7 +231,7 @@ fn upgrades() -> Vec<Row> {
             401,
             None,
             Reauth(Code::UpgradeUnauthorized, Stage::Upgrade),
-            (Code::UpgradeUnauthorized, Stage::Upgrade),
+            (Code::ReauthRequired, Stage::Upgrade),
         ),
         upgrade(
             "upgrade 403",
@@ -319,7 +319,7 @@ fn streams() -> Vec<Row> {
                 cell(fin_gate, Now, Fails(Code::Tls, Stage::Tls)),
                 cell(fin(Leg::Ws), Now, Recovers(Code::Dropped, Stage::Live)),
                 cell(fin(Leg::Ws), AtAuthFrame, Recovers(Code::Dropped, Stage::Live)),
-                cell(fin(Leg::Ws), Now, UNCLEAN),
+                cell(fin(Leg::Ws), Now, EITHER),
             ],
         },
         row("1-byte trickle", Way::Relay, &trickle, [(Now, Works), (Now, Works), (Now, Works), (Now, CLEAN)]),
