@@ -92,8 +92,8 @@ fn forward(mut poll: Poll, mut ends: [File; 2], state: &Mutex<State>) {
         if lock(state).is_over || waited.is_err_and(|error| error.kind() != io::ErrorKind::Interrupted) {
             return;
         }
-        for from in 0..ends.len() {
-            take_in(&mut ends[from], 1 - from, &mut line, state);
+        for (from, end) in ends.iter_mut().enumerate() {
+            take_in(end, 1 - from, &mut line, state);
         }
         let now = Instant::now();
         while line.front().is_some_and(|(at, ..)| *at <= now) {

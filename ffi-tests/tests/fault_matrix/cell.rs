@@ -161,7 +161,12 @@ impl Run {
     /// A client that has failed for good is replaced, as an application would have to.
     fn start_again(&mut self) {
         match self.client.state() {
-            State::Failed => self.client = self.bed.client(&self.settings, &self.watch),
+            // The new one tells its own story, and numbers its records anew.
+            State::Failed => {
+                self.client.shutdown(Some(BOUND));
+                self.watch = Watch::new();
+                self.client = self.bed.client(&self.settings, &self.watch);
+            }
             State::Idle => {}
             // Connect got through, and the client runs.
             _ => return,
@@ -353,8 +358,9 @@ impl Run {
             std::thread::yield_now();
         }
         assert_eq!(threads(), Vec::<String>::new(), "threads are left");
-        // A client that replaced another one counts its records anew.
-        let whole = |told: &Told| told.check_order().and_then(|()| told.check_audit());
+        let log = self.bed.sim.record().snapshot();
+        let carrier = |seq: u64| log.connections.iter().position(|one| one.sent.seqs().any(|sent| sent == seq));
+        let whole = |told: &Told| told.check_order(carrier).and_then(|()| told.check_audit());
         self.watch.read(whole).unwrap_or_else(|error| panic!("{error}\n{}", self.watch.story()));
         println!("{}", self.watch.story());
     }
