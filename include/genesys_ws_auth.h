@@ -103,13 +103,53 @@
  *       whole number, 1 to 300000 ms: DNS and TCP together
  *   tls.timeout_ms = 10000
  *       whole number, 1 to 300000 ms: TLS handshake
+ *   tls.min_version = 1.2
+ *       1.2 | 1.3: oldest version of TLS that is spoken
  *   tls.trust = auto
- *       auto | system | file | memory: where trusted authorities come from; auto is file or memory if
- *       tls.ca_file or tls.ca_pem is set, else system
+ *       auto | system | file | directory | memory: where trusted authorities come from; auto is file,
+ *       directory or memory if tls.ca_file, tls.ca_directory or tls.ca_pem is set, else system
  *   tls.ca_file
  *       text of at most 4096 bytes without control characters: PEM file of trusted authorities
+ *   tls.ca_directory
+ *       text of at most 4096 bytes without control characters: directory of PEM files of trusted authorities;
+ *       what is none is left out
  *   tls.ca_pem
  *       PEM text of at most 4194304 bytes: PEM text of trusted authorities
+ *   tls.extra_ca_file
+ *       text of at most 4096 bytes without control characters: PEM file of further authorities, beside those
+ *       of tls.trust
+ *   tls.extra_ca_pem
+ *       PEM text of at most 4194304 bytes: PEM text of further authorities, beside those of tls.trust
+ *   tls.pins
+ *       sha256/<base64 of SHA-256 of a public key's DER>, separated by commas: public keys of which one has
+ *       to be in the server's verified chain, authority included
+ *   tls.client_cert_file
+ *       text of at most 4096 bytes without control characters: PEM file of the client certificate and those
+ *       between it and its authority
+ *   tls.client_key_file
+ *       text of at most 4096 bytes without control characters: PEM file of its private key, not encrypted
+ *   tls.client_cert_pem
+ *       PEM text of at most 4194304 bytes: PEM text of the client certificate, instead of the file
+ *   tls.client_key_pem
+ *       secret PEM text of at most 1048576 bytes: PEM text of its private key, instead of the file
+ *   proxy = none
+ *       none | environment | http://host:port, without credentials: proxy to everything, asked by CONNECT;
+ *       environment reads https_proxy, wss_proxy, http_proxy, all_proxy and no_proxy when a client is made
+ *   proxy.https
+ *       none | environment | http://host:port, without credentials: proxy to the token endpoint; as proxy
+ *       unless set
+ *   proxy.wss
+ *       none | environment | http://host:port, without credentials: proxy to the socket; as proxy unless set
+ *   proxy.user
+ *       text of at most 1024 bytes without control characters: user name at the proxy (Basic), without a
+ *       colon
+ *   proxy.password
+ *       secret text of at most 1048576 bytes without control characters: password at the proxy
+ *   proxy.except
+ *       hosts, domains, addresses and networks, separated by commas, or *: reached without the proxy: hosts,
+ *       domains and all below them, addresses, networks as 10.0.0.0/8, each with :port or without, or *
+ *   proxy.timeout_ms = 10000
+ *       whole number, 1 to 300000 ms: a proxy's answer to CONNECT
  *   net.allow_plain_loopback = false
  *       true or false: allow http and ws to localhost, 127.0.0.0/8 and ::1, for tests
  *   delivery = callbacks
@@ -277,6 +317,11 @@ extern "C" {
 #define GWA_E_TRUST_STORE 4116
 
 /**
+ * The client certificate or its key cannot be used.
+ */
+#define GWA_E_CLIENT_CERTIFICATE 4117
+
+/**
  * The host name could not be resolved.
  */
 #define GWA_E_DNS 4200
@@ -287,7 +332,7 @@ extern "C" {
 #define GWA_E_CONNECT 4201
 
 /**
- * Resolving or connecting took too long.
+ * Connecting took too long.
  */
 #define GWA_E_CONNECT_TIMEOUT 4202
 
@@ -330,6 +375,31 @@ extern "C" {
  * The peer did not answer a ping in time.
  */
 #define GWA_E_PEER_DEAD 4210
+
+/**
+ * The server's certificate is signed by nobody but itself.
+ */
+#define GWA_E_CERTIFICATE_SELF_SIGNED 4211
+
+/**
+ * No key of the server's certificate chain is among tls.pins.
+ */
+#define GWA_E_CERTIFICATE_PIN 4212
+
+/**
+ * The proxy wants other credentials (407).
+ */
+#define GWA_E_PROXY_AUTH 4220
+
+/**
+ * The proxy did not open a way to the host.
+ */
+#define GWA_E_PROXY_REFUSED 4221
+
+/**
+ * The proxy took too long to open a way to the host.
+ */
+#define GWA_E_PROXY_TIMEOUT 4222
 
 /**
  * The answer is not HTTP, or ended early.
@@ -1116,9 +1186,9 @@ int32_t gwa_error_category(const gwa_error_t *error);
 const char *gwa_error_category_name(const gwa_error_t *error, size_t *len);
 
 /**
- * The step during which it happened, as a word: call, configure, resolve, connect, tls, token, scopes,
- * upgrade, authenticate, renew, live, callback, close. More may be added. NULL for NULL. `len`, if not
- * NULL, takes the length.
+ * The step during which it happened, as a word: call, configure, resolve, connect, proxy, tls, token,
+ * scopes, upgrade, authenticate, renew, live, callback, close. More may be added. NULL for NULL. `len`, if
+ * not NULL, takes the length.
  *
  * Thread: any. Callback: allowed. Fork: allowed. Signal: unsafe. Blocking: no.
  * Ownership: the error keeps the text. Since: 0.1.0.
@@ -1683,8 +1753,8 @@ gwa_status_t gwa_config_set(gwa_config_t *config,
                             gwa_error_t **err);
 
 /**
- * Sets a secret key (client.secret, token.refresh_token), or any other key whose value has a length instead of a NUL
- * (tls.ca_pem). `value` is UTF-8 and copied; our copy is wiped when the last owner is gone. `len` 0 removes it.
+ * Sets a secret key (client.secret, token.refresh_token, proxy.password, tls.client_key_pem), or any other key whose
+ * value has a length instead of a NUL (tls.ca_pem). `value` is UTF-8 and copied; our copy is wiped when the last owner is gone. `len` 0 removes it.
  *
  * Returns as gwa_config_set().
  *
@@ -1715,7 +1785,7 @@ gwa_status_t gwa_config_set_json(gwa_config_t *config,
 /**
  * Sets region, client.id, client.secret and token.refresh_token from the environment variables GENESYS_REGION,
  * GENESYS_CLIENT_ID, GENESYS_CLIENT_SECRET and GENESYS_REFRESH_TOKEN. Those that are missing or empty change nothing. The
- * library reads the environment nowhere else.
+ * library reads the environment nowhere else, but for gwa_client_new() where the key proxy says environment.
  *
  * Returns as gwa_config_set(). All keys are set, or none.
  *

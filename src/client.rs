@@ -11,7 +11,7 @@ use std::time::Duration;
 use self::life::Life;
 pub use self::life::ShutdownReport;
 use crate::audit::scopes_json;
-use crate::config::settings::{Delivery as Mode, Settings};
+use crate::config::settings::{Delivery as Mode, Proxy, Settings};
 use crate::config::Config;
 use crate::error::{Code, Error, Stage};
 pub use crate::event::Event;
@@ -25,7 +25,7 @@ use crate::proto::session::Rounds;
 use crate::proto::token::Token;
 use crate::secret::Secret;
 use crate::shell::clock::Clock;
-use crate::shell::delivery::{Delivery, EventFd as EventSignal, Parts as DeliveryParts, TokenTimes};
+use crate::shell::delivery::{Delivery, EventFd as EventSignal, NetworkReport, Parts as DeliveryParts, TokenTimes};
 use crate::shell::engine::Engine;
 use crate::shell::gate::{no_descriptor, Deadline, Gate};
 use crate::shell::interrupt::Interrupt;
@@ -211,8 +211,7 @@ impl Client {
             renewal_in_ms: token.schedule.refresh_ms.saturating_sub(now.boot_ms),
             usable_for_ms: token.remaining_ms(now.boot_ms),
         });
-        let trust = self.net.trust_report().map(|report| (report.store.as_str(), report.roots));
-        self.delivery.stats_json(self.state(), token, trust)
+        self.delivery.stats_json(self.state(), token, &self.network())
     }
 
     /// Level-triggered descriptor, readable while events wait (poll mode); -1 in other modes. The client owns it.
@@ -245,6 +244,22 @@ impl Client {
     /// Async-signal-safe: an atomic addition and one `write`.
     pub fn interrupt(&self) {
         self.interrupt.raise();
+    }
+
+    /// Which trust store, which client certificate, which proxies.
+    fn network(&self) -> NetworkReport {
+        let Settings { proxies, pins, client_identity, min_tls, token_url, ws_url, .. } = &*self.settings;
+        let uses = |proxy: &Option<Proxy>, url: &str| {
+            proxy.as_ref().and(self.net.target(url).ok()).and_then(|target| Some(self.net.proxy(&target)?.peer()))
+        };
+        NetworkReport {
+            trust: self.net.trust_report().map(|report| (report.store.clone(), report.roots)),
+            pins: pins.len(),
+            client_certificate: client_identity.is_some(),
+            min_tls: min_tls.name(),
+            token_proxy: uses(&proxies.token, token_url),
+            socket_proxy: uses(&proxies.socket, ws_url),
+        }
     }
 
     // ---- small helpers --------------------------------------------------------------------------------------

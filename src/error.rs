@@ -80,6 +80,8 @@ pub enum Stage {
     Resolve,
     /// Opening the TCP connection.
     Connect,
+    /// Asking a proxy for a way through (CONNECT).
+    Proxy,
     /// The TLS handshake.
     Tls,
     /// The token request or its answer.
@@ -108,6 +110,7 @@ impl Stage {
             Self::Configure => "configure",
             Self::Resolve => "resolve",
             Self::Connect => "connect",
+            Self::Proxy => "proxy",
             Self::Tls => "tls",
             Self::Token => "token",
             Self::Scopes => "scopes",
@@ -187,10 +190,11 @@ codes! {
     AbiMismatch = 4114, "GWA_E_ABI_MISMATCH", Config, Caller, false, "The program was compiled with a header of another version.", "Compile the program with the header that belongs to this library.";
     Forked = 4115, "GWA_E_FORKED", Config, Caller, false, "The handle was made before fork().", "Create a client of its own in the child.";
     TrustStore = 4116, "GWA_E_TRUST_STORE", Tls, Caller, false, "The trust store cannot be read or holds no certificate.", "Check tls.trust and the file it names; a bare container image may have no system roots.";
+    ClientCertificate = 4117, "GWA_E_CLIENT_CERTIFICATE", Tls, Caller, false, "The client certificate or its key cannot be used.", "Check tls.client_cert_file and tls.client_key_file, or their _pem twins: both in PEM, the key not encrypted and the certificate's own.";
 
     Dns = 4200, "GWA_E_DNS", Dns, Network, true, "The host name could not be resolved.", "Check the region or URL, and the resolver of this machine.";
     Connect = 4201, "GWA_E_CONNECT", Tcp, Network, true, "No TCP connection could be made to any address.", "Check firewall, proxy and routing to the host the error names.";
-    ConnectTimeout = 4202, "GWA_E_CONNECT_TIMEOUT", Tcp, Network, true, "Resolving or connecting took too long.", "Check firewall, proxy and routing to the host the error names.";
+    ConnectTimeout = 4202, "GWA_E_CONNECT_TIMEOUT", Tcp, Network, true, "Connecting took too long.", "Check firewall, proxy and routing to the host the error names.";
     Tls = 4203, "GWA_E_TLS", Tls, Network, true, "The TLS handshake failed.", "The peer may not speak TLS 1.2 or 1.3, or something on the way interferes.";
     TlsTimeout = 4204, "GWA_E_TLS_TIMEOUT", Tls, Network, true, "The TLS handshake took too long.", "Check what lies between this machine and the host.";
     CertificateExpired = 4205, "GWA_E_CERTIFICATE_EXPIRED", Tls, Peer, true, "The server's certificate is expired or not yet valid.", "Check this machine's clock, then the server's certificate.";
@@ -199,6 +203,11 @@ codes! {
     Certificate = 4208, "GWA_E_CERTIFICATE", Tls, Peer, false, "The server's certificate is not acceptable.", "The message says why.";
     Dropped = 4209, "GWA_E_DROPPED", Tcp, Network, true, "The connection ended without a close.", "The client reconnects by itself; if it repeats, look at what lies between.";
     PeerDead = 4210, "GWA_E_PEER_DEAD", Tcp, Network, true, "The peer did not answer a ping in time.", "The client reconnects by itself; if it repeats, look at what lies between.";
+    CertificateSelfSigned = 4211, "GWA_E_CERTIFICATE_SELF_SIGNED", Tls, Peer, false, "The server's certificate is signed by nobody but itself.", "Have it issued by an authority, and trust that one with tls.ca_file or tls.extra_ca_file; if the server is not yours, something may be intercepting the connection.";
+    CertificatePin = 4212, "GWA_E_CERTIFICATE_PIN", Tls, Peer, false, "No key of the server's certificate chain is among tls.pins.", "Check tls.pins if the server has new keys; otherwise something may be intercepting the connection.";
+    ProxyAuth = 4220, "GWA_E_PROXY_AUTH", Proxy, Caller, false, "The proxy wants other credentials (407).", "Check proxy.user and proxy.password; only Basic authentication is spoken.";
+    ProxyRefused = 4221, "GWA_E_PROXY_REFUSED", Proxy, Network, true, "The proxy did not open a way to the host.", "The message says what the proxy answered; it may have to allow CONNECT to this host and port.";
+    ProxyTimeout = 4222, "GWA_E_PROXY_TIMEOUT", Proxy, Network, true, "The proxy took too long to open a way to the host.", "Check the proxy, and whether it reaches the host; proxy.timeout_ms sets the limit.";
 
     HttpProtocol = 4300, "GWA_E_HTTP_PROTOCOL", Http, Peer, true, "The answer is not HTTP, or ended early.", "Check that the URL leads to the token endpoint and not to something else.";
     HttpTimeout = 4301, "GWA_E_HTTP_TIMEOUT", Http, Network, true, "The answer took too long.", "Check the server's health.";

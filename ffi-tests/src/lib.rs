@@ -4,5 +4,6 @@ pub mod cprog;
 pub mod names;
 pub mod netlink;
 pub mod netns;
+pub mod proxy;
 pub mod relay;
 pub mod sim;

@@ -5,9 +5,10 @@ use std::io::Read;
 
 use crate::error::{Code, Error, Stage};
 use crate::hooks::Hooks;
+use crate::secret::Secret;
 
-use super::settings::{AuditPolicy, BasicEncoding, Delivery, Grant, Settings, Trust};
-use super::{url, Draft, TrustChoice};
+use super::settings::{AuditPolicy, BasicEncoding, ClientIdentity, Delivery, Grant, Pem, Settings, Trust};
+use super::{proxy, url, Draft, TrustChoice};
 
 /// Largest PEM file.
 const MAX_CA_FILE: u64 = 16 << 20;
@@ -19,9 +20,12 @@ pub(super) fn settings(draft: &Draft, hooks: &Hooks) -> Result<Settings, Error> 
     let or = |given: &String, default: String| if given.is_empty() { default } else { given.clone() };
     settings.token_url = or(&draft.token_url, format!("https://api.{}/oauth/token", settings.region));
     settings.ws_url = or(&draft.ws_url, format!("wss://api.{}/ws", settings.region));
-    address("token.url", &settings.token_url, ("https", "http"), settings.allow_plain_loopback)?;
-    address("ws.url", &settings.ws_url, ("wss", "ws"), settings.allow_plain_loopback)?;
+    let plain = settings.allow_plain_loopback;
+    let is_https = address("token.url", &settings.token_url, ("https", "http"), plain)?;
+    let is_wss = address("ws.url", &settings.ws_url, ("wss", "ws"), plain)?;
     settings.trust = trust(draft)?;
+    settings.client_identity = client_identity(draft)?;
+    settings.proxies = proxy::resolve(&draft.proxy, (is_https, is_wss), &|name| std::env::var_os(name))?;
     if settings.delivery == Delivery::Poll && settings.audit_policy == AuditPolicy::Block {
         return Err(contradiction(
             "audit.policy",
@@ -55,7 +59,8 @@ fn credentials(settings: &Settings, hooks: &Hooks) -> Result<(), Error> {
     Ok(())
 }
 
-fn address(key: &str, text: &str, (secure, plain): (&str, &str), allow_plain: bool) -> Result<(), Error> {
+/// Checks a URL; whether it is the one with TLS.
+fn address(key: &str, text: &str, (secure, plain): (&str, &str), allow_plain: bool) -> Result<bool, Error> {
     let parsed = url::parse(text, secure, plain).map_err(|why| contradiction(key, why))?;
     if parsed.plain && !(parsed.is_loopback() && allow_plain) {
         let why = format!(
@@ -63,22 +68,60 @@ fn address(key: &str, text: &str, (secure, plain): (&str, &str), allow_plain: bo
         );
         return Err(contradiction(key, &why));
     }
-    Ok(())
+    Ok(!parsed.plain)
 }
 
 /// Nothing that was set is ignored: a file or text of authorities beside another source is an error.
 fn trust(draft: &Draft) -> Result<Trust, Error> {
-    let (file, pem) = (!draft.ca_file.is_empty(), !draft.ca_pem.is_empty());
-    match (draft.trust, file, pem) {
-        (TrustChoice::Auto | TrustChoice::System, false, false) => Ok(Trust::System),
-        (TrustChoice::Auto | TrustChoice::File, true, false) => ca_file(&draft.ca_file),
-        (TrustChoice::Auto | TrustChoice::Memory, false, true) => Ok(Trust::Memory(draft.ca_pem.clone().into_bytes())),
-        (TrustChoice::File, false, _) => Err(missing("tls.ca_file (for tls.trust = file)")),
-        (TrustChoice::Memory, _, false) => Err(missing("tls.ca_pem (for tls.trust = memory)")),
-        (_, true, true) => Err(contradiction("tls.trust", "tls.ca_file and tls.ca_pem are both set")),
-        (_, true, _) => Err(contradiction("tls.trust", "tls.ca_file is set and would be ignored")),
-        (_, _, true) => Err(contradiction("tls.trust", "tls.ca_pem is set and would be ignored")),
+    let sources = [
+        ("tls.ca_file", "file", TrustChoice::File, &draft.ca_file),
+        ("tls.ca_directory", "directory", TrustChoice::Directory, &draft.ca_directory),
+        ("tls.ca_pem", "memory", TrustChoice::Memory, &draft.ca_pem),
+    ];
+    let mut given = sources.iter().filter(|(.., value)| !value.is_empty());
+    match (given.next(), given.next()) {
+        (Some((one, ..)), Some((other, ..))) => {
+            Err(contradiction("tls.trust", &format!("{one} and {other} are both set")))
+        }
+        (Some((_, _, choice, value)), None) if draft.trust == *choice || draft.trust == TrustChoice::Auto => {
+            match choice {
+                TrustChoice::File => ca_file(value),
+                TrustChoice::Directory => ca_directory(value),
+                _ => Ok(Trust::Memory(value.as_bytes().to_vec())),
+            }
+        }
+        (Some((key, ..)), None) => Err(contradiction("tls.trust", &format!("{key} is set and would be ignored"))),
+        (None, _) => match sources.iter().find(|(_, _, choice, _)| draft.trust == *choice) {
+            Some((key, name, ..)) => Err(missing(&format!("{key} (for tls.trust = {name})"))),
+            None => Ok(Trust::System),
+        },
     }
+}
+
+/// Certificate and key, each from a file or as text. They are read, and compared, when TLS is set up.
+fn client_identity(draft: &Draft) -> Result<Option<ClientIdentity>, Error> {
+    let one = |name: &str, file: &str, text: Option<Secret>| match (file.is_empty(), text) {
+        (true, None) => Ok(None),
+        (true, Some(text)) => Ok(Some(Pem::Text(text))),
+        (false, None) => Ok(Some(Pem::File(file.into()))),
+        (false, Some(_)) => Err(contradiction(&format!("{name}_file"), &format!("{name}_pem is set too"))),
+    };
+    let text = Some(&draft.client_cert_pem).filter(|pem| !pem.is_empty()).map(|pem| Secret::new(pem.clone()));
+    let certificate = one("tls.client_cert", &draft.client_cert_file, text)?;
+    match (certificate, one("tls.client_key", &draft.client_key_file, draft.client_key_pem.clone())?) {
+        (None, None) => Ok(None),
+        (Some(certificate), Some(key)) => Ok(Some(ClientIdentity { certificate, key })),
+        (Some(_), None) => Err(missing("tls.client_key_file or tls.client_key_pem (for a client certificate)")),
+        (None, Some(_)) => Err(missing("tls.client_cert_file or tls.client_cert_pem (for a client's key)")),
+    }
+}
+
+fn ca_directory(path: &str) -> Result<Trust, Error> {
+    let unreadable = |error| Error::from_io(Code::TrustStore, Stage::Configure, path, &error);
+    if !std::fs::metadata(path).map_err(unreadable)?.is_dir() {
+        return Err(Error::new(Code::TrustStore, Stage::Configure, format!("{path} is no directory.")));
+    }
+    Ok(Trust::Directory(path.to_owned()))
 }
 
 /// Reads the file once, so that a wrong path is told when the client is made and not at its first connection.

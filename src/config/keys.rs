@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::error::{Code, Error, Stage};
 use crate::secret::Secret;
 
-use super::settings::{AuditPolicy, BasicEncoding, Delivery, Grant, UnknownScopes};
+use super::settings::{AuditPolicy, BasicEncoding, Delivery, Grant, Pin, TlsVersion, UnknownScopes};
 use super::value::{Type, Value};
 use super::{Draft, TrustChoice};
 
@@ -43,7 +43,7 @@ pub(super) fn find(name: &str) -> Result<(&'static Key, &str), Error> {
 impl Key {
     /// Whether the value is a secret: never shown, set by its own function.
     pub fn is_secret(&self) -> bool {
-        matches!(self.kind, Type::Secret)
+        matches!(self.kind, Type::Secret | Type::SecretPem)
     }
 
     /// Checks a value and stores it; an empty one stands for the default.
@@ -77,7 +77,10 @@ impl Key {
 
 fn unknown(name: &str) -> Error {
     let shown: String = name.chars().take(64).map(|c| if c.is_control() { '?' } else { c }).collect();
-    let nearest = KEYS.iter().min_by_key(|key| distance(key.name, &shown)).map_or("", |key| key.name);
+    // Whoever knows the family is more likely to have erred in the rest.
+    let family = |name: &str| name.split('.').next().map(str::to_owned);
+    let far = |key: &&Key| distance(key.name, &shown) + if family(key.name) == family(&shown) { 0 } else { 3 };
+    let nearest = KEYS.iter().min_by_key(far).map_or("", |key| key.name);
     let message = format!("\"{shown}\"; the nearest is \"{nearest}\".");
     Error::new(Code::UnknownKey, Stage::Configure, message)
 }
@@ -168,9 +171,27 @@ static KEYS: &[Key] = &[
 
     key!("connect.timeout_ms", ms(1, 300_000), "10000", "DNS and TCP together", |d, v| d.settings.connect_timeout_ms = v.number),
     key!("tls.timeout_ms", ms(1, 300_000), "10000", "TLS handshake", |d, v| d.settings.tls_timeout_ms = v.number),
-    key!("tls.trust", Type::Choice(&["auto", "system", "file", "memory"]), "auto", "where trusted authorities come from; auto is file or memory if tls.ca_file or tls.ca_pem is set, else system", |d, v| d.trust = pick(&[TrustChoice::Auto, TrustChoice::System, TrustChoice::File, TrustChoice::Memory], &v)),
+    key!("tls.min_version", Type::Choice(&["1.2", "1.3"]), "1.2", "oldest version of TLS that is spoken", |d, v| d.settings.min_tls = pick(&[TlsVersion::V12, TlsVersion::V13], &v)),
+    key!("tls.trust", Type::Choice(&["auto", "system", "file", "directory", "memory"]), "auto", "where trusted authorities come from; auto is file, directory or memory if tls.ca_file, tls.ca_directory or tls.ca_pem is set, else system", |d, v| d.trust = pick(&[TrustChoice::Auto, TrustChoice::System, TrustChoice::File, TrustChoice::Directory, TrustChoice::Memory], &v)),
     key!("tls.ca_file", Type::Text { max: 4_096 }, "", "PEM file of trusted authorities", |d, v| d.ca_file = v.text.into()),
+    key!("tls.ca_directory", Type::Text { max: 4_096 }, "", "directory of PEM files of trusted authorities; what is none is left out", |d, v| d.ca_directory = v.text.into()),
     key!("tls.ca_pem", Type::Pem, "", "PEM text of trusted authorities", |d, v| d.ca_pem = v.text.into()),
+    key!("tls.extra_ca_file", Type::Text { max: 4_096 }, "", "PEM file of further authorities, beside those of tls.trust", |d, v| d.settings.extra_ca_file = v.text.into()),
+    key!("tls.extra_ca_pem", Type::Pem, "", "PEM text of further authorities, beside those of tls.trust", |d, v| d.settings.extra_ca_pem = v.text.into()),
+    key!("tls.pins", Type::Pins, "", "public keys of which one has to be in the server's verified chain, authority included", |d, v| d.settings.pins = v.list.iter().filter_map(|pin| Pin::parse(pin)).collect()),
+    key!("tls.client_cert_file", Type::Text { max: 4_096 }, "", "PEM file of the client certificate and those between it and its authority", |d, v| d.client_cert_file = v.text.into()),
+    key!("tls.client_key_file", Type::Text { max: 4_096 }, "", "PEM file of its private key, not encrypted", |d, v| d.client_key_file = v.text.into()),
+    key!("tls.client_cert_pem", Type::Pem, "", "PEM text of the client certificate, instead of the file", |d, v| d.client_cert_pem = v.text.into()),
+    key!("tls.client_key_pem", Type::SecretPem, "", "PEM text of its private key, instead of the file", |d, v| d.client_key_pem = v.secret.filter(|secret| !secret.is_empty())),
+
+    key!("proxy", Type::Proxy, "none", "proxy to everything, asked by CONNECT; environment reads https_proxy, wss_proxy, http_proxy, all_proxy and no_proxy when a client is made", |d, v| d.proxy.both = v.text.into()),
+    key!("proxy.https", Type::Proxy, "", "proxy to the token endpoint; as proxy unless set", |d, v| d.proxy.https = v.text.into()),
+    key!("proxy.wss", Type::Proxy, "", "proxy to the socket; as proxy unless set", |d, v| d.proxy.wss = v.text.into()),
+    key!("proxy.user", Type::Text { max: 1_024 }, "", "user name at the proxy (Basic), without a colon", |d, v| d.proxy.user = v.text.into()),
+    key!("proxy.password", Type::Secret, "", "password at the proxy", |d, v| d.proxy.password = v.secret.filter(|secret| !secret.is_empty())),
+    key!("proxy.except", Type::Hosts, "", "reached without the proxy: hosts, domains and all below them, addresses, networks as 10.0.0.0/8, each with :port or without, or *", |d, v| d.proxy.except = v.list),
+    key!("proxy.timeout_ms", ms(1, 300_000), "10000", "a proxy's answer to CONNECT", |d, v| d.settings.proxy_timeout_ms = v.number),
+
     key!("net.allow_plain_loopback", Type::Flag, "false", "allow http and ws to localhost, 127.0.0.0/8 and ::1, for tests", |d, v| d.settings.allow_plain_loopback = v.flag),
 
     key!("delivery", Type::Choice(&["callbacks", "inline", "poll"]), "callbacks", "who runs callbacks: gwa-dispatch; on_message on gwa-socket; gwa_client_next_event()", |d, v| d.settings.delivery = pick(&[Delivery::Callbacks, Delivery::Inline, Delivery::Poll], &v)),

@@ -6,6 +6,8 @@
 mod check;
 mod json;
 mod keys;
+mod pin;
+mod proxy;
 pub mod settings;
 mod url;
 mod value;
@@ -43,6 +45,18 @@ pub(crate) struct Draft {
     ca_file: String,
     /// `tls.ca_pem`, or empty.
     ca_pem: String,
+    /// `tls.ca_directory`, or empty.
+    ca_directory: String,
+    /// `tls.client_cert_file`, or empty.
+    client_cert_file: String,
+    /// `tls.client_key_file`, or empty.
+    client_key_file: String,
+    /// `tls.client_cert_pem`, or empty.
+    client_cert_pem: String,
+    /// `tls.client_key_pem`.
+    client_key_pem: Option<Secret>,
+    /// `proxy` and its kin.
+    proxy: proxy::Given,
 }
 
 /// `tls.trust` as given.
@@ -52,6 +66,7 @@ enum TrustChoice {
     Auto,
     System,
     File,
+    Directory,
     Memory,
 }
 

@@ -4,6 +4,9 @@ use std::time::Duration;
 
 use crate::secret::Secret;
 
+pub use super::pin::Pin;
+pub use super::proxy::{Exception, Proxy};
+
 /// Which OAuth 2.0 grant the token request uses (RFC 6749 4).
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum Grant {
@@ -70,8 +73,57 @@ pub enum Trust {
     System,
     /// A PEM file.
     File(String),
+    /// Every file of a directory.
+    Directory(String),
     /// PEM text.
     Memory(Vec<u8>),
+}
+
+/// PEM, or where it lies.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Pem {
+    /// In a file.
+    File(String),
+    /// Here.
+    Text(Secret),
+}
+
+/// What the client shows to a server that wants to know it by TLS.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct ClientIdentity {
+    /// Certificate, then those between it and its authority.
+    pub certificate: Pem,
+    /// Its private key.
+    pub key: Pem,
+}
+
+/// Oldest version of TLS that is spoken.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum TlsVersion {
+    /// TLS 1.2 (RFC 5246).
+    #[default]
+    V12,
+    /// TLS 1.3 (RFC 8446).
+    V13,
+}
+
+impl TlsVersion {
+    /// As the key `tls.min_version` has it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::V12 => "1.2",
+            Self::V13 => "1.3",
+        }
+    }
+}
+
+/// The proxies of a client; `None`: directly.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Proxies {
+    /// To the token endpoint, and everything else that is HTTP.
+    pub token: Option<Proxy>,
+    /// To the socket.
+    pub socket: Option<Proxy>,
 }
 
 /// The checked settings of one client. Times are in milliseconds, sizes in bytes.
@@ -114,6 +166,8 @@ pub struct Settings {
 
     /// DNS and TCP connect together.
     pub connect_timeout_ms: u64,
+    /// A proxy's answer to CONNECT.
+    pub proxy_timeout_ms: u64,
     /// TLS handshake.
     pub tls_timeout_ms: u64,
     /// WebSocket upgrade.
@@ -162,6 +216,18 @@ pub struct Settings {
 
     /// Where trusted authorities come from.
     pub trust: Trust,
+    /// PEM file of further authorities, or empty.
+    pub extra_ca_file: String,
+    /// PEM text of further authorities, or empty.
+    pub extra_ca_pem: String,
+    /// Keys of which one has to be in the server's verified chain, unless there are none.
+    pub pins: Vec<Pin>,
+    /// Client certificate.
+    pub client_identity: Option<ClientIdentity>,
+    /// Oldest version of TLS.
+    pub min_tls: TlsVersion,
+    /// Which proxies are used.
+    pub proxies: Proxies,
     /// Whether plain `http`/`ws` to a loopback address is allowed.
     pub allow_plain_loopback: bool,
     /// `User-Agent` of all requests.
@@ -195,6 +261,7 @@ impl Default for Settings {
             authorize_timeout_ms: 600_000,
             token_timeout_ms: 15_000,
             connect_timeout_ms: 10_000,
+            proxy_timeout_ms: 10_000,
             tls_timeout_ms: 10_000,
             upgrade_timeout_ms: 10_000,
             auth_timeout_ms: 10_000,
@@ -218,6 +285,12 @@ impl Default for Settings {
             delivery: Delivery::Callbacks,
             slow_callback: Duration::from_secs(1),
             trust: Trust::System,
+            extra_ca_file: String::new(),
+            extra_ca_pem: String::new(),
+            pins: Vec::new(),
+            client_identity: None,
+            min_tls: TlsVersion::V12,
+            proxies: Proxies::default(),
             allow_plain_loopback: false,
             user_agent: concat!("genesys-ws-auth/", env!("CARGO_PKG_VERSION")).into(),
             origin: String::new(),

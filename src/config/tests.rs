@@ -1,6 +1,6 @@
 //! Tests of keys, values and checks.
 
-use super::settings::{Grant, Trust};
+use super::settings::{Grant, Pem, Trust};
 use super::*;
 
 fn good() -> Config {
@@ -25,7 +25,7 @@ fn code(result: Result<impl Sized, Error>) -> Option<Code> {
 /// A value of the key that is not its default.
 fn another(key: &Key) -> String {
     match key.kind {
-        Type::Text { .. } | Type::HeaderValue | Type::Header | Type::Patterns => "other".into(),
+        Type::Text { .. } | Type::HeaderValue | Type::Header | Type::Patterns | Type::Hosts => "other".into(),
         Type::Secret | Type::Scopes => "other:read".into(),
         Type::Host => "mypurecloud.de".into(),
         Type::Url { secure, .. } => format!("{secure}://other/"),
@@ -33,6 +33,9 @@ fn another(key: &Key) -> String {
         Type::Flag => "true".into(),
         Type::Choice(options) => (*options.last().unwrap()).into(),
         Type::Pem => "-----BEGIN CERTIFICATE-----".into(),
+        Type::SecretPem => "-----BEGIN PRIVATE KEY-----".into(),
+        Type::Proxy => "http://other:3128".into(),
+        Type::Pins => format!("sha256/{}=", "A".repeat(43)),
     }
 }
 
@@ -73,9 +76,10 @@ fn every_field_of_the_settings_can_be_reached() {
     }
     let (before, after) = (format!("{:#?}", Settings::default()), format!("{:#?}", draft.settings));
     for line in before.lines().filter(|line| line.starts_with("    ") && !line.starts_with("     ")) {
-        let derived =
-            ["client_secret", "token_url", "ws_url", "trust"].iter().any(|name| line.trim().starts_with(name));
-        let opens = line.ends_with(['[', '{', ']', '}', ')']) || line.ends_with("],");
+        let derived = ["client_secret", "token_url", "ws_url", "trust", "client_identity"]
+            .iter()
+            .any(|name| line.trim().starts_with(name));
+        let opens = line.ends_with(['[', '{', ']', '}', ')']) || line.ends_with("],") || line.ends_with("},");
         assert!(derived || opens || !after.lines().any(|other| other == line), "{line} cannot be changed");
     }
 }
@@ -119,6 +123,12 @@ fn a_bad_value_names_key_type_and_range_and_is_not_quoted() {
         ("ws.header.Sec-WebSocket-Key", "h"),
         ("ws.header.a b", "h"),
         ("tls.ca_pem", "my_secret"),
+        ("tls.min_version", "1.1"),
+        ("tls.pins", "sha256/my_secret"),
+        ("proxy", "http://user:my_secret@h:1"),
+        ("proxy", "socks5://h:1"),
+        ("proxy.wss", "h"),
+        ("proxy.except", "a b,my_secret"),
     ] {
         let error = Config::new().set(key, value).unwrap_err();
         let text = error.to_string();
@@ -176,10 +186,22 @@ fn contradictions_are_refused() {
         [("client.id", "a:b"), ("token.basic", "raw")],
         [("tls.trust", "system"), ("tls.ca_file", "ca.pem")],
         [("tls.ca_pem", "-----BEGIN CERTIFICATE-----"), ("tls.ca_file", "ca.pem")],
+        [("tls.trust", "directory"), ("tls.ca_file", "ca.pem")],
+        [("tls.ca_directory", "/etc"), ("tls.ca_file", "ca.pem")],
+        [("tls.client_cert_file", "c"), ("tls.client_cert_pem", "-----BEGIN CERTIFICATE-----")],
+        [("proxy.user", "u"), ("region", "h")],
+        [("proxy.user", "u:v"), ("proxy", "http://h:1")],
     ] {
         assert_eq!(code(with(&pairs).settings()), Some(Code::BadValue), "{pairs:?}");
     }
-    assert_eq!(code(with(&[("tls.trust", "memory")]).settings()), Some(Code::MissingKey));
+    for pair in [
+        ("tls.trust", "memory"),
+        ("tls.trust", "directory"),
+        ("tls.client_cert_file", "c"),
+        ("tls.client_key_file", "k"),
+    ] {
+        assert_eq!(code(with(&[pair]).settings()), Some(Code::MissingKey), "{pair:?}");
+    }
 }
 
 #[test]
@@ -189,9 +211,41 @@ fn the_trust_file_is_read_when_a_client_is_made() {
         let error = with(&[("tls.ca_file", wrong)]).settings().unwrap_err();
         assert!(error.code() == Code::TrustStore && error.to_string().contains(wrong), "{error}");
     }
+    let directory = with(&[("tls.ca_directory", "/etc")]).settings().unwrap();
+    assert_eq!(directory.trust, Trust::Directory("/etc".into()));
+    assert_eq!(code(with(&[("tls.ca_directory", manifest)]).settings()), Some(Code::TrustStore));
     let source = concat!(env!("CARGO_MANIFEST_DIR"), "/src/config/tests.rs");
     let settings = with(&[("tls.trust", "file"), ("tls.ca_file", source)]).settings().unwrap();
     assert_eq!(settings.trust, Trust::File(source.into()));
+}
+
+#[test]
+fn certificate_and_key_come_from_files_or_texts_in_any_mix() {
+    let key = "-----BEGIN PRIVATE KEY-----\nhush\n-----END PRIVATE KEY-----";
+    let mut config = with(&[("tls.client_cert_file", "c.pem")]);
+    config.set_secret("tls.client_key_pem", Secret::new(key.into())).unwrap();
+    let identity = config.settings().unwrap().client_identity.unwrap();
+    assert_eq!(identity.certificate, Pem::File("c.pem".into()));
+    assert_eq!(identity.key, Pem::Text(Secret::new(key.into())));
+    assert!(!format!("{identity:?}").contains("hush"));
+    assert_eq!(code(config.set("tls.client_key_pem", key)), Some(Code::BadValue), "it is a secret");
+    assert_eq!(code(config.set_secret("tls.client_key_pem", Secret::new("hush".into()))), Some(Code::BadValue));
+}
+
+#[test]
+fn proxies_and_pins_are_read() {
+    let pin = format!("sha256/{}=", "A".repeat(43));
+    let config = with(&[("proxy", "http://p:3128"), ("proxy.wss", "none"), ("tls.pins", &format!("{pin}, {pin}"))]);
+    let settings = config.settings().unwrap();
+    assert_eq!(settings.proxies.token.unwrap().peer(), "p:3128");
+    assert_eq!((settings.proxies.socket, settings.pins.len()), (None, 2));
+    let mut config = good();
+    config
+        .set_json(&format!(
+            r#"{{"tls":{{"pins":["{pin}"]}},"proxy.except":["a.b","10.0.0.0/8"],"proxy":"http://p:1"}}"#
+        ))
+        .unwrap();
+    assert_eq!(config.settings().unwrap().proxies.token.unwrap().except.len(), 2);
 }
 
 #[test]

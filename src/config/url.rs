@@ -54,27 +54,28 @@ pub(super) fn is_host_name(text: &str) -> bool {
     text.len() <= 253 && text.split('.').all(is_label)
 }
 
-fn host_of(authority: &str) -> Result<&str, &'static str> {
+fn host_of(text: &str) -> Result<&str, &'static str> {
+    authority(text).map(|(host, _)| host)
+}
+
+/// Takes `host[:port]` apart; an IPv6 address loses its brackets.
+pub(super) fn authority(authority: &str) -> Result<(&str, Option<u16>), &'static str> {
     if let Some(rest) = authority.strip_prefix('[') {
         let (address, port) = rest.split_once(']').ok_or("its host is malformed")?;
         address.parse::<Ipv6Addr>().map_err(|_| "its host is malformed")?;
         let port = if port.is_empty() { None } else { Some(port.strip_prefix(':').ok_or("its host is malformed")?) };
-        return check_port(port).map(|()| address);
+        return check_port(port).map(|port| (address, port));
     }
     let (host, port) = authority.split_once(':').map_or((authority, None), |(host, port)| (host, Some(port)));
     if !is_host_name(host) {
         return Err("its host is malformed");
     }
-    check_port(port).map(|()| host)
+    check_port(port).map(|port| (host, port))
 }
 
-fn check_port(port: Option<&str>) -> Result<(), &'static str> {
-    let is_port = |port: &str| port.bytes().all(|byte| byte.is_ascii_digit()) && port.parse().is_ok_and(|n: u16| n > 0);
-    if port.is_none_or(is_port) {
-        Ok(())
-    } else {
-        Err("its port is malformed")
-    }
+fn check_port(port: Option<&str>) -> Result<Option<u16>, &'static str> {
+    let number = |text: &str| text.parse().ok().filter(|port| *port > 0 && text.bytes().all(|b| b.is_ascii_digit()));
+    port.map(|port| number(port).ok_or("its port is malformed")).transpose()
 }
 
 #[cfg(test)]

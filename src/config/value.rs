@@ -4,7 +4,8 @@ use std::fmt;
 
 use crate::secret::Secret;
 
-use super::url;
+use super::pin::Pin;
+use super::{proxy, url};
 
 /// Type and range of a key's value. `Display` says it in words.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -49,6 +50,14 @@ pub enum Type {
     Header,
     /// Certificates in PEM.
     Pem,
+    /// A private key in PEM; a secret.
+    SecretPem,
+    /// `none`, `environment`, or the URL of a proxy.
+    Proxy,
+    /// Hosts and networks, separated by commas.
+    Hosts,
+    /// Public-key pins, separated by commas.
+    Pins,
 }
 
 /// A value that was read. Only the field of its type is filled.
@@ -86,7 +95,7 @@ impl Type {
         let plain = Value { name, text, ..Value::default() };
         match self {
             Self::Text { max } => plain_text(text, max).map(|()| plain),
-            Self::Secret => self.check_secret(Secret::new(text.to_owned())),
+            Self::Secret | Self::SecretPem => self.check_secret(Secret::new(text.to_owned())),
             Self::Host if url::is_host_name(text) => Ok(plain),
             Self::Host => Err("it is no host name"),
             Self::Url { .. } if text.is_empty() => Ok(plain),
@@ -97,7 +106,11 @@ impl Type {
             Self::Flag => flag(text).map(|flag| Value { flag, ..Value::default() }),
             Self::Choice(options) => choice(text, options).map(|number| Value { number, ..Value::default() }),
             Self::Scopes => self.check_list(text.split(' ').filter(|s| !s.is_empty()).map(String::from).collect()),
-            Self::Patterns => self.check_list(text.split(',').map(|part| part.trim().to_owned()).collect()),
+            Self::Hosts | Self::Pins if text.is_empty() => Ok(Value::default()),
+            Self::Patterns | Self::Hosts | Self::Pins => {
+                self.check_list(text.split(',').map(|part| part.trim().to_owned()).collect())
+            }
+            Self::Proxy => proxy::check(text).map(|()| plain),
             Self::HeaderValue => header_value(text).map(|()| plain),
             Self::Header => header_name(name).and_then(|()| header_value(text)).map(|()| plain),
             Self::Pem if text.len() > MAX_PEM => Err("it is too long"),
@@ -113,6 +126,8 @@ impl Type {
         let is_good: fn(&str) -> bool = match self {
             Self::Scopes => is_scope,
             Self::Patterns => |text| !text.is_empty() && !text.chars().any(char::is_control),
+            Self::Hosts => proxy::is_exception,
+            Self::Pins => |text| Pin::parse(text).is_some(),
             _ => return Err("it is a list"),
         };
         if list.len() > MAX_LIST {
@@ -129,7 +144,10 @@ impl Type {
 
     /// Checks a secret.
     pub(super) fn check_secret<'a>(self, secret: Secret) -> Result<Value<'a>, &'static str> {
-        plain_text(secret.expose(), MAX_SECRET)?;
+        match self {
+            Self::SecretPem => private_key(secret.expose())?,
+            _ => plain_text(secret.expose(), MAX_SECRET)?,
+        }
         Ok(Value { secret: Some(secret), ..Value::default() })
     }
 }
@@ -153,6 +171,10 @@ impl fmt::Display for Type {
             Self::HeaderValue => f.write_str("value of an HTTP header, printable ASCII"),
             Self::Header => f.write_str("a header the library does not write itself, its value in printable ASCII"),
             Self::Pem => write!(f, "PEM text of at most {MAX_PEM} bytes"),
+            Self::SecretPem => write!(f, "secret PEM text of at most {MAX_SECRET} bytes"),
+            Self::Proxy => f.write_str("none | environment | http://host:port, without credentials"),
+            Self::Hosts => f.write_str("hosts, domains, addresses and networks, separated by commas, or *"),
+            Self::Pins => f.write_str("sha256/<base64 of SHA-256 of a public key's DER>, separated by commas"),
         }
     }
 }
@@ -163,6 +185,16 @@ fn plain_text(text: &str, max: usize) -> Result<(), &'static str> {
     }
     if text.chars().any(char::is_control) {
         return Err("it holds a control character");
+    }
+    Ok(())
+}
+
+fn private_key(text: &str) -> Result<(), &'static str> {
+    if text.len() > MAX_SECRET {
+        return Err("it is too long");
+    }
+    if !text.is_empty() && !text.contains("PRIVATE KEY-----") {
+        return Err("it holds no private key");
     }
     Ok(())
 }

@@ -106,8 +106,8 @@ pub unsafe extern "C" fn gwa_config_set(
     })
 }
 
-/// Sets a secret key (client.secret, token.refresh_token), or any other key whose value has a length instead of a NUL
-/// (tls.ca_pem). `value` is UTF-8 and copied; our copy is wiped when the last owner is gone. `len` 0 removes it.
+/// Sets a secret key (client.secret, token.refresh_token, proxy.password, tls.client_key_pem), or any other key whose
+/// value has a length instead of a NUL (tls.ca_pem). `value` is UTF-8 and copied; our copy is wiped when the last owner is gone. `len` 0 removes it.
 ///
 /// Returns as gwa_config_set().
 ///
@@ -162,7 +162,7 @@ pub unsafe extern "C" fn gwa_config_set_json(
 
 /// Sets region, client.id, client.secret and token.refresh_token from the environment variables GENESYS_REGION,
 /// GENESYS_CLIENT_ID, GENESYS_CLIENT_SECRET and GENESYS_REFRESH_TOKEN. Those that are missing or empty change nothing. The
-/// library reads the environment nowhere else.
+/// library reads the environment nowhere else, but for gwa_client_new() where the key proxy says environment.
 ///
 /// Returns as gwa_config_set(). All keys are set, or none.
 ///

@@ -118,9 +118,9 @@ pub unsafe extern "C" fn gwa_error_category_name(error: *const gwa_error_t, len:
     unsafe { text::read(error, len, |error| Some(error.category.with_nul())) }
 }
 
-/// The step during which it happened, as a word: call, configure, resolve, connect, tls, token, scopes,
-/// upgrade, authenticate, renew, live, callback, close. More may be added. NULL for NULL. `len`, if not
-/// NULL, takes the length.
+/// The step during which it happened, as a word: call, configure, resolve, connect, proxy, tls, token,
+/// scopes, upgrade, authenticate, renew, live, callback, close. More may be added. NULL for NULL. `len`, if
+/// not NULL, takes the length.
 ///
 /// Thread: any. Callback: allowed. Fork: allowed. Signal: unsafe. Blocking: no.
 /// Ownership: the error keeps the text. Since: 0.1.0.

@@ -55,11 +55,13 @@ pub const GWA_E_ABI_MISMATCH: i32 = 4114;
 pub const GWA_E_FORKED: i32 = 4115;
 /// The trust store cannot be read or holds no certificate.
 pub const GWA_E_TRUST_STORE: i32 = 4116;
+/// The client certificate or its key cannot be used.
+pub const GWA_E_CLIENT_CERTIFICATE: i32 = 4117;
 /// The host name could not be resolved.
 pub const GWA_E_DNS: i32 = 4200;
 /// No TCP connection could be made to any address.
 pub const GWA_E_CONNECT: i32 = 4201;
-/// Resolving or connecting took too long.
+/// Connecting took too long.
 pub const GWA_E_CONNECT_TIMEOUT: i32 = 4202;
 /// The TLS handshake failed.
 pub const GWA_E_TLS: i32 = 4203;
@@ -77,6 +79,16 @@ pub const GWA_E_CERTIFICATE: i32 = 4208;
 pub const GWA_E_DROPPED: i32 = 4209;
 /// The peer did not answer a ping in time.
 pub const GWA_E_PEER_DEAD: i32 = 4210;
+/// The server's certificate is signed by nobody but itself.
+pub const GWA_E_CERTIFICATE_SELF_SIGNED: i32 = 4211;
+/// No key of the server's certificate chain is among tls.pins.
+pub const GWA_E_CERTIFICATE_PIN: i32 = 4212;
+/// The proxy wants other credentials (407).
+pub const GWA_E_PROXY_AUTH: i32 = 4220;
+/// The proxy did not open a way to the host.
+pub const GWA_E_PROXY_REFUSED: i32 = 4221;
+/// The proxy took too long to open a way to the host.
+pub const GWA_E_PROXY_TIMEOUT: i32 = 4222;
 /// The answer is not HTTP, or ended early.
 pub const GWA_E_HTTP_PROTOCOL: i32 = 4300;
 /// The answer took too long.

@@ -1,8 +1,9 @@
-//! The one way onto the network, for HTTP and WebSocket alike: resolve, connect, TLS. Never blocks.
+//! The one way onto the network, for HTTP and WebSocket alike: resolve, connect, proxy, TLS. Never blocks.
 
 mod race;
 mod resolve;
 mod target;
+mod tunnel;
 
 use std::mem;
 use std::sync::Arc;
@@ -11,11 +12,13 @@ use self::race::{Race, Winner};
 #[allow(unused_imports)]
 pub use self::resolve::resolvers_stuck;
 use self::resolve::Lookup;
+use self::target::known_addresses;
 pub use self::target::Target;
+use self::tunnel::{Through, Tunnel};
 use super::stream::Stream;
 use super::tls::{self, TlsClient, TrustReport};
 use super::wait::{Ready, Waiter};
-use crate::config::Settings;
+use crate::config::settings::{Proxy, Settings};
 use crate::error::{Code, Error, Stage};
 use crate::proto::time::Now;
 
@@ -33,13 +36,20 @@ impl Net {
     pub fn new(settings: Arc<Settings>) -> Result<Self, Error> {
         let parse = |url: &str| Target::parse(url, settings.allow_plain_loopback);
         let needs_tls = parse(&settings.token_url)?.tls | parse(&settings.ws_url)?.tls;
-        let tls = needs_tls.then(|| TlsClient::new(&settings.trust)).transpose()?;
+        let tls = needs_tls.then(|| TlsClient::new(&settings)).transpose()?;
         Ok(Self { settings, tls })
     }
 
     /// Which trust store is in use, if one is.
     pub fn trust_report(&self) -> Option<&TrustReport> {
         self.tls.as_ref().map(TlsClient::report)
+    }
+
+    /// The proxy to a target, if it is reached through one.
+    pub fn proxy(&self, target: &Target) -> Option<&Proxy> {
+        let proxies = &self.settings.proxies;
+        let proxy = if target.socket { &proxies.socket } else { &proxies.token };
+        proxy.as_ref().filter(|proxy| !proxy.spares(&target.host, target.port))
     }
 
     /// The target of a URL, under this client's settings.
@@ -69,6 +79,7 @@ pub struct Opened {
 enum Phase {
     Resolving(Lookup),
     Connecting(Race),
+    Tunnelling(Box<Tunnel>),
     Securing(Box<Stream>, usize),
     Over,
 }
@@ -76,14 +87,17 @@ enum Phase {
 impl Dial {
     /// Begins. Nothing is waited for here.
     pub fn start(net: &Net, target: Target, waiter: &Waiter, now: Now) -> Result<Self, Error> {
-        let phase = match target.known_addresses() {
-            Some(addresses) => Phase::Connecting(Race::new(&addresses)),
+        // Through a proxy, the target's name is the proxy's to resolve.
+        let (host, port) = net.proxy(&target).map_or((&target.host, target.port), |proxy| (&proxy.host, proxy.port));
+        let limit_ms = net.settings.connect_timeout_ms;
+        let phase = match known_addresses(host, port) {
+            Some(addresses) => Phase::Connecting(Race::new(&addresses, limit_ms)),
             None => Phase::Resolving(
-                Lookup::start(&target.host, target.port, waiter.bell())
+                Lookup::start(host, port, waiter.bell())
                     .map_err(|error| Error::from_io(Code::Internal, Stage::Resolve, "No resolver thread", &error))?,
             ),
         };
-        let deadline = now.boot_ms.saturating_add(net.settings.connect_timeout_ms);
+        let deadline = now.boot_ms.saturating_add(limit_ms);
         Ok(Self { net: net.clone(), target, phase, deadline })
     }
 
@@ -104,6 +118,7 @@ impl Dial {
     pub fn on_ready(&mut self, ready: &Ready) -> bool {
         match &mut self.phase {
             Phase::Connecting(race) => race.on_ready(ready),
+            Phase::Tunnelling(tunnel) => tunnel.on_ready(ready),
             Phase::Securing(stream, token) if *token == ready.token => {
                 stream.on_ready(ready);
                 true
@@ -115,29 +130,44 @@ impl Dial {
     /// Goes as far as it can without waiting. `None`: not there yet. An error is final.
     pub fn advance(&mut self, now: Now, waiter: &Waiter) -> Result<Option<Opened>, Error> {
         let outcome = self.run(now, waiter);
-        outcome.map_err(|error| error.with(|detail| detail.host = self.target.peer()))
+        // The phase is over by then, so the error's own stage says whom it was about.
+        outcome.map_err(|error| {
+            let peer = self.peer_at(error.detail().stage);
+            error.with(|detail| detail.host = peer)
+        })
+    }
+
+    /// What to call it when the time is up now: code and step.
+    pub fn under_way(&self) -> (Code, Stage) {
+        match &self.phase {
+            Phase::Resolving(_) => (Code::Dns, Stage::Resolve),
+            Phase::Connecting(_) | Phase::Over => (Code::ConnectTimeout, Stage::Connect),
+            Phase::Tunnelling(_) => (Code::ProxyTimeout, Stage::Proxy),
+            Phase::Securing(..) => (Code::TlsTimeout, Stage::Tls),
+        }
+    }
+
+    /// Who is spoken to in a step: the proxy until there is a way through it, then the target.
+    pub fn peer_at(&self, stage: Stage) -> String {
+        match self.net.proxy(&self.target) {
+            Some(proxy) if matches!(stage, Stage::Resolve | Stage::Connect | Stage::Proxy) => proxy.peer(),
+            _ => self.target.peer(),
+        }
     }
 
     fn run(&mut self, now: Now, waiter: &Waiter) -> Result<Option<Opened>, Error> {
         loop {
-            let progressed = match mem::replace(&mut self.phase, Phase::Over) {
-                Phase::Resolving(lookup) => self.resolve(lookup)?,
-                Phase::Connecting(race) => match self.connect(race, now, waiter)? {
-                    Connect::Plain(opened) => return Ok(Some(opened)),
-                    Connect::Moved => true,
-                    Connect::Pending => false,
-                },
-                Phase::Securing(mut stream, token) => {
-                    if stream.handshake().map_err(|error| handshake_fault(&error))? {
-                        return Ok(Some(Opened { stream: *stream, token }));
-                    }
-                    self.phase = Phase::Securing(stream, token);
-                    false
-                }
+            let step = match mem::replace(&mut self.phase, Phase::Over) {
+                Phase::Resolving(lookup) => self.resolve(lookup, now)?,
+                Phase::Connecting(race) => self.connect(race, now, waiter)?,
+                Phase::Tunnelling(tunnel) => self.tunnel(tunnel, now)?,
+                Phase::Securing(stream, token) => self.secure(stream, token)?,
                 Phase::Over => return Err(Error::new(Code::Internal, Stage::Connect, "The connection is over.")),
             };
-            if !progressed {
-                break;
+            match step {
+                Step::Moved => {}
+                Step::Pending => break,
+                Step::Done(opened) => return Ok(Some(opened)),
             }
         }
         if now.boot_ms < self.deadline {
@@ -147,30 +177,50 @@ impl Dial {
     }
 
     /// Whether the answer has come.
-    fn resolve(&mut self, lookup: Lookup) -> Result<bool, Error> {
+    fn resolve(&mut self, lookup: Lookup, now: Now) -> Result<Step, Error> {
         let Some(answer) = lookup.poll() else {
             self.phase = Phase::Resolving(lookup);
-            return Ok(false);
+            return Ok(Step::Pending);
         };
         let addresses = answer.map_err(|error| Error::from_io(Code::Dns, Stage::Resolve, "No address", &error))?;
         if addresses.is_empty() {
             return Err(Error::new(Code::Dns, Stage::Resolve, "The name has no address."));
         }
-        self.phase = Phase::Connecting(Race::new(&addresses));
-        Ok(true)
+        self.phase = Phase::Connecting(Race::new(&addresses, self.deadline.saturating_sub(now.boot_ms)));
+        Ok(Step::Moved)
     }
 
-    fn connect(&mut self, mut race: Race, now: Now, waiter: &Waiter) -> Result<Connect, Error> {
+    fn connect(&mut self, mut race: Race, now: Now, waiter: &Waiter) -> Result<Step, Error> {
         let Some(outcome) = race.advance(now, waiter) else {
             self.phase = Phase::Connecting(race);
-            return Ok(Connect::Pending);
+            return Ok(Step::Pending);
         };
-        let Winner { socket, token, news } =
-            outcome.map_err(|error| Error::from_io(Code::Connect, Stage::Connect, "No connection", &error))?;
+        let winner = outcome.map_err(|error| Error::from_io(Code::Connect, Stage::Connect, "No connection", &error))?;
+        let Some(proxy) = self.net.proxy(&self.target) else {
+            let Winner { socket, token, news } = winner;
+            return self.connected(Through { socket, token, news }, now);
+        };
+        let settings = &self.net.settings;
+        self.phase = Phase::Tunnelling(Box::new(Tunnel::new(winner, &self.target, proxy, &settings.user_agent)));
+        self.deadline = now.boot_ms.saturating_add(settings.proxy_timeout_ms);
+        Ok(Step::Moved)
+    }
+
+    fn tunnel(&mut self, mut tunnel: Box<Tunnel>, now: Now) -> Result<Step, Error> {
+        if tunnel.advance()? {
+            return self.connected(tunnel.into_through(), now);
+        }
+        self.phase = Phase::Tunnelling(tunnel);
+        Ok(Step::Pending)
+    }
+
+    /// Bytes can flow between us and the target.
+    fn connected(&mut self, through: Through, now: Now) -> Result<Step, Error> {
+        let Through { socket, token, news } = through;
         if !self.target.tls {
             let mut stream = Stream::plain(socket);
             stream.on_ready(&news);
-            return Ok(Connect::Plain(Opened { stream, token }));
+            return Ok(Step::Done(Opened { stream, token }));
         }
         let no_store = || Error::new(Code::TrustStore, Stage::Configure, "No trust store was loaded.");
         let session = self.net.tls.as_ref().ok_or_else(no_store)?.session(&self.target.host)?;
@@ -178,29 +228,43 @@ impl Dial {
         stream.on_ready(&news);
         self.phase = Phase::Securing(stream, token);
         self.deadline = now.boot_ms.saturating_add(self.net.settings.tls_timeout_ms);
-        Ok(Connect::Moved)
+        Ok(Step::Moved)
+    }
+
+    fn secure(&mut self, mut stream: Box<Stream>, token: usize) -> Result<Step, Error> {
+        if stream.handshake().map_err(|error| handshake_fault(&error))? {
+            return Ok(Step::Done(Opened { stream: *stream, token }));
+        }
+        self.phase = Phase::Securing(stream, token);
+        Ok(Step::Pending)
     }
 
     fn too_late(&self) -> Error {
         let settings = &self.net.settings;
-        match &self.phase {
-            Phase::Securing(..) => {
-                Error::new(Code::TlsTimeout, Stage::Tls, format!("Not done after {} ms.", settings.tls_timeout_ms))
-            }
-            phase => {
-                let stage = if matches!(phase, Phase::Resolving(_)) { Stage::Resolve } else { Stage::Connect };
-                let text = format!("Not done after {} ms.", settings.connect_timeout_ms);
-                Error::new(Code::ConnectTimeout, stage, text)
+        let (limit_ms, failure) = match &self.phase {
+            Phase::Resolving(_) | Phase::Over => (settings.connect_timeout_ms, None),
+            Phase::Connecting(race) => (settings.connect_timeout_ms, race.failure()),
+            Phase::Tunnelling(_) => (settings.proxy_timeout_ms, None),
+            Phase::Securing(..) => (settings.tls_timeout_ms, None),
+        };
+        let (code, stage) = self.under_way();
+        match failure {
+            None => Error::new(code, stage, format!("Not done after {limit_ms} ms.")),
+            Some(error) => {
+                Error::from_io(code, stage, &format!("Not done after {limit_ms} ms; another address failed"), error)
             }
         }
     }
 }
 
-/// What a look at the race came to.
-enum Connect {
-    Plain(Opened),
+/// What a look at a phase came to.
+enum Step {
+    /// The next phase has begun.
     Moved,
+    /// It waits.
     Pending,
+    /// The connection is open.
+    Done(Opened),
 }
 
 /// A connection that ends during the handshake is a failed handshake.

@@ -18,7 +18,7 @@ use self::transport::{cut_off, NoResolver, Slot, Wire};
 use super::clock::Clock;
 use super::dial::Net;
 use super::wait::Waiter;
-use crate::error::{Code, Error, Stage};
+use crate::error::{Code, Detail, Error, Stage};
 use crate::proto::http::{Reply, Request};
 
 /// Longest head of an answer.
@@ -59,7 +59,7 @@ impl Http {
                 Err(error)
             }
         };
-        outcome.map_err(|error| error.with(|detail| detail.host = peer))
+        outcome.map_err(|error| error.with(|detail| name_host(detail, &peer)))
     }
 
     /// Request and answer over an open connection. Gives the wait back.
@@ -119,6 +119,13 @@ impl Http {
             correlation_id: text("ININ-Correlation-Id"),
             body,
         })
+    }
+}
+
+/// The peer of an error that does not name one itself, as a proxy's does.
+fn name_host(detail: &mut Detail, peer: &str) {
+    if detail.host.is_empty() {
+        peer.clone_into(&mut detail.host);
     }
 }
 

@@ -136,7 +136,9 @@ impl Link {
             Err(error) => {
                 self.phase = Phase::Over;
                 self.deadline = None;
-                Opening::Failed(error.with(|detail| detail.host.clone_from(&self.peer)))
+                // A proxy that refused is named by the error already.
+                let unnamed = error.detail().host.is_empty();
+                Opening::Failed(if unnamed { error.with(|detail| detail.host.clone_from(&self.peer)) } else { error })
             }
         }
     }

@@ -111,6 +111,20 @@ impl Stream {
         }
     }
 
+    /// What a failed write means. A TLS 1.3 server refuses a client's certificate, or its lack, when the client has
+    /// begun to speak: its alert may lie here unread, and says more than that it hung up.
+    fn last_word(&mut self, failure: io::Error) -> io::Error {
+        let Some(session) = self.tls.as_mut().filter(|_| failure.kind() != io::ErrorKind::WouldBlock) else {
+            return failure;
+        };
+        // No wait has told of it yet.
+        (self.wire.drained, self.wire.closing) = (false, true);
+        match session.read(&mut self.wire, &mut [0]) {
+            Err(said) if said.get_ref().and_then(|error| error.downcast_ref::<rustls::Error>()).is_some() => said,
+            _ => failure,
+        }
+    }
+
     /// Ends the connection in both directions at once.
     #[cfg(test)]
     pub fn abort(&mut self) {
@@ -134,22 +148,24 @@ impl Write for Stream {
         if self.wire.unsent() > HIGH_WATER && !self.wire.flush()? && self.wire.unsent() > HIGH_WATER {
             return Err(io::ErrorKind::WouldBlock.into());
         }
-        match data.strip_suffix(b"\r\n").filter(|head| head.ends_with(b"\r\n")).zip(self.private_headers.take()) {
-            Some((head, lines)) => {
-                let whole = Zeroizing::new([head, &lines, b"\r\n"].concat());
-                self.push(&whole)?;
-            }
-            None => self.push(data)?,
-        }
+        let taken =
+            match data.strip_suffix(b"\r\n").filter(|head| head.ends_with(b"\r\n")).zip(self.private_headers.take()) {
+                Some((head, lines)) => {
+                    let whole = Zeroizing::new([head, &lines, b"\r\n"].concat());
+                    self.push(&whole)
+                }
+                None => self.push(data),
+            };
+        taken.map_err(|error| self.last_word(error))?;
         Ok(data.len())
     }
 
     /// `WouldBlock` while bytes are left.
     fn flush(&mut self) -> io::Result<()> {
-        if self.wire.flush()? {
-            Ok(())
-        } else {
-            Err(io::ErrorKind::WouldBlock.into())
+        match self.wire.flush() {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(io::ErrorKind::WouldBlock.into()),
+            Err(error) => Err(self.last_word(error)),
         }
     }
 }

@@ -58,6 +58,14 @@ impl Authority {
     }
 }
 
+/// An empty directory for one test.
+pub fn scratch(name: &str) -> std::path::PathBuf {
+    let path = std::env::temp_dir().join(format!("gwa-{name}-{}", std::process::id()));
+    let _ = std::fs::remove_dir_all(&path);
+    std::fs::create_dir_all(&path).unwrap();
+    path
+}
+
 /// A server that lets `peer` talk to every connection, one after the other.
 pub fn serve(mut peer: impl FnMut(TcpStream) + Send + 'static) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -83,11 +91,19 @@ pub fn serve_tls(config: Arc<ServerConfig>, mut peer: impl FnMut(TlsPeer) + Send
 /// A proxy that passes on what the server says a few bytes at a time.
 pub fn trickle(to: SocketAddr, step: usize) -> SocketAddr {
     serve(move |client| {
-        let server = TcpStream::connect(to).unwrap();
         client.set_nodelay(true).unwrap();
-        pass(client.try_clone().unwrap(), server.try_clone().unwrap(), 16 << 10);
-        pass(server, client, step);
+        join_by(client, TcpStream::connect(to).unwrap(), step);
     })
+}
+
+/// Passes on what either end says.
+pub fn join(client: TcpStream, server: TcpStream) {
+    join_by(client, server, 16 << 10);
+}
+
+fn join_by(client: TcpStream, server: TcpStream, step: usize) {
+    pass(client.try_clone().unwrap(), server.try_clone().unwrap(), 16 << 10);
+    pass(server, client, step);
 }
 
 fn pass(mut from: TcpStream, mut to: TcpStream, step: usize) {

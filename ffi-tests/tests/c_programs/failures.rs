@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use ffi_tests::cprog::{each, Outcome, Program, Variant};
+use ffi_tests::proxy::{Proxy, Reply};
 use ffi_tests::sim::{
     Action, AuthReply, Issue, Leaf, Plan, Sim, TcpReply, TokenForm, TokenReply, Trigger, UpgradeReply,
 };
@@ -142,7 +143,48 @@ fn certificates_that_cannot_be_trusted() {
     };
     shows(Leaf::Expired, "GWA_E_CERTIFICATE_EXPIRED");
     shows(Leaf::WrongHost, "GWA_E_CERTIFICATE_HOST");
-    shows(Leaf::SelfSigned, "GWA_E_CERTIFICATE_UNTRUSTED");
+    shows(Leaf::SelfSigned, "GWA_E_CERTIFICATE_SELF_SIGNED");
+}
+
+#[test]
+fn a_key_that_is_not_pinned() {
+    let pin = format!("sha256/{}=", "A".repeat(43));
+    fails_with(
+        "GWA_E_CERTIFICATE_PIN",
+        "tls",
+        |_| (),
+        &[("tls.pins", &pin)],
+        |sim, outcome| {
+            assert_eq!(sim.record().token_requests(), 0, "no credential left");
+            assert_eq!(outcome.number("retriable"), 0);
+        },
+    );
+}
+
+#[test]
+fn the_proxy_refuses() {
+    for (reply, status, http_status) in [
+        (Reply::status("407 Who are you", "Proxy-Authenticate: Basic\r\n"), "GWA_E_PROXY_AUTH", 407),
+        (Reply::status("502 Bad Gateway", ""), "GWA_E_PROXY_REFUSED", 502),
+        (Reply::Silent, "GWA_E_PROXY_TIMEOUT", 0),
+    ] {
+        let proxy = Proxy::start();
+        proxy.always(reply);
+        let url = proxy.url();
+        // It does not answer at all, so a short limit costs nothing on a busy machine.
+        let limit = if http_status == 0 { "500" } else { "10000" };
+        let keys = [("proxy.https", url.as_str()), ("proxy.timeout_ms", limit)];
+        fails_with(
+            status,
+            "proxy",
+            |_| (),
+            &keys,
+            |sim, outcome| {
+                assert_eq!(outcome.number("http_status"), http_status);
+                assert_eq!(sim.record().token_requests(), 0, "no credential left");
+            },
+        );
+    }
 }
 
 #[test]

@@ -144,7 +144,7 @@ fn certificates_and_what_is_no_tls() {
     let cases = [
         ("expired", Leaf::Expired, Code::CertificateExpired),
         ("wrong host", Leaf::WrongHost, Code::CertificateHost),
-        ("self-signed", Leaf::SelfSigned, Code::CertificateUntrusted),
+        ("self-signed", Leaf::SelfSigned, Code::CertificateSelfSigned),
     ];
     for (which, kind, expected) in cases {
         let rig = leaf(kind).key("token.attempts", 1).build();

@@ -371,5 +371,7 @@ fn is_final(code: Code) -> bool {
             | Code::TokenMalformed
             | Code::BadValue
             | Code::TrustStore
+            // Repeating wrong credentials may lock the account that all clients of a company share.
+            | Code::ProxyAuth
     )
 }

@@ -30,7 +30,7 @@ mod tests_audit;
 mod tests_poll;
 
 pub(crate) use producer::{Drain, Room, Scratch};
-pub(crate) use stats::TokenTimes;
+pub(crate) use stats::{NetworkReport, TokenTimes};
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -18,11 +18,39 @@ pub(crate) struct TokenTimes {
     pub(crate) usable_for_ms: u64,
 }
 
+/// How a client reaches the network. `Default`: without TLS and proxies.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub(crate) struct NetworkReport {
+    /// The trust store in use and its number of roots; `None` when nothing uses TLS.
+    pub(crate) trust: Option<(String, usize)>,
+    /// Public-key pins.
+    pub(crate) pins: usize,
+    /// Whether a client certificate is shown to servers that ask.
+    pub(crate) client_certificate: bool,
+    /// Oldest version of TLS.
+    pub(crate) min_tls: &'static str,
+    /// Host and port of the proxy to the token endpoint.
+    pub(crate) token_proxy: Option<String>,
+    /// Host and port of the proxy to the socket.
+    pub(crate) socket_proxy: Option<String>,
+}
+
+impl NetworkReport {
+    fn members(&self, network: &mut Object<'_>) {
+        network.plain("pins", self.pins).plain("client_certificate", self.client_certificate);
+        network.text("min_tls", self.min_tls);
+        for (name, proxy) in [("token_proxy", &self.token_proxy), ("socket_proxy", &self.socket_proxy)] {
+            match proxy {
+                None => _ = network.plain(name, "null"),
+                Some(peer) => _ = network.text(name, peer),
+            }
+        }
+    }
+}
+
 impl Delivery {
     /// The statistics of this moment. Members are only ever added.
-    ///
-    /// `trust`: the trust store in use and its number of roots; `None` when nothing uses TLS.
-    pub(crate) fn stats_json(&self, state: State, token: Option<TokenTimes>, trust: Option<(&str, usize)>) -> String {
+    pub(crate) fn stats_json(&self, state: State, token: Option<TokenTimes>, network: &NetworkReport) -> String {
         let mut out = String::with_capacity(1024);
         let mut stats = Object::begin(&mut out);
         stats.text("state", state.name()).text("boot_id", &self.context.boot_id).text("delivery", self.mode_name());
@@ -36,12 +64,13 @@ impl Delivery {
                 });
             }
         }
-        match trust {
+        match &network.trust {
             None => _ = stats.plain("trust", "null"),
             Some((store, roots)) => {
                 stats.object("trust", |trust| _ = trust.text("store", store).plain("roots", roots));
             }
         }
+        stats.object("network", |members| network.members(members));
         match token {
             None => _ = stats.plain("token", "null"),
             Some(token) => {

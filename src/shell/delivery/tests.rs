@@ -223,7 +223,9 @@ fn a_callback_may_call_everything() {
         delivery.log(3, "test", format_args!("inside"));
         delivery.set_reply(Arc::new(|_, _| ()));
         let _ = (delivery.room(), delivery.metrics(), delivery.undelivered(), delivery.event_fd());
-        assert!(delivery.stats_json(State::Ready, None, None).contains("\"running_callback\":{\"name\":\"on_sent\""));
+        assert!(delivery
+            .stats_json(State::Ready, None, &NetworkReport::default())
+            .contains("\"running_callback\":{\"name\":\"on_sent\""));
         delivery.close();
         done.send(()).unwrap();
     };
@@ -409,7 +411,10 @@ fn statistics_are_one_json_object() {
     delivery.count(Counter::Connects, 2);
     delivery.token_took_effect(55_000);
     let token = TokenTimes { age_ms: 1, renewal_in_ms: 2, usable_for_ms: 3 };
-    let json = delivery.stats_json(State::Ready, Some(token), Some(("memory", 1)));
+    let trust = Some(("memory".into(), 1));
+    let network =
+        NetworkReport { trust, pins: 2, min_tls: "1.3", token_proxy: Some("p:1".into()), ..Default::default() };
+    let json = delivery.stats_json(State::Ready, Some(token), &network);
     let stats: serde_json::Value = serde_json::from_str(&json).unwrap();
     assert_eq!(stats["state"], "Ready");
     assert_eq!((&stats["success_count"], &stats["connects"]), (&1.into(), &2.into()));
@@ -420,4 +425,9 @@ fn statistics_are_one_json_object() {
     assert_eq!(stats["event_queue"]["messages_bound"], 4096);
     assert_eq!(stats["token"]["renewal_in_ms"], 2);
     assert!(stats["running_callback"].is_null());
+    assert_eq!((&stats["trust"]["store"], &stats["trust"]["roots"]), (&"memory".into(), &1.into()));
+    let network = &stats["network"];
+    assert_eq!((&network["pins"], &network["client_certificate"]), (&2.into(), &false.into()));
+    assert_eq!((&network["min_tls"], &network["token_proxy"]), (&"1.3".into(), &"p:1".into()));
+    assert!(network["socket_proxy"].is_null());
 }

@@ -11,8 +11,10 @@ use crate::proto::time::Now;
 use crate::shell::wait::{Ready, Waiter};
 use crate::sys;
 
-/// How long an attempt has the field to itself.
+/// How long an attempt has the field to itself (RFC 8305 5).
 const STAGGER_MS: u64 = 250;
+/// The least of that (RFC 8305 8).
+const LEAST_STAGGER_MS: u64 = 10;
 /// Most addresses that are tried.
 const MOST: usize = 16;
 /// Data that is not acknowledged for this long ends the connection, in milliseconds.
@@ -23,6 +25,7 @@ pub struct Race {
     waiting: VecDeque<SocketAddr>,
     running: Vec<Attempt>,
     next_at: u64,
+    stagger_ms: u64,
     failure: Option<io::Error>,
 }
 
@@ -43,9 +46,20 @@ pub struct Winner {
 }
 
 impl Race {
-    /// A race between these addresses, the two families taking turns.
-    pub fn new(addresses: &[SocketAddr]) -> Self {
-        Self { waiting: take_turns(addresses), running: Vec::new(), next_at: 0, failure: None }
+    /// A race between these addresses, the two families taking turns, over after `limit_ms`.
+    ///
+    /// None is given up before that: one that answers slowly costs the others nothing, they run beside it. The last
+    /// one starts when half of the time is left, so a black hole in front of it leaves it enough.
+    pub fn new(addresses: &[SocketAddr], limit_ms: u64) -> Self {
+        let waiting = take_turns(addresses);
+        let share = limit_ms / 2 / (waiting.len() as u64).max(1);
+        let stagger_ms = share.clamp(LEAST_STAGGER_MS, STAGGER_MS);
+        Self { waiting, running: Vec::new(), next_at: 0, stagger_ms, failure: None }
+    }
+
+    /// What the last address that failed has failed with.
+    pub fn failure(&self) -> Option<&io::Error> {
+        self.failure.as_ref()
     }
 
     /// When the next attempt starts, if one is left.
@@ -92,7 +106,7 @@ impl Race {
             match Attempt::start(address, waiter) {
                 Ok(attempt) => {
                     self.running.push(attempt);
-                    self.next_at = now.boot_ms + STAGGER_MS;
+                    self.next_at = now.boot_ms + self.stagger_ms;
                 }
                 Err(error) => self.failure = Some(error),
             }
@@ -153,13 +167,21 @@ mod tests {
     }
 
     #[test]
+    fn every_address_starts_in_the_first_half_of_the_time() {
+        let address = "127.0.0.1:1".parse::<SocketAddr>().unwrap();
+        let stagger = |count, limit_ms| Race::new(&vec![address; count], limit_ms).stagger_ms;
+        assert_eq!((stagger(16, 10_000), stagger(1, 10_000), stagger(99, 8_000)), (250, 250, 250));
+        assert_eq!((stagger(16, 1_000), stagger(2, 500), stagger(16, 0), stagger(0, 0)), (31, 125, 10, 10));
+    }
+
+    #[test]
     fn the_second_address_has_its_turn_after_a_while_and_may_win() {
         let listeners = [0, 1].map(|_| std::net::TcpListener::bind("127.0.0.1:0").unwrap());
         let addresses = listeners.each_ref().map(|listener| listener.local_addr().unwrap());
         let clock = crate::shell::clock::Clock::new();
         let mut waiter = Waiter::new(&clock).unwrap();
         let at = |boot_ms| Now { boot_ms, ..Now::default() };
-        let mut race = Race::new(&addresses);
+        let mut race = Race::new(&addresses, 10_000);
         for (now, running) in [(0, 1), (249, 1), (250, 2), (9_999, 2)] {
             assert!(race.advance(at(now), &waiter).is_none());
             assert_eq!(race.running.len(), running, "at {now} ms");
@@ -181,7 +203,7 @@ mod tests {
         let refused = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         let clock = crate::shell::clock::Clock::new();
         let mut waiter = Waiter::new(&clock).unwrap();
-        let mut race = Race::new(&[refused, listener.local_addr().unwrap()]);
+        let mut race = Race::new(&[refused, listener.local_addr().unwrap()], 10_000);
         // Time stands still: the stagger never ends.
         let winner = loop {
             if let Some(outcome) = race.advance(Now::default(), &waiter) {

@@ -15,6 +15,8 @@ pub struct Target {
     pub port: u16,
     /// Whether TLS is spoken; only a loopback address may do without.
     pub tls: bool,
+    /// Whether it is a WebSocket's; otherwise it is HTTP's.
+    pub socket: bool,
     /// Path and query, starting with `/`.
     pub path: String,
 }
@@ -27,9 +29,11 @@ impl Target {
         if authority.contains('@') {
             return Err(bad("A URL must not carry a user name or password."));
         }
-        let tls = match uri.scheme_str() {
-            Some("https" | "wss") => true,
-            Some("http" | "ws") => false,
+        let (tls, socket) = match uri.scheme_str() {
+            Some("https") => (true, false),
+            Some("wss") => (true, true),
+            Some("http") => (false, false),
+            Some("ws") => (false, true),
             _ => return Err(bad("The URL needs the scheme https or wss.")),
         };
         let host = uri.host().unwrap_or_default();
@@ -44,7 +48,7 @@ impl Target {
         }
         let path = uri.path_and_query().map_or("/", |path| path.as_str());
         let path = if path.starts_with('/') { path.into() } else { format!("/{path}") };
-        let target = Self { host: host.into(), port, tls, path };
+        let target = Self { host: host.into(), port, tls, socket, path };
         if tls || (allow_plain_loopback && target.is_loopback()) {
             Ok(target)
         } else {
@@ -68,23 +72,32 @@ impl Target {
         format!("{}:{}", self.host, self.port)
     }
 
-    /// The addresses, where they are known without asking a resolver.
-    pub fn known_addresses(&self) -> Option<Vec<SocketAddr>> {
-        let addresses = match self.host.parse::<IpAddr>() {
-            Ok(address) => vec![address],
-            Err(_) if self.is_localhost() => vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()],
-            Err(_) => return None,
-        };
-        Some(addresses.into_iter().map(|address| SocketAddr::new(address, self.port)).collect())
+    /// What a proxy is asked for: host and port, always both (RFC 9110 7.2).
+    pub fn tunnel_authority(&self) -> String {
+        if self.host.contains(':') {
+            format!("[{}]:{}", self.host, self.port)
+        } else {
+            self.peer()
+        }
     }
 
     fn is_loopback(&self) -> bool {
-        self.is_localhost() || self.host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+        is_localhost(&self.host) || self.host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
     }
+}
 
-    fn is_localhost(&self) -> bool {
-        self.host.eq_ignore_ascii_case("localhost")
-    }
+/// The addresses of a host, where they are known without asking a resolver.
+pub fn known_addresses(host: &str, port: u16) -> Option<Vec<SocketAddr>> {
+    let addresses = match host.parse::<IpAddr>() {
+        Ok(address) => vec![address],
+        Err(_) if is_localhost(host) => vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()],
+        Err(_) => return None,
+    };
+    Some(addresses.into_iter().map(|address| SocketAddr::new(address, port)).collect())
+}
+
+fn is_localhost(host: &str) -> bool {
+    host.eq_ignore_ascii_case("localhost")
 }
 
 fn bad(text: &str) -> Error {
@@ -105,10 +118,13 @@ mod tests {
         assert_eq!((target.host.as_str(), target.port, target.tls), ("api.mypurecloud.com", 443, true));
         assert_eq!(target.path, "/ws?x=1");
         assert_eq!(target.authority(), "api.mypurecloud.com");
+        assert_eq!(target.tunnel_authority(), "api.mypurecloud.com:443");
+        assert!(!parse("https://h").unwrap().socket);
         let target = parse("ws://[::1]:8080").unwrap();
         assert_eq!((target.host.as_str(), target.path.as_str()), ("::1", "/"));
         assert_eq!(target.authority(), "[::1]:8080");
-        assert_eq!(target.known_addresses().unwrap(), ["[::1]:8080".parse().unwrap()]);
+        assert_eq!(known_addresses(&target.host, target.port).unwrap(), ["[::1]:8080".parse().unwrap()]);
+        assert_eq!((target.tunnel_authority().as_str(), target.socket), ("[::1]:8080", true));
         assert_eq!(parse("https://h?q").unwrap().path, "/?q");
     }
 

@@ -81,7 +81,9 @@ impl Lane {
             if let Some(opened) = dial.advance(self.clock.now(), &self.waiter)? {
                 return Ok(opened);
             }
-            let woken = self.sleep(dial.deadline(), Code::ConnectTimeout, Stage::Connect)?;
+            let (late, stage) = dial.under_way();
+            let woken = self.sleep(dial.deadline(), late, stage);
+            let woken = woken.map_err(|error| error.with(|detail| detail.host = dial.peer_at(stage)))?;
             for ready in woken.sockets() {
                 dial.on_ready(ready);
             }
