@@ -9,6 +9,7 @@ use std::time::Duration;
 use ffi_tests::names::{Answer, Names};
 use ffi_tests::netlink::{Line, Link};
 use ffi_tests::netns;
+use ffi_tests::proxy::{Proxy, Reply};
 use ffi_tests::relay::{Flow, Gate, Relay};
 use ffi_tests::sim::{AuthReply, Options, Plan, Pump, Sim, TlsOptions, TokenReply, UpgradeReply};
 use genesys_ws_auth::{Client, Config, Secret};
@@ -34,6 +35,8 @@ pub struct Bed {
     link: Option<Link>,
     /// Black holes at the dead address, on the ports of both relays.
     holes: Vec<Relay>,
+    /// Between the client and both relays.
+    proxy: Option<Proxy>,
     /// Shows the bad certificate.
     bad: Option<Sim>,
     config: Config,
@@ -69,8 +72,12 @@ impl Bed {
         let port = |relay: &Relay| if way == Way::Line { sim.addr().port() } else { relay.addr().port() };
         let urls = [format!("https://{host}:{}/oauth/token", port(&token)), format!("wss://{host}:{}/ws", port(&ws))];
         let (bad, roots) = bad_server(fault, &sim);
-        let config = configure(&roots, &urls);
-        Self { sim, token, ws, names, link, holes: Vec::new(), bad, config, urls }
+        let mut config = configure(&roots, &urls);
+        let proxy = matches!(fault, Fault::Proxy(_)).then(Proxy::start);
+        if let Some(proxy) = &proxy {
+            config.set("proxy", &proxy.url()).expect("a key");
+        }
+        Self { sim, token, ws, names, link, holes: Vec::new(), proxy, bad, config, urls }
     }
 
     /// A client, told these settings besides; its hooks are the watch's.
@@ -117,6 +124,7 @@ impl Bed {
             Fault::StopsReading => self.ws.flow_to_server(Flow::Freeze),
             Fault::Ends(leg, cut) => self.legs(*leg).into_iter().for_each(|relay| relay.cut(*cut)),
             Fault::Certificate(..) => self.lead_to(self.bad.as_ref().expect("a bad server").addr()),
+            Fault::Proxy(line) => self.proxy_answers(line.map_or(Reply::Silent, |line| Reply::status(line, ""))),
             Fault::Upgrade(status, retry_after) => _ = self.sim.ws().always_upgrade(refusal(*status, *retry_after)),
             Fault::Plan(trigger, action) => {
                 self.sim.ws().plan_every(Plan::new().on(*trigger, [action.clone()]));
@@ -141,6 +149,7 @@ impl Bed {
             Fault::StopsReading => self.ws.flow_to_server(Flow::Pass),
             Fault::Ends(..) => {}
             Fault::Certificate(..) => self.lead_to(self.sim.addr()),
+            Fault::Proxy(_) => self.proxy_answers(Reply::Honest),
             Fault::Upgrade(..) => _ = self.sim.ws().always_upgrade(UpgradeReply::Accept),
             Fault::Plan(..) => _ = self.sim.ws().plan_every(Plan::new()),
             Fault::TokenReset => _ = self.sim.token().honest(),
@@ -154,6 +163,10 @@ impl Bed {
         if let Fault::Plan(_, action) = fault {
             self.sim.ws().on_reauth(AuthReply::After(Box::new(AuthReply::Honest), vec![action.clone()]));
         }
+    }
+
+    fn proxy_answers(&self, reply: Reply) {
+        self.proxy.as_ref().expect("a proxy").always(reply);
     }
 
     fn lead_to(&self, addr: SocketAddr) {

@@ -45,8 +45,9 @@ impl Scale {
 }
 
 /// The deadlines of a client and their defaults.
-const DEADLINES: [(&str, u64); 9] = [
+const DEADLINES: [(&str, u64); 10] = [
     ("connect.timeout_ms", 10_000),
+    ("proxy.timeout_ms", 10_000),
     ("tls.timeout_ms", 10_000),
     ("token.timeout_ms", 15_000),
     ("ws.upgrade_timeout_ms", 10_000),
@@ -59,8 +60,8 @@ const DEADLINES: [(&str, u64); 9] = [
 
 /// Whether an error is a deadline that was missed.
 fn is_deadline(code: Code) -> bool {
-    use Code::{AuthTimeout, ConnectTimeout, HttpTimeout, PeerDead, TlsTimeout, UpgradeTimeout};
-    matches!(code, ConnectTimeout | TlsTimeout | HttpTimeout | UpgradeTimeout | AuthTimeout | PeerDead)
+    use Code::{AuthTimeout, ConnectTimeout, HttpTimeout, PeerDead, ProxyTimeout, TlsTimeout, UpgradeTimeout};
+    matches!(code, ConnectTimeout | ProxyTimeout | TlsTimeout | HttpTimeout | UpgradeTimeout | AuthTimeout | PeerDead)
 }
 
 /// Only a cell that waits for a deadline has shorter ones: elsewhere a machine under load would miss them.

@@ -66,6 +66,8 @@ pub enum Fault {
     Ends(Leg, Cut),
     /// Another certificate; whether the client trusts who issued it.
     Certificate(Leaf, bool),
+    /// The proxy answers CONNECT with this status line, or with nothing.
+    Proxy(Option<&'static str>),
     /// The upgrade is refused with this status, and Retry-After in seconds.
     Upgrade(u16, Option<u32>),
     /// The WebSocket server does this by itself on every new connection.
@@ -189,6 +191,7 @@ const ALERT: [u8; 7] = [0x15, 0x03, 0x03, 0x00, 0x02, 0x02, 40];
 pub fn rows() -> Vec<Row> {
     let mut rows = dials();
     rows.extend(certificates());
+    rows.extend(proxies());
     rows.extend(upgrades());
     rows.extend(resets());
     rows.extend(streams());
@@ -218,6 +221,15 @@ fn certificates() -> Vec<Row> {
         bad("certificate of another host", Leaf::WrongHost, true, Code::CertificateHost),
         bad("certificate self-signed", Leaf::SelfSigned, true, Code::CertificateUntrusted),
         bad("certificate untrusted", Leaf::Sound, false, Code::CertificateUntrusted),
+    ]
+}
+
+fn proxies() -> Vec<Row> {
+    let bad = |name, line, code| dial(name, Way::Relay, &Fault::Proxy(line), code, Stage::Proxy);
+    vec![
+        bad("proxy 407", Some("407 Proxy Authentication Required"), Code::ProxyAuth),
+        bad("proxy 502", Some("502 Bad Gateway"), Code::ProxyRefused),
+        bad("proxy silent", None, Code::ProxyTimeout),
     ]
 }
 

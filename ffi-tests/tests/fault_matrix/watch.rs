@@ -131,11 +131,12 @@ fn show(error: Option<&genesys_ws_auth::Error>) -> String {
     error.map_or(String::new(), |error| format!("{} {error}", error.code().name()))
 }
 
-const STAGES: [Stage; 13] = [
+const STAGES: [Stage; 14] = [
     Stage::Call,
     Stage::Configure,
     Stage::Resolve,
     Stage::Connect,
+    Stage::Proxy,
     Stage::Tls,
     Stage::Token,
     Stage::Scopes,
