@@ -68,7 +68,7 @@ fn is_deadline(code: Code) -> bool {
 fn deadlines(cell: &Cell, scale: Scale) -> Vec<(&'static str, u64)> {
     let waits = match cell.expect {
         Expect::Fails(code, _) | Expect::Keeps(code, _) | Expect::Recovers(code, _) => is_deadline(code),
-        Expect::Reauth(..) | Expect::Works | Expect::Ends(_) => false,
+        Expect::KeepsUntilAsked(..) | Expect::Reauth(..) | Expect::Works | Expect::Ends(_) => false,
     };
     let divisor = if waits { scale.divisor() } else { 1 };
     DEADLINES.map(|(key, ms)| (key, ms / divisor)).into()
@@ -242,9 +242,12 @@ impl Run {
                 self.was_never_lost();
                 self.end();
             }
-            Expect::Keeps(code, stage) => {
+            Expect::Keeps(code, stage) | Expect::KeepsUntilAsked(code, stage) => {
                 self.is_told(code, stage, 0);
                 self.end();
+                if matches!(self.cell.expect, Expect::KeepsUntilAsked(..)) {
+                    self.client.refresh_now().expect("it runs");
+                }
                 self.is_renewed();
                 self.is_ready_and_talks();
                 self.was_never_lost();

@@ -106,6 +106,8 @@ pub enum Expect {
     Fails(Code, Stage),
     /// As `Fails`, and the connection that was live stays.
     Keeps(Code, Stage),
+    /// As `Keeps`, but the client renews again only when the application asks for a refresh.
+    KeepsUntilAsked(Code, Stage),
     /// The live connection is lost with this code, and the client recovers although the fault goes on.
     Recovers(Code, Stage),
     /// This error, and then the state ReauthRequired until the application asks for a refresh.
@@ -226,8 +228,11 @@ fn certificates() -> Vec<Row> {
 
 fn proxies() -> Vec<Row> {
     let bad = |name, line, code| dial(name, Way::Relay, &Fault::Proxy(line), code, Stage::Proxy);
+    let mut denied = bad("proxy 407", Some("407 Proxy Authentication Required"), Code::ProxyAuth);
+    // Credentials that were refused are for the application to mend.
+    denied.cells[2].expect = Expect::KeepsUntilAsked(Code::ProxyAuth, Stage::Proxy);
     vec![
-        bad("proxy 407", Some("407 Proxy Authentication Required"), Code::ProxyAuth),
+        denied,
         bad("proxy 502", Some("502 Bad Gateway"), Code::ProxyRefused),
         bad("proxy silent", None, Code::ProxyTimeout),
     ]
