@@ -70,6 +70,8 @@ fn deadlines(cell: &Cell, scale: Scale) -> Vec<(&'static str, u64)> {
         Expect::Fails(code, _) | Expect::Keeps(code, _) | Expect::Recovers(code, _) => is_deadline(code),
         Expect::KeepsUntilAsked(..) | Expect::Reauth(..) | Expect::Works | Expect::Ends(_) => false,
     };
+    // A name that nobody answers for is an error of its own, and a deadline all the same.
+    let waits = waits || matches!(cell.fault, Fault::DnsHangs);
     let divisor = if waits { scale.divisor() } else { 1 };
     DEADLINES.map(|(key, ms)| (key, ms / divisor)).into()
 }

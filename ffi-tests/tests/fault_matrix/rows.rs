@@ -207,7 +207,7 @@ fn dials() -> Vec<Row> {
     let works = [(Now, Works), (Lost, Recovers(Code::Dropped, Stage::Live)), (Now, Works), (Lost, EITHER)];
     vec![
         dial("DNS fails", Way::Named, &DnsFails, Code::Dns, Stage::Resolve),
-        dial("DNS hangs", Way::Named, &DnsHangs, Code::ConnectTimeout, Stage::Resolve),
+        dial("DNS hangs", Way::Named, &DnsHangs, Code::Dns, Stage::Resolve),
         dial("connect refused", Way::Relay, &gate(Gate::Refuse), Code::Connect, Stage::Connect),
         dial("SYN black-holed", Way::Relay, &gate(Gate::BlackHole), Code::ConnectTimeout, Stage::Connect),
         row("one of two addresses dead", Way::Named, &OneAddressDead, works),
@@ -221,7 +221,7 @@ fn certificates() -> Vec<Row> {
     vec![
         bad("certificate expired", Leaf::Expired, true, Code::CertificateExpired),
         bad("certificate of another host", Leaf::WrongHost, true, Code::CertificateHost),
-        bad("certificate self-signed", Leaf::SelfSigned, true, Code::CertificateUntrusted),
+        bad("certificate self-signed", Leaf::SelfSigned, true, Code::CertificateSelfSigned),
         bad("certificate untrusted", Leaf::Sound, false, Code::CertificateUntrusted),
     ]
 }
