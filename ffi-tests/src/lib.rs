@@ -1,6 +1,10 @@
 //! Development harness of genesys-ws-auth: the simulator and the tools around it.
 
 pub mod cprog;
+pub mod names;
+pub mod netlink;
+pub mod netns;
 pub mod proxy;
+pub mod relay;
 pub mod shim;
 pub mod sim;
