@@ -133,7 +133,11 @@ fn configuration(env: &Env, keys: &[(&str, &str)], sender: Sender<String>) -> Co
     let given = given.map(|(key, name)| (key, env.value(name)));
     let id = [("client.id", env.value("GENESYS_CLIENT_ID"))];
     for (key, value) in given.iter().chain(&id).chain(keys) {
-        config.set(key, value).unwrap_or_else(|error| panic!("{key}: {error}"));
+        let set = match *key {
+            "proxy.password" => config.set_secret(key, Secret::new((*value).to_owned())),
+            _ => config.set(key, value),
+        };
+        set.unwrap_or_else(|error| panic!("{key}: {error}"));
     }
     let secret = |name: &str| Secret::new(env.value(name).to_owned());
     config.set_secret("client.secret", secret("GENESYS_CLIENT_SECRET")).expect("a secret");

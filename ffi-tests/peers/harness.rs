@@ -262,6 +262,11 @@ impl Running {
         self.child.id()
     }
 
+    /// The line it said last.
+    pub fn last(&self) -> &str {
+        self.seen.last().map_or("", String::as_str)
+    }
+
     /// Writes to its standard input.
     pub fn write(&mut self, text: &str) {
         let input = self.child.stdin.as_mut().expect("piped");

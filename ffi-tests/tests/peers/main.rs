@@ -10,4 +10,5 @@ mod harness;
 
 mod certificates;
 mod nginx;
+mod proxies;
 mod runtimes;

@@ -234,7 +234,7 @@ fn the_c_client_comes_back_after_a_cut() {
 }
 
 /// A simulator and what its clients need; `name` keeps the CA files apart.
-fn simulator(name: &str, options: Options) -> (Sim, Env) {
+pub(super) fn simulator(name: &str, options: Options) -> (Sim, Env) {
     let policy = options.token.clone();
     let sim = Sim::start(options);
     let ca = format!("{}/peers-{name}-ca.pem", env!("CARGO_TARGET_TMPDIR"));
