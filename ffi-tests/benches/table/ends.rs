@@ -14,10 +14,8 @@ use super::program::Caller;
 use super::server::Server;
 use super::table::{median, Cells, Goal, Row};
 
-/// `free.timeout_ms`, the bound of everything but the farewell.
+/// `free.timeout_ms`, the bound of an end. Of it a farewell that the peer does not answer takes `close.timeout_ms`, 2 s.
 const FREE_MS: f64 = 5_000.0;
-/// `close.timeout_ms`, which the farewell may take of it where the peer does not answer.
-const CLOSE_MS: f64 = 2_000.0;
 /// Longest wait for a stage.
 const LIMIT: Duration = Duration::from_secs(60);
 /// State of a socket whose SYN is not answered, in `/proc/net/tcp`.
@@ -62,8 +60,7 @@ pub fn rows(server: &Server, caller: &Caller, program: &Path, rounds: usize) -> 
             median(&mut times)
         };
         let cells: Cells = [cell("inline"), cell("callbacks"), None, None];
-        let goal = if matches!(at, At::Silent(Stage::Close)) { FREE_MS + CLOSE_MS } else { FREE_MS };
-        Row::new(format!("shutdown and free, {name}, ms"), cells, Goal::BothAtMost(goal))
+        Row::new(format!("shutdown and free, {name}, ms"), cells, Goal::BothAtMost(FREE_MS))
     };
     STAGES.into_iter().map(row).collect()
 }
