@@ -13,7 +13,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-const PEERS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/peers");
+/// Where the programs and scripts of the peers lie.
+pub const PEERS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/peers");
 /// An install from a cold cache over a slow line.
 const INSTALL_LIMIT: Duration = Duration::from_secs(300);
 /// Everything else.
@@ -79,14 +80,28 @@ fn port(url: &str) -> &str {
 /// Whether `test` can run. If not: fails where `GWA_REQUIRE_PEERS=1`, else says so past the capture of the test runner
 /// and counts, one line starting with `SKIPPED:` for each test.
 pub fn available(test: &str, peers: &[Peer]) -> bool {
+    available_with(test, peers, &[])
+}
+
+/// As [`available`], with programs of the system that are needed too.
+pub fn available_with(test: &str, peers: &[Peer], programs: &[&str]) -> bool {
     static SKIPPED: AtomicUsize = AtomicUsize::new(0);
-    let Some(reason) = peers.iter().find_map(|peer| peer.installed().as_ref().err()) else {
+    let missing = programs.iter().find(|program| find(program).is_none()).map(|program| format!("no {program}"));
+    let missing = missing.or_else(|| peers.iter().find_map(|peer| peer.installed().clone().err()));
+    let Some(reason) = missing else {
         return true;
     };
     assert!(env::var_os("GWA_REQUIRE_PEERS").is_none_or(|value| value != "1"), "peers are required: {reason}");
     let count = SKIPPED.fetch_add(1, Ordering::Relaxed) + 1;
     writeln!(io::stderr(), "SKIPPED: peers::{test}: {reason} ({count} skipped so far)").expect("stderr");
     false
+}
+
+/// Where a program is: in the path, or where daemons are that only root is to start.
+pub fn find(program: &str) -> Option<PathBuf> {
+    let path = env::var_os("PATH").unwrap_or_default();
+    let directories = env::split_paths(&path).chain(["/usr/sbin", "/usr/local/sbin"].map(PathBuf::from));
+    directories.map(|directory| directory.join(program)).find(|path| path.is_file())
 }
 
 // --- Installing ---
@@ -240,6 +255,22 @@ impl Running {
                 }
             }
         }
+    }
+
+    /// Its process id.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// The line it said last.
+    pub fn last(&self) -> &str {
+        self.seen.last().map_or("", String::as_str)
+    }
+
+    /// Writes to its standard input.
+    pub fn write(&mut self, text: &str) {
+        let input = self.child.stdin.as_mut().expect("piped");
+        input.write_all(text.as_bytes()).and_then(|()| input.flush()).expect("it reads");
     }
 
     /// Closes its standard input and waits for its end; kills it after `limit`.

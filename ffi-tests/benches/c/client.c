@@ -5,6 +5,7 @@
  *
  *   events  until N events were counted         idle    N clients, until killed
  *   send    N messages, one a millisecond       report  until one event, which is printed
+ *   warm    a client first, then the one that is measured
  *
  * Prints lines of key=value.
  */
@@ -23,6 +24,8 @@ static sem_t finished;
 static uint64_t wanted, events, bytes;
 static int64_t cpu_from, cpu_to, wall_from, wall_to;
 static int print_events;
+/* Of the last wait before a dial. */
+static int64_t waited_from, waited;
 
 static int64_t now(clockid_t clock)
 {
@@ -58,6 +61,17 @@ static void on_message(void *user_data, const gwa_event_t *message)
         end();
 }
 
+static void on_state(void *user_data, const gwa_event_t *change)
+{
+    (void)user_data;
+    if (gwa_event_kind(change) != GWA_EVENT_STATE)
+        return;
+    if (gwa_event_state_to(change) == GWA_STATE_RECONNECTING)
+        waited_from = now(CLOCK_MONOTONIC);
+    else if (gwa_event_state_from(change) == GWA_STATE_RECONNECTING)
+        waited = now(CLOCK_MONOTONIC) - waited_from;
+}
+
 static void check(gwa_status_t status, gwa_error_t *error, const char *what)
 {
     if (status == GWA_OK)
@@ -78,6 +92,8 @@ static gwa_config_t *configure(char **args)
     check(gwa_config_set(config, "client.id", "bench", &error), error, "client.id");
     check(gwa_config_set_secret(config, "client.secret", "secret", 6, &error), error, "client.secret");
     check(gwa_config_on_message(config, on_message, NULL, NULL), NULL, "on_message");
+    if (strcmp(args[4], "report") == 0)
+        check(gwa_config_on_state(config, on_state, NULL, NULL), NULL, "on_state");
     return config;
 }
 
@@ -118,9 +134,18 @@ int main(int argc, char **argv)
     wanted = strcmp(job, "events") == 0 ? (uint64_t)n : 1;
     print_events = strcmp(job, "report") == 0 || strcmp(job, "send") == 0;
     config = configure(argv + 1);
+    if (strcmp(job, "warm") == 0) {
+        connect_one(config);
+        start = now(CLOCK_MONOTONIC);
+        start_cpu = now(CLOCK_PROCESS_CPUTIME_ID);
+    }
     client = connect_one(config);
     printf("ready_ns=%lld\nready_cpu_ns=%lld\n", (long long)(now(CLOCK_MONOTONIC) - start),
            (long long)(now(CLOCK_PROCESS_CPUTIME_ID) - start_cpu));
+    if (strcmp(job, "warm") == 0) {
+        fflush(stdout);
+        _exit(0);
+    }
     if (strcmp(job, "idle") == 0) {
         for (i = 1; i < n; i++)
             connect_one(config);
@@ -136,6 +161,7 @@ int main(int argc, char **argv)
         send_all(client, n);
     while (sem_wait(&finished) != 0)
         ;
+    printf("waited_ns=%lld\n", (long long)waited);
     printf("events=%llu\nbytes=%llu\ncpu_ns=%lld\nwall_ns=%lld\n", (unsigned long long)events,
            (unsigned long long)bytes, (long long)(cpu_to - cpu_from), (long long)(wall_to - wall_from));
     fflush(stdout);

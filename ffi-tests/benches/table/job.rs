@@ -16,6 +16,38 @@ pub enum Job {
     /// Pings all the time until `ms` have passed and the token was renewed; reports the longest wait for a pong, and
     /// the time from the new token to its auth message.
     Pings { ms: u64, id: u64 },
+    /// Resets the first connection once it is live; reports how long it took from there until the second one was.
+    Reset { id: u64 },
+    /// Says nothing from this stage on.
+    Silent(Stage),
+}
+
+/// Where a silent server falls silent, and says so on its standard output.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Stage {
+    /// The token request has come.
+    Token,
+    /// The request for the upgrade has come.
+    Upgrade,
+    /// The auth message has come.
+    Auth,
+    /// Everything is well until the farewell, which it does not answer. This it does not say.
+    Close,
+}
+
+impl Stage {
+    /// All, in their order.
+    pub const ALL: [Self; 4] = [Self::Token, Self::Upgrade, Self::Auth, Self::Close];
+
+    /// As it stands in the path.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Token => "token",
+            Self::Upgrade => "upgrade",
+            Self::Auth => "auth",
+            Self::Close => "close",
+        }
+    }
 }
 
 impl Job {
@@ -29,6 +61,8 @@ impl Job {
             "sink" => Self::Sink { n: number(1)? as usize },
             "again" => Self::Again { id: number(1)? },
             "pings" => Self::Pings { ms: number(1)?, id: number(2)? },
+            "reset" => Self::Reset { id: number(1)? },
+            "silent" => Self::Silent(Stage::ALL.into_iter().find(|stage| Some(&stage.name()) == words.get(1))?),
             _ => return None,
         })
     }
@@ -42,6 +76,8 @@ impl fmt::Display for Job {
             Self::Sink { n } => write!(f, "/ws/sink/{n}"),
             Self::Again { id } => write!(f, "/ws/again/{id}"),
             Self::Pings { ms, id } => write!(f, "/ws/pings/{ms}/{id}"),
+            Self::Reset { id } => write!(f, "/ws/reset/{id}"),
+            Self::Silent(stage) => write!(f, "/ws/silent/{}", stage.name()),
         }
     }
 }

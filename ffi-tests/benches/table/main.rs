@@ -7,6 +7,7 @@
 //! `target/tmp/bench/table.json`. CPU times are noise on a busy machine: read their ratios, and rather the instructions.
 
 mod counts;
+mod ends;
 mod job;
 mod measure;
 mod peer;

@@ -7,6 +7,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::counts::{self, Counted};
+use super::ends;
 use super::job::{Job, TokenJob};
 use super::program::{CPrograms, Caller, Idle, Paths, Program};
 use super::proxy::Proxy;
@@ -63,6 +64,7 @@ impl Bench {
         thread::sleep(Duration::from_secs(3));
         let (since, before) = (Instant::now(), idlers.each_ref().map(Idle::switches));
         let mut rows = self.round_trips();
+        rows.extend(self.resets());
         rows.extend(self.connects());
         rows.extend(self.latency());
         rows.extend(self.renewal());
@@ -73,6 +75,7 @@ impl Bench {
         if self.wants("strace", "system calls an event", &mut skipped) {
             rows.extend(self.system_calls());
         }
+        rows.extend(ends::rows(&self.server, &self.caller, &self.c_programs.shutdown, self.rounds(5)));
         rows.push(self.size());
         if self.is_quick {
             skipped.push("idle wake-ups: --quick does not wait for a minute".into());
@@ -126,6 +129,13 @@ impl Bench {
             let ready = Duration::from_nanos(program.run(&[], &call).number("ready_ns") as u64);
             Some(proxy.round_trips(ready))
         });
+        let warm = self.interleaved(self.rounds(5), |program| {
+            program.is_ours().then(|| {
+                let call = caller.call(&Job::Idle, TokenJob::PLAIN, "warm", 1);
+                let ready = Duration::from_nanos(program.run(&[], &call).number("ready_ns") as u64);
+                proxy.round_trips(ready)
+            })
+        });
         let again = self.interleaved(self.rounds(3), |program| {
             program.is_ours().then(|| {
                 let call = caller.call(&Job::Again { id: self.id() }, TokenJob::PLAIN, "report", 1);
@@ -136,7 +146,27 @@ impl Bench {
         });
         vec![
             Row::new("round trips, cold start to authenticated", cells(cold), Goal::BothAtMost(4.2)),
+            Row::new("round trips, second client of a process", cells(warm), Goal::BothAtMost(4.2)),
             Row::new("round trips, reconnect with a valid token", cells(again), Goal::BothAtMost(4.1)),
+        ]
+    }
+
+    /// From the RST of a live connection until the next one is live: the wait that the rule wants, and all the rest.
+    fn resets(&self) -> [Row; 2] {
+        eprintln!("resets");
+        let (mut waits, mut rest) = (<[Vec<f64>; 4]>::default(), <[Vec<f64>; 4]>::default());
+        for _ in 0..self.rounds(5) {
+            for (at, program) in self.programs.iter().enumerate().filter(|(_, program)| program.is_ours()) {
+                let call = self.caller.call(&Job::Reset { id: self.id() }, TokenJob::PLAIN, "report", 1);
+                let printed = program.run(&[], &call);
+                let waited = printed.number("waited_ns") / 1e6;
+                waits[at].push(waited);
+                rest[at].extend(printed.report("reset_to_ready_us").map(|micros| micros / 1e3 - waited));
+            }
+        }
+        [
+            Row::new("RST to live again: the wait before the dial, 500 to 1,000 ms", cells(waits), Goal::Open),
+            Row::new("RST to live again: all the rest, ms", cells(rest), Goal::Open),
         ]
     }
 

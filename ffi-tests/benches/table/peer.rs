@@ -75,6 +75,11 @@ impl Peer {
         self.flush()
     }
 
+    /// Ends it by an RST.
+    pub fn reset(self) -> io::Result<()> {
+        socket2::SockRef::from(&self.stream.sock).set_linger(Some(std::time::Duration::ZERO))
+    }
+
     fn flush(&mut self) -> io::Result<()> {
         while self.stream.conn.wants_write() {
             self.stream.conn.write_tls(&mut self.stream.sock)?;

@@ -56,7 +56,8 @@ impl Paths {
         let client = compile(&self.here.join("benches/c/client.c"), "client");
         let minimal = self.root.join("examples/c/minimal.c");
         let minimal = minimal.exists().then(|| compile(&minimal, "minimal"));
-        CPrograms { client, minimal }
+        let shutdown = compile(&self.here.join("benches/c/shutdown.c"), "shutdown");
+        CPrograms { client, minimal, shutdown }
     }
 
     /// Size in KiB without symbols.
@@ -74,6 +75,8 @@ pub struct CPrograms {
     pub client: PathBuf,
     /// The example, once there is one.
     pub minimal: Option<PathBuf>,
+    /// Ends its client when it is told to.
+    pub shutdown: PathBuf,
 }
 
 /// A program and how it is called.

@@ -5,6 +5,7 @@
 use std::collections::HashMap;
 use std::io::{self, BufRead, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::mpsc::{channel, Receiver};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -16,12 +17,13 @@ use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use tungstenite::handshake::derive_accept_key;
 
-use super::job::{Job, TokenJob};
+use super::job::{Job, Stage, TokenJob};
 use super::peer::{Frame, Peer};
 
 type Fault = Box<dyn std::error::Error + Send + Sync>;
 
-/// Runs until stdin ends. The first line of stdout is the address, the rest the CA.
+/// Runs until stdin ends. The first line of stdout is the address, then comes the CA, then a line for every client that
+/// met a silent server.
 pub fn run() {
     let (config, ca_pem) = identity().expect("certificates");
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
@@ -44,6 +46,7 @@ pub struct Server {
     pub addr: SocketAddr,
     /// Its CA.
     pub ca_pem: String,
+    lines: Receiver<String>,
 }
 
 impl Server {
@@ -57,14 +60,21 @@ impl Server {
         let mut lines = io::BufReader::new(child.stdout.take().expect("piped")).lines().map_while(Result::ok);
         let addr = lines.next().and_then(|line| line.parse().ok()).expect("an address");
         let mut ca_pem = String::new();
-        for line in lines {
+        for line in lines.by_ref() {
             ca_pem += &line;
             ca_pem.push('\n');
             if line.contains("END CERTIFICATE") {
                 break;
             }
         }
-        Self { child, addr, ca_pem }
+        let (sender, receiver) = channel();
+        thread::spawn(move || lines.try_for_each(|line| sender.send(line)));
+        Self { child, addr, ca_pem, lines: receiver }
+    }
+
+    /// Waits until a client has met the silence of this stage.
+    pub fn wait_silent(&self, stage: Stage) {
+        while self.lines.recv_timeout(Duration::from_secs(60)).expect("a client comes") != stage.name() {}
     }
 }
 
@@ -82,6 +92,8 @@ struct Facts {
     tokens: Mutex<HashMap<u64, (u32, Instant)>>,
     /// Connections of [`Job::Again`] by number.
     again: Mutex<HashMap<u64, u32>>,
+    /// When the first connection of a [`Job::Reset`] was reset.
+    resets: Mutex<HashMap<u64, Instant>>,
 }
 
 fn identity() -> Result<(Arc<ServerConfig>, String), Fault> {
@@ -111,6 +123,8 @@ fn serve(tcp: TcpStream, config: Arc<ServerConfig>, facts: &Facts) -> Result<(),
         let path = head.split(' ').nth(1).unwrap_or_default();
         if let Some(job) = TokenJob::parse(path) {
             answer_token(&mut stream, &head, job, facts)?;
+        } else if let Some(Job::Silent(stage @ (Stage::Token | Stage::Upgrade))) = Job::parse(path) {
+            return fall_silent(stage, &mut stream);
         } else if let Some(job) = Job::parse(path) {
             let peer = upgrade(stream, &head)?;
             return attend(peer, &job, accepted, facts);
@@ -118,6 +132,13 @@ fn serve(tcp: TcpStream, config: Arc<ServerConfig>, facts: &Facts) -> Result<(),
             stream.write_all(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n")?;
         }
     }
+    Ok(())
+}
+
+/// Says so, and reads until the client goes.
+fn fall_silent(stage: Stage, stream: &mut impl Read) -> Result<(), Fault> {
+    println!("{}", stage.name());
+    io::copy(stream, &mut io::sink())?;
     Ok(())
 }
 
@@ -174,6 +195,11 @@ fn upgrade(mut stream: StreamOwned<ServerConnection, TcpStream>, head: &str) -> 
 }
 
 fn attend(mut peer: Peer, job: &Job, accepted: Instant, facts: &Facts) -> Result<(), Fault> {
+    if *job == Job::Silent(Stage::Auth) {
+        peer.read()?;
+        println!("{}", Stage::Auth.name());
+        return ignore(peer);
+    }
     authenticate(&mut peer)?;
     let took = accepted.elapsed();
     match *job {
@@ -192,6 +218,12 @@ fn attend(mut peer: Peer, job: &Job, accepted: Instant, facts: &Facts) -> Result
             peer.send_text(&format!(r#"{{"accepted_to_ready_us":{}}}"#, took.as_micros()))?;
         }
         Job::Pings { ms, id } => ping(&mut peer, Duration::from_millis(ms), id, facts)?,
+        Job::Reset { id } => {
+            let reset = facts.resets.lock().expect("no panic").get(&id).copied();
+            let Some(reset) = reset else { return cut(peer, id, facts) };
+            peer.send_text(&format!(r#"{{"reset_to_ready_us":{}}}"#, reset.elapsed().as_micros()))?;
+        }
+        Job::Silent(_) => return ignore(peer),
     }
     loop {
         match peer.read()? {
@@ -200,6 +232,21 @@ fn attend(mut peer: Peer, job: &Job, accepted: Instant, facts: &Facts) -> Result
             Frame::Text(_) | Frame::Pong => {}
         }
     }
+}
+
+/// Reads until the client goes, and answers nothing.
+fn ignore(mut peer: Peer) -> Result<(), Fault> {
+    loop {
+        peer.read()?;
+    }
+}
+
+/// Waits until the client has read everything, lest the RST overtake it, and resets the connection.
+fn cut(mut peer: Peer, id: u64, facts: &Facts) -> Result<(), Fault> {
+    peer.send_ping(b"")?;
+    while !matches!(peer.read()?, Frame::Pong) {}
+    facts.resets.lock().expect("no panic").insert(id, Instant::now());
+    Ok(peer.reset()?)
 }
 
 fn authenticate(peer: &mut Peer) -> Result<(), Fault> {

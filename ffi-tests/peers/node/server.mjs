@@ -3,6 +3,7 @@
 import { execFileSync } from 'node:child_process';
 import { createHash, generateKeyPairSync, randomUUID } from 'node:crypto';
 import { mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer as createPlainServer } from 'node:http';
 import { createServer } from 'node:https';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -25,6 +26,7 @@ const { values: args } = parseArgs({
     echo: { type: 'boolean', default: false },
     'keep-refresh-token': { type: 'boolean', default: false },
     scope: { type: 'string', default: 'conversation:read user:read analytics:read' },
+    plain: { type: 'boolean', default: false },
     limit: { type: 'string', default: '120' },
   },
 });
@@ -257,19 +259,21 @@ process.on('exit', () => rmSync(directory, { recursive: true, force: true }));
 execFileSync('sh', [args.certificate ?? new URL('../certificate.sh', import.meta.url).pathname, directory]);
 const read = (name) => readFileSync(join(directory, name));
 
-const https = createServer({ cert: read('leaf.pem'), key: read('leaf.key') }, onRequest);
-const wss = new WebSocketServer({ server: https, path: '/ws' });
+const tls = { cert: read('leaf.pem'), key: read('leaf.key') };
+const http = args.plain ? createPlainServer(onRequest) : createServer(tls, onRequest);
+const wss = new WebSocketServer({ server: http, path: '/ws' });
 wss.on('connection', (socket) => new Connection(socket));
-https.listen(0, '127.0.0.1', () => announce(https.address().port));
+http.listen(0, '127.0.0.1', () => announce(http.address().port));
 
 function announce(port) {
+  const s = args.plain ? '' : 's';
   const exports = Object.entries({
     GENESYS_REGION: 'mypurecloud.com',
     GENESYS_CLIENT_ID: CLIENT.id,
     GENESYS_CLIENT_SECRET: CLIENT.secret,
     GENESYS_REFRESH_TOKEN: FIRST_REFRESH_TOKEN,
-    GWA_TOKEN_URL: `https://localhost:${port}/oauth/token`,
-    GWA_WS_URL: `wss://localhost:${port}/ws`,
+    GWA_TOKEN_URL: `http${s}://localhost:${port}/oauth/token`,
+    GWA_WS_URL: `ws${s}://localhost:${port}/ws`,
     GWA_CA_FILE: join(directory, 'ca.pem'),
   });
   const text = exports.map(([name, value]) => `export ${name}='${value}'\n`).join('');
@@ -285,7 +289,7 @@ let stopping = false;
 function stop() {
   if (stopping) return;
   stopping = true;
-  https.close();
+  http.close();
   live.forEach((connection) => connection.close(1001, 'going away'));
   const deadline = Date.now() + 1000;
   const wait = () => (live.size === 0 || Date.now() > deadline ? finish() : setTimeout(wait, 10));

@@ -1,9 +1,5 @@
-//! Real peers: servers and clients that nobody here wrote, against each other, the simulator and the library.
-//!
-//! The cross-checks (one runtime's client, the other's server) are what makes the servers worth testing against.
-
-#[path = "../peers/harness.rs"]
-mod harness;
+//! Servers and clients of the profile in two runtimes. The cross-checks (one runtime's client, the other's server) are
+//! what makes the servers worth testing against.
 
 use std::time::Duration;
 
@@ -11,7 +7,7 @@ use ffi_tests::cprog::{Program, Variant};
 use ffi_tests::sim::{End, Options, Pump, Rotation, Sim, TokenPolicy, WsPolicy};
 use serde_json::{json, Value};
 
-use harness::{available, run_client, start_client, tutorial, Env, Peer, Server};
+use super::harness::{available, run_client, start_client, tutorial, Env, Peer, Server};
 
 const BOTH: [Peer; 2] = [Peer::Node, Peer::Python];
 const LIMIT: Duration = Duration::from_secs(10);
@@ -180,7 +176,7 @@ fn last(lines: &[String], name: &str) -> u64 {
     word.and_then(|number| number.parse().ok()).unwrap_or_else(|| panic!("no {name} in {line}"))
 }
 
-fn sent(counted: &Value) -> u64 {
+pub(super) fn sent(counted: &Value) -> u64 {
     let connections = counted["connections"].as_array().into_iter().flatten();
     connections.filter_map(|connection| connection["sent"].as_u64()).sum()
 }
@@ -238,7 +234,7 @@ fn the_c_client_comes_back_after_a_cut() {
 }
 
 /// A simulator and what its clients need; `name` keeps the CA files apart.
-fn simulator(name: &str, options: Options) -> (Sim, Env) {
+pub(super) fn simulator(name: &str, options: Options) -> (Sim, Env) {
     let policy = options.token.clone();
     let sim = Sim::start(options);
     let ca = format!("{}/peers-{name}-ca.pem", env!("CARGO_TARGET_TMPDIR"));
@@ -281,6 +277,6 @@ fn converse(server: Peer, server_args: &[&str], client: Peer, client_args: &[&st
 }
 
 /// `value` reduced to the fields that `like` has.
-fn part(value: &Value, like: &Value) -> Value {
+pub(super) fn part(value: &Value, like: &Value) -> Value {
     like.as_object().into_iter().flatten().map(|(name, _)| (name.clone(), value[name].clone())).collect()
 }
