@@ -110,7 +110,7 @@ fn a_drain_notice_hands_over_without_a_gap() {
     assert_eq!((log.closes.len(), log.closes[0].connection, log.closes[0].code), (1, 0, 1000));
     assert_eq!((log.token_requests(), log.auths(), log.reauths()), (1, 2, 0), "the token is still good");
     let metrics = rig.client.metrics();
-    assert_eq!((metrics.handovers, metrics.gaps, metrics.drops, metrics.renewals), (1, 0, 0, 0));
+    assert_eq!((metrics.connects, metrics.gaps, metrics.drops, metrics.renewals), (2, 0, 0, 0));
     let saws = rig.close();
     assert_eq!(gaps(&saws), 0);
     let (first, second) = (on(&saws, 1), on(&saws, 2));

@@ -100,7 +100,7 @@ fn the_upgrade_is_held_back_while_no_token_is_near() {
     let seen = std::sync::Arc::new(Seen::default());
     config.hooks = hooks(&seen, setup.answer);
     let client = genesys_ws_auth::Client::new(&config).unwrap();
-    sim.token().then(TokenReply::Throttle429 { retry_after: Some("4".into()) });
+    sim.token().then(TokenReply::Throttle429 { retry_after: Some("6".into()) });
     client.start().unwrap();
     seen.wait_state(State::Throttled, 1);
     assert!(relay.wait_accepted(1, BOUND), "dialled ahead");
