@@ -37,10 +37,9 @@ fn an_address_without_a_socket_ends_the_client() {
         assert_eq!((crate::harness::code(rig.client.refresh_now()), crate::harness::code(token)), (missing, missing));
         let sent = rig.client.send(MessageKind::Text, b"x");
         assert_eq!((crate::harness::code(sent), crate::harness::code(rig.client.drain_notice())), (missing, missing));
-        check_quiet(&rig);
-        let log = rig.sim.record().snapshot();
-        assert_eq!((upgrades(&log), log.auths()), (1, 0));
-        assert!(log.token_requests() <= 1);
+        // The request for the first token may still be on its way; there is no other, and no other socket.
+        let more = |log: &Log| upgrades(log) > 1 || log.token_requests() > 1 || log.auths() > 0;
+        assert!(!rig.sim.record().wait_until(Duration::from_secs(3), more), "{}", show(&rig.seen.all()));
         let report = rig.client.shutdown(Some(BOUND));
         assert!(report.complete, "{report:?}");
         assert_eq!(rig.client.state(), State::Failed, "final");
@@ -65,7 +64,9 @@ fn an_address_that_had_a_socket_is_tried_again() {
 fn a_forbidden_upgrade_waits_for_the_application() {
     let helps: [(&str, fn(&Rig)); 2] = [
         ("refresh_now", |rig| rig.client.refresh_now().unwrap()),
-        ("a new secret", |rig| rig.client.set_secret("client.secret", Secret::new("sim-client-secret".into())).unwrap()),
+        ("a new secret", |rig| {
+            rig.client.set_secret("client.secret", Secret::new("sim-client-secret".into())).unwrap()
+        }),
     ];
     each(helps, |(which, help)| {
         let rig = Setup::default().connect();
@@ -86,10 +87,12 @@ fn a_forbidden_upgrade_waits_for_the_application() {
 #[test]
 fn a_forbidden_upgrade_fails_a_connect_at_once() {
     let rig = Setup::default().build();
-    rig.sim.ws().on_upgrade(status(403));
+    rig.sim.ws().always_upgrade(status(403));
     let error = refused(&rig);
     assert_eq!((error.code(), error.detail().http_status), (Code::UpgradeForbidden, 403));
-    assert_eq!(rig.sim.record().read(upgrades), 1, "one attempt of three");
+    let asked = rig.sim.record().read(upgrades);
+    assert!(asked <= 2, "{asked}: one attempt of three, and perhaps one socket ahead of its token");
+    rig.sim.ws().always_upgrade(UpgradeReply::Accept);
     rig.client.connect(Some(BOUND)).unwrap();
     rig.close();
 }

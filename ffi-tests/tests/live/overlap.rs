@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use ffi_tests::relay::{Flow, Relay};
-use ffi_tests::sim::{Issue, Log, Request, TokenReply, UpgradeReply};
+use ffi_tests::sim::{Action, Issue, Log, Plan, Request, TokenReply, Trigger, UpgradeReply};
 use genesys_ws_auth::event::State;
 use genesys_ws_auth::Code;
 
@@ -35,12 +35,13 @@ fn failures(saws: &[Saw]) -> usize {
     count(saws, |saw| matches!(saw, Saw::Audit(r) if r["status"] == "failure"))
 }
 
-/// Starts, and waits until the socket is upgraded and its token is not there.
+/// Starts, and waits until the socket is upgraded, the client knows it, and its token is not there.
 #[track_caller]
 fn start_ahead(rig: &Rig) {
     late(rig, 6_000);
+    rig.sim.ws().plan(0, Plan::new().on(Trigger::Open, [Action::Ping(b"there?".to_vec())]));
     rig.client.start().unwrap();
-    rig.wait_sim("the upgrade ahead of the token", |log| log.ws_connects() == 1 && is_waiting(log));
+    rig.wait_sim("the upgrade ahead of the token", |log| log.pongs == 1 && is_waiting(log));
     assert_eq!(rig.sim.record().read(|log| log.auths.len()), 0, "nothing to show yet");
 }
 
@@ -94,7 +95,7 @@ fn the_upgrade_is_held_back_while_no_token_is_near() {
     let sim = ffi_tests::sim::Sim::start(setup.options.clone());
     let relay = Relay::start(sim.addr()).unwrap();
     relay.flow_to_client(Flow::Freeze);
-    setup = setup.key("tls.timeout_ms", 60_000).key("connect.timeout_ms", 60_000);
+    setup = setup.key("tls.timeout_ms", 60_000).key("ws.upgrade_timeout_ms", 60_000);
     let mut config = aim(setup.config, &sim, false);
     config.set("ws.url", &format!("wss://{}/ws", relay.addr())).unwrap();
     let seen = std::sync::Arc::new(Seen::default());
