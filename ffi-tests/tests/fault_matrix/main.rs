@@ -1,6 +1,6 @@
 //! Every fault of a network and of a server, in every phase of a client's life, over real sockets.
 //!
-//! The matrix is data ([`rows`]); each cell runs in a process of its own ([`runner`], [`cell`]), so that its threads
+//! The matrix is data ([`table`]); each cell runs in a process of its own ([`runner`], [`cell`]), so that its threads
 //! and its namespaces are its own, and ends in recovery or in the error it states. The table is printed.
 //!
 //! One cell by hand: `GWA_CELL="DNS hangs/steady" cargo test -p ffi-tests --test fault_matrix -- --ignored one_cell`.
@@ -9,6 +9,7 @@ mod bed;
 mod cell;
 mod rows;
 mod runner;
+mod table;
 mod watch;
 
 use cell::Scale;

@@ -12,7 +12,8 @@ use std::time::{Duration, Instant};
 use ffi_tests::netns;
 
 use crate::cell::Scale;
-use crate::rows::{rows, Cell, Expect, Fault, Phase, Row, Way};
+use crate::rows::{Cell, Expect, Fault, Phase, Row, Way};
+use crate::table::rows;
 
 /// Cells at a time: they wait more than they work.
 const AT_ONCE: usize = 8;
