@@ -222,7 +222,7 @@ impl Client {
             renewal_in_ms: token.schedule.refresh_ms.saturating_sub(now.boot_ms),
             usable_for_ms: token.remaining_ms(now.boot_ms),
         });
-        self.delivery.stats_json(self.state(), token, &self.network())
+        self.delivery.stats_json(self.state(), token, self.shared.server_ahead_ms(), &self.network())
     }
 
     /// Level-triggered descriptor, readable while events wait (poll mode); -1 in other modes. The client owns it.

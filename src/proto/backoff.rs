@@ -54,12 +54,17 @@ pub fn retry_ms(retry: Retry, dice: &mut Dice) -> u64 {
     }
     let asked = retry.retry_after_ms.filter(|_| !active(Mutant::RetryAfterIgnored)).unwrap_or(0);
     if !active(Mutant::RetryAfterInStep) {
-        delay = delay.max(asked.saturating_add(dice.up_to(asked.min(RETRY_AFTER_SPREAD_MS))));
+        delay = delay.max(asked_ms(asked, dice));
     }
     if let Some(bound) = bound {
         delay = delay.min(bound);
     }
     delay.max(asked)
+}
+
+/// When those who were told this `Retry-After` come: spread over as long again, 300 s at most.
+pub fn asked_ms(retry_after_ms: u64, dice: &mut Dice) -> u64 {
+    retry_after_ms.saturating_add(dice.up_to(retry_after_ms.min(RETRY_AFTER_SPREAD_MS)))
 }
 
 fn breaker_ms(retry: Retry, dice: &mut Dice) -> u64 {

@@ -15,6 +15,7 @@ pub mod backoff;
 pub mod dice;
 pub mod frame;
 pub mod http;
+mod http_date;
 pub mod jwt;
 mod mutant;
 pub mod oauth;

@@ -82,6 +82,9 @@ mutants! {
     /// Something follows `Stopped`.
     ActiveAfterStop,
 
+    /// A proxy's 407 is retried by a client that never had a token.
+    StrangerInsists,
+
     // The session.
     /// A token is presented after `t_usable`.
     ExpiredPresented,

@@ -21,6 +21,9 @@ use crate::proto::refresher::{Credential, Input, News, Output, Refresher};
 use crate::proto::session;
 use crate::proto::token::Token;
 
+/// A wall clock that is off by more is worth a line of log: certificates and audit records depend on it.
+const CLOCK_TOLERANCE_MS: u64 = 30_000;
+
 /// What outlives the thread when a connect failed: a rotated refresh token above all.
 #[derive(Clone, Debug)]
 pub struct Carry {
@@ -113,6 +116,7 @@ impl RefreshThread {
                     let id = self.entropy.uuid_v4();
                     self.delivery.push_record(self.clock.now(), id, record);
                 }
+                Output::ServerClock { ahead_ms } => self.learn_clock(ahead_ms),
                 Output::Answer { id, outcome } => {
                     if let Some(promise) = self.wanted.remove(&id) {
                         promise.keep(outcome.map_err(|error| self.located(error)));
@@ -172,6 +176,14 @@ impl RefreshThread {
             self.log_failure(error);
         }
         self.socket.send(session::Input::News(news));
+    }
+
+    fn learn_clock(&self, ahead_ms: i64) {
+        self.shared.set_server_ahead_ms(ahead_ms);
+        if ahead_ms.unsigned_abs() > CLOCK_TOLERANCE_MS {
+            let text = format_args!("this machine's clock is {} ms off the server's", ahead_ms.saturating_neg());
+            self.delivery.log(2, "clock", text);
+        }
     }
 
     /// The machine does not know who answered.

@@ -1,6 +1,6 @@
 //! What the threads leave for the application's threads to read.
 
-use std::sync::atomic::{AtomicI32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI32, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use crate::error::Error;
@@ -8,12 +8,26 @@ use crate::event::State;
 use crate::proto::token::Token;
 
 /// State, newest token, and what was handed back. Written by the threads, read by anybody.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Shared {
     state: AtomicI32,
     token: Mutex<Option<Arc<Token>>>,
     unsent: AtomicU64,
+    /// How far the server's clock is ahead; `i64::MIN`: not known.
+    server_ahead_ms: AtomicI64,
     failure: OnceLock<Error>,
+}
+
+impl Default for Shared {
+    fn default() -> Self {
+        Self {
+            state: AtomicI32::default(),
+            token: Mutex::default(),
+            unsent: AtomicU64::default(),
+            server_ahead_ms: AtomicI64::new(i64::MIN),
+            failure: OnceLock::new(),
+        }
+    }
 }
 
 impl Shared {
@@ -56,6 +70,16 @@ impl Shared {
     /// Forgets the token: the threads have stopped.
     pub fn clear_token(&self) {
         *self.token.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
+    /// How far the server's clock is ahead of this machine's wall clock, once an answer has told.
+    pub fn server_ahead_ms(&self) -> Option<i64> {
+        Some(self.server_ahead_ms.load(Ordering::Acquire)).filter(|ms| *ms != i64::MIN)
+    }
+
+    /// An answer has told the time.
+    pub fn set_server_ahead_ms(&self, ms: i64) {
+        self.server_ahead_ms.store(ms.max(i64::MIN + 1), Ordering::Release);
     }
 
     /// Messages handed back unsent so far.

@@ -11,7 +11,7 @@ pub use self::{
     descriptor::{ClockWatch, EventFd, TimerFd},
     poll::poll,
     signals::block_signals_in_this_thread,
-    socket::keep_alive,
+    socket::{bound_unsent, keep_alive},
 };
 
 use std::io;

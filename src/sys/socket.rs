@@ -12,6 +12,15 @@ const INTERVAL_S: libc::c_int = 15;
 /// Probes without an answer that end the connection.
 const PROBES: libc::c_int = 4;
 
+/// Bytes that the kernel takes ahead of what it can send. Without a bound a ping, or a renewal, waits behind megabytes on a
+/// slow line: longer than a pong may take. Nor would "sent" mean much.
+const UNSENT_BYTES: libc::c_int = 128 << 10;
+
+/// Keeps what waits in the kernel short.
+pub fn bound_unsent(socket: BorrowedFd<'_>) -> io::Result<()> {
+    set(socket, libc::IPPROTO_TCP, libc::TCP_NOTSENT_LOWAT, UNSENT_BYTES)
+}
+
 /// Lets the kernel find out about a dead peer: keep-alive probes, and `dead_after_ms` for data that is never acknowledged.
 pub fn keep_alive(socket: BorrowedFd<'_>, dead_after_ms: u32) -> io::Result<()> {
     set(socket, libc::SOL_SOCKET, libc::SO_KEEPALIVE, 1)?;
@@ -42,6 +51,7 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let stream = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
         keep_alive(stream.as_fd(), 30_000).unwrap();
+        bound_unsent(stream.as_fd()).unwrap();
         assert!(keep_alive(std::fs::File::open("/dev/null").unwrap().as_fd(), 1).is_err());
     }
 }

@@ -90,6 +90,11 @@ pub enum Output {
     },
     /// Audit this.
     Audit(Record),
+    /// The server's clock is so far ahead of this machine's wall clock, to about a second; negative: behind.
+    ServerClock {
+        /// In milliseconds.
+        ahead_ms: i64,
+    },
     /// Answers [`Input::Wanted`].
     Answer {
         /// Number of the wish.

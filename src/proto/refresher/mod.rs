@@ -25,6 +25,7 @@ use self::wishes::{serve, Wish};
 use super::backoff::{retry_ms, Held, Retry};
 use super::dice::Dice;
 use super::http::{self, Reply};
+use super::http_date;
 use super::mutant::{active, Mutant};
 use super::oauth::{self, Credentials, Granted};
 use super::time::Now;
@@ -243,10 +244,23 @@ impl Refresher {
             self.senseless += 1;
             return;
         }
+        if let Ok(Reply { date: Some(date), .. }) = &outcome {
+            self.learn_clock(now, date);
+        }
         match outcome.and_then(|reply| self.read(now, reply)) {
             Ok(granted) => self.granted(now, granted),
             Err(error) => self.failed(now, error),
         }
+    }
+
+    /// How far the server's clock is ahead of ours: `Date` (RFC 9110 6.6.1) has whole seconds, and was written about
+    /// half way between request and answer.
+    fn learn_clock(&mut self, now: Now, date: &str) {
+        let Some(date_ms) = http_date::millis(date) else { return };
+        let half_way = now.boot_ms.saturating_sub(self.requested.boot_ms) / 2;
+        let signed = |ms: u64| i64::try_from(ms).unwrap_or(i64::MAX);
+        let ahead_ms = signed(date_ms + 500).saturating_sub(signed(now.wall_ms.saturating_sub(half_way)));
+        self.out.push_back(Output::ServerClock { ahead_ms });
     }
 
     fn read(&self, now: Now, reply: Reply) -> Result<Granted, Error> {
@@ -258,7 +272,10 @@ impl Refresher {
     fn failed(&mut self, now: Now, error: Error) {
         self.round_attempts += 1;
         let error = error.with(|detail| detail.attempt = self.round_attempts);
-        if is_final(error.code()) {
+        // Repeating wrong credentials may lock an account that a whole company shares. Once they have let a token
+        // through, a refusal is more likely the directory's outage.
+        let stranger = error.code() == Code::ProxyAuth && self.serial == 0 && !active(Mutant::StrangerInsists);
+        if is_final(error.code()) || stranger {
             return self.failed_for_good(now, error);
         }
         self.failures = self.failures.saturating_add(1);
@@ -379,7 +396,5 @@ fn is_final(code: Code) -> bool {
             | Code::TokenMalformed
             | Code::BadValue
             | Code::TrustStore
-            // Repeating wrong credentials may lock the account that all clients of a company share.
-            | Code::ProxyAuth
     )
 }

@@ -168,7 +168,8 @@ impl Session {
         let backoff = self.reconnect.next_ms(&mut self.dice);
         let delay = if drain { backoff::drain_ms(&mut self.dice) } else { backoff };
         self.draining = drain;
-        self.dial_ms = Some(now.boot_ms.saturating_add(delay.max(error.retry_after_ms().unwrap_or(0))));
+        let asked = backoff::asked_ms(error.retry_after_ms().unwrap_or(0), &mut self.dice);
+        self.dial_ms = Some(now.boot_ms.saturating_add(delay.max(asked)));
     }
 
     /// The server serves an old token's socket for a while after it expired, and no longer.

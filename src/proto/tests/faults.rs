@@ -39,6 +39,8 @@ faults! {
     TokenSlow,
     /// No connection.
     TokenUnreachable,
+    /// The proxy wants other credentials.
+    TokenProxyAuth,
     /// A token that lives for less than a second, with a rotated refresh token.
     TokenTooShort,
     /// 401.

@@ -93,6 +93,8 @@ pub struct Server {
     pub forms: Vec<String>,
     /// Auth frames as they arrived, for stories.
     pub frames: Vec<(u64, String)>,
+    /// The `Date` of its answers.
+    pub date: Option<String>,
     /// Arrival times of requests.
     pub asked_ms: Vec<u64>,
 }
@@ -109,6 +111,7 @@ impl Server {
             requests: 0,
             messages: 0,
             oddity: 0,
+            date: None,
             forms: Vec::new(),
             frames: Vec::new(),
             asked_ms: Vec::new(),
@@ -179,7 +182,7 @@ impl Server {
                 r#"{{"access_token":"{token}","token_type":"bearer","expires_in":{seconds},"scope":"{scope}"{refresh}}}"#
             ),
         };
-        Reply { status: 200, body: body.into_bytes(), ..Reply::default() }
+        Reply { status: 200, body: body.into_bytes(), date: self.date.clone(), ..Reply::default() }
     }
 
     fn over_limit(&mut self, now_ms: u64, nature: &Nature) -> bool {
@@ -247,6 +250,7 @@ impl World {
         Some(match () {
             () if self.on(Fault::TokenHangs) => None,
             () if self.on(Fault::TokenUnreachable) => Some(Err(Error::new(Code::Connect, Stage::Connect, ""))),
+            () if self.on(Fault::TokenProxyAuth) => Some(Err(Error::new(Code::ProxyAuth, Stage::Proxy, ""))),
             () if self.on(Fault::TokenUnavailable) => Some(status(503, "")),
             () if self.on(Fault::TokenThrottled) => Some(status(429, "")),
             () if self.on(Fault::TokenThrottledFor) => Some(throttle(1 + self.up_to(59))),

@@ -309,7 +309,7 @@ impl TokenLaws {
             }
             Output::News(news) => self.news(now, news),
             Output::Stopped => self.step.stopped = true,
-            Output::Audit(_) => {}
+            Output::Audit(_) | Output::ServerClock { .. } => {}
         }
     }
 

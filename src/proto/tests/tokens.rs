@@ -38,6 +38,8 @@ pub const ALL: &[fn()] = &[
     the_answer_to_another_request_is_ignored,
     renewals_keep_their_lead,
     at_least_three_more_attempts,
+    a_407_is_final_for_a_stranger_and_an_outage_for_others,
+    the_servers_clock_is_learned_from_its_answers,
 ];
 
 /// Starts with `Rounds::Once` under a fault; the world after the failure.
@@ -61,6 +63,7 @@ fn the_table_of_refusals() {
         (Fault::TokenQuota, Code::ThrottledLong, 1),
         (Fault::TokenHtml, Code::TokenResponse, 3),
         (Fault::TokenUnreachable, Code::Connect, 3),
+        (Fault::TokenProxyAuth, Code::ProxyAuth, 1),
         (Fault::TokenHangs, Code::HttpTimeout, 3),
         (Fault::TokenTooShort, Code::TokenLifetime, 3),
         (Fault::TokenScopeMissing, Code::ScopeDenied, 1),
@@ -394,4 +397,30 @@ fn renewals_keep_their_lead() {
         let least = w.watch.renewals.iter().map(|(lead, _)| *lead).min().unwrap();
         assert!(least + 100 >= (lifetime_ms / 2).min(5 * MINUTE), "{least} of {lifetime_ms}");
     }
+}
+
+#[test]
+fn a_407_is_final_for_a_stranger_and_an_outage_for_others() {
+    // The table above has the stranger.
+    let mut w = live(Nature { push_ms: MINUTE, ..Nature::default() });
+    w.fault_for(Fault::TokenProxyAuth, 5 * MINUTE);
+    w.refresh_now();
+    w.run_for(5 * MINUTE);
+    assert!(w.watch.states.iter().all(|change| change.to != State::ReauthRequired));
+    assert!(w.watch.refreshes.len() > 5, "{:?}", w.watch.refreshes);
+    w.run_for(2 * MINUTE);
+    assert_eq!((w.state(), w.watch.renewals.len()), (State::Ready, 1));
+}
+
+#[test]
+fn the_servers_clock_is_learned_from_its_answers() {
+    let mut w = live(Nature { network_ms: (50, 50), ..Nature::default() });
+    assert_eq!(w.ahead_ms, None);
+    // The world began at 2026-01-01 00:00:00.
+    w.server.date = Some("Thu, 01 Jan 2026 01:00:10 GMT".into());
+    w.run_for(10 * MINUTE - w.now_ms);
+    w.refresh_now();
+    w.run_for(1_000);
+    // Written 50 ms after the request: 50 min 10 s and half a second, less those.
+    assert_eq!(w.ahead_ms, Some(50 * 60_000 + 10_500 - 50));
 }

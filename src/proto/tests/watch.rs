@@ -175,7 +175,7 @@ impl Watch {
             O::News(News::Throttled { error, .. }) => {
                 self.not_before_ms = now_ms + error.retry_after_ms().unwrap_or(0);
             }
-            O::News(_) => {}
+            O::News(_) | O::ServerClock { .. } => {}
         }
     }
 

@@ -127,6 +127,8 @@ pub struct World {
     to_session_ms: u64,
     to_refresher_ms: u64,
     pub wishes: u64,
+    /// What is known of the server's clock.
+    pub ahead_ms: Option<i64>,
     /// Print everything: for whoever hunts a bug.
     pub trace: bool,
 }
@@ -160,6 +162,7 @@ impl World {
             to_session_ms: 0,
             to_refresher_ms: 0,
             wishes: 0,
+            ahead_ms: None,
             trace: std::env::var("GWA_TRACE").is_ok(),
             nature,
         };
@@ -300,6 +303,7 @@ impl World {
             O::Publish(token) => self.cross_to_session(session::Input::Publish(token)),
             O::News(news) => self.cross_to_session(session::Input::News(news)),
             O::Ask { id, question } => self.asked(id, &question),
+            O::ServerClock { ahead_ms } => self.ahead_ms = Some(ahead_ms),
             O::Audit(_) | O::Answer { .. } | O::Stopped => {}
         }
     }

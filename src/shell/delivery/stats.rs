@@ -50,7 +50,13 @@ impl NetworkReport {
 
 impl Delivery {
     /// The statistics of this moment. Members are only ever added.
-    pub(crate) fn stats_json(&self, state: State, token: Option<TokenTimes>, network: &NetworkReport) -> String {
+    pub(crate) fn stats_json(
+        &self,
+        state: State,
+        token: Option<TokenTimes>,
+        server_ahead_ms: Option<i64>,
+        network: &NetworkReport,
+    ) -> String {
         let mut out = String::with_capacity(1024);
         let mut stats = Object::begin(&mut out);
         stats.text("state", state.name()).text("boot_id", &self.context.boot_id).text("delivery", self.mode_name());
@@ -69,6 +75,10 @@ impl Delivery {
             Some((store, roots)) => {
                 stats.object("trust", |trust| _ = trust.text("store", store).plain("roots", roots));
             }
+        }
+        match server_ahead_ms {
+            None => _ = stats.plain("server_clock_ahead_ms", "null"),
+            Some(ms) => _ = stats.plain("server_clock_ahead_ms", ms),
         }
         stats.object("network", |members| network.members(members));
         match token {

@@ -117,9 +117,10 @@ impl Race {
 impl Attempt {
     fn start(address: SocketAddr, waiter: &Waiter) -> io::Result<Self> {
         let mut socket = TcpStream::connect(address)?;
-        socket.set_nodelay(true)?;
         // A kernel without one of these options still connects.
+        let _ = socket.set_nodelay(true);
         let _ = sys::keep_alive(socket.as_fd(), UNACKNOWLEDGED_MS);
+        let _ = sys::bound_unsent(socket.as_fd());
         let token = waiter.register(&mut socket)?;
         Ok(Self { socket, token, has_news: false, is_closed: false })
     }
