@@ -68,7 +68,7 @@ fn is_deadline(code: Code) -> bool {
 fn deadlines(cell: &Cell, scale: Scale) -> Vec<(&'static str, u64)> {
     let waits = match cell.expect {
         Expect::Fails(code, _) | Expect::Keeps(code, _) | Expect::Recovers(code, _) => is_deadline(code),
-        Expect::KeepsUntilAsked(..) | Expect::Reauth(..) | Expect::Works | Expect::Ends(_) => false,
+        Expect::Reauth(..) | Expect::Works | Expect::Ends(_) => false,
     };
     // A name that nobody answers for is an error of its own, and a deadline all the same.
     let waits = waits || matches!(cell.fault, Fault::DnsHangs);
@@ -244,12 +244,9 @@ impl Run {
                 self.was_never_lost();
                 self.end();
             }
-            Expect::Keeps(code, stage) | Expect::KeepsUntilAsked(code, stage) => {
+            Expect::Keeps(code, stage) => {
                 self.is_told(code, stage, 0);
                 self.end();
-                if matches!(self.cell.expect, Expect::KeepsUntilAsked(..)) {
-                    self.client.refresh_now().expect("it runs");
-                }
                 self.is_renewed();
                 self.is_ready_and_talks();
                 self.was_never_lost();

@@ -108,8 +108,6 @@ pub enum Expect {
     Fails(Code, Stage),
     /// As `Fails`, and the connection that was live stays.
     Keeps(Code, Stage),
-    /// As `Keeps`, but the client renews again only when the application asks for a refresh.
-    KeepsUntilAsked(Code, Stage),
     /// The live connection is lost with this code, and the client recovers although the fault goes on.
     Recovers(Code, Stage),
     /// This error, and then the state ReauthRequired until the application asks for a refresh.

@@ -178,7 +178,6 @@ fn show(cell: &Cell, outcome: Option<&Outcome>) -> String {
         Expect::Works => "works".to_owned(),
         Expect::Fails(code, stage) => format!("{code:?}@{}", stage.name()),
         Expect::Keeps(code, stage) => format!("{code:?}@{}, kept", stage.name()),
-        Expect::KeepsUntilAsked(code, stage) => format!("{code:?}@{}, asked", stage.name()),
         Expect::Recovers(code, stage) => format!("{code:?}@{}, back", stage.name()),
         Expect::Reauth(code, stage) => format!("{code:?}@{}, reauth", stage.name()),
         Expect::Ends(Some(true)) => "ends, clean".to_owned(),

@@ -87,11 +87,8 @@ fn certificates() -> Vec<Row> {
 
 fn proxies() -> Vec<Row> {
     let bad = |name, line, code| dial(name, Way::Relay, &Fault::Proxy(line), code, Stage::Proxy);
-    let mut denied = bad("proxy 407", Some("407 Proxy Authentication Required"), Code::ProxyAuth);
-    // Credentials that were refused are for the application to mend.
-    denied.cells[2].expect = Expect::KeepsUntilAsked(Code::ProxyAuth, Stage::Proxy);
     vec![
-        denied,
+        bad("proxy 407", Some("407 Proxy Authentication Required"), Code::ProxyAuth),
         bad("proxy 502", Some("502 Bad Gateway"), Code::ProxyRefused),
         bad("proxy silent", None, Code::ProxyTimeout),
     ]
