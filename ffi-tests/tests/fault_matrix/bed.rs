@@ -105,6 +105,12 @@ impl Bed {
         }
     }
 
+    /// What the servers say gets through so.
+    pub fn answers(&self, flow: Flow) {
+        self.token.flow_to_client(flow);
+        self.ws.flow_to_client(flow);
+    }
+
     fn answer(&self, answer: Answer) {
         self.names.as_ref().expect("a name server").answer(answer);
     }
@@ -136,6 +142,7 @@ impl Bed {
             }
             Fault::Lossy => self.line(Line { delay: Duration::from_millis(40), loss_permille: 50 }),
             Fault::LineDown => self.line(Line::DEAD),
+            Fault::Clock(jump) => jump.make(),
         }
     }
 
@@ -147,7 +154,7 @@ impl Bed {
             Fault::Gate(leg, _) => self.legs(*leg).into_iter().for_each(|relay| relay.gate(Gate::Open)),
             Fault::Flow(leg, _) | Fault::Slow(leg) => self.flow(*leg, Flow::Pass),
             Fault::StopsReading => self.ws.flow_to_server(Flow::Pass),
-            Fault::Ends(..) => {}
+            Fault::Ends(..) | Fault::Clock(_) => {}
             Fault::Certificate(..) => self.lead_to(self.sim.addr()),
             Fault::Proxy(_) => self.proxy_answers(Reply::Honest),
             Fault::Upgrade(..) => _ = self.sim.ws().always_upgrade(UpgradeReply::Accept),

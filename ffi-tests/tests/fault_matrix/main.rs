@@ -7,8 +7,10 @@
 
 mod bed;
 mod cell;
+mod clock;
 mod rows;
 mod runner;
+mod seen;
 mod table;
 mod watch;
 

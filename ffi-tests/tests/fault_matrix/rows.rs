@@ -2,8 +2,10 @@
 
 use ffi_tests::relay::{Cut, Flow, Gate};
 use ffi_tests::sim::{Action, Leaf, Trigger};
+use genesys_ws_auth::event::State;
 use genesys_ws_auth::{Code, Stage};
 
+use crate::clock::Jump;
 use crate::table::rows;
 
 /// When in a client's life a fault begins.
@@ -82,6 +84,8 @@ pub enum Fault {
     Lossy,
     /// No packet comes through.
     LineDown,
+    /// The clocks jump.
+    Clock(Jump),
 }
 
 /// At which moment of the phase.
@@ -97,6 +101,10 @@ pub enum Moment {
     AtAuthFrame,
     /// A token request begins, then comes the shutdown.
     Requested,
+    /// When the server's answers to the first dials, inside their TLS handshakes, are on the way.
+    AtHandshake,
+    /// When the close frame of a shutdown is with the server and its answer is on the way.
+    AtClose,
 }
 
 /// What has to come of it.
@@ -112,6 +120,9 @@ pub enum Expect {
     Recovers(Code, Stage),
     /// This error, and then the state ReauthRequired until the application asks for a refresh.
     Reauth(Code, Stage),
+    /// A connect fails so after so many upgrades, without another try; a client that is started ends up in this state,
+    /// which only the application can change.
+    Stays(Code, Stage, State),
     /// The shutdown ends within its bound; with a close handshake, without one, or where no socket is live.
     Ends(Option<bool>),
 }

@@ -1,12 +1,16 @@
 //! Every row of the matrix.
 
+use std::time::Duration;
+
 use ffi_tests::relay::{Cut, Flow, Gate};
 use ffi_tests::sim::{Action, Leaf, Trigger};
+use genesys_ws_auth::event::State;
 use genesys_ws_auth::{Code, Stage};
 
+use crate::clock::Jump;
 use crate::rows::{Cell, Expect, Fault, Leg, Moment, Row, Way};
-use Expect::{Ends, Fails, Keeps, Reauth, Recovers, Works};
-use Moment::{AtAuthFrame, AtRequest, Cut as Lost, Now, Requested};
+use Expect::{Ends, Fails, Keeps, Reauth, Recovers, Stays, Works};
+use Moment::{AtAuthFrame, AtClose, AtHandshake, AtRequest, Cut as Lost, Now, Requested};
 
 const CLEAN: Expect = Ends(Some(true));
 const UNCLEAN: Expect = Ends(Some(false));
@@ -29,9 +33,9 @@ fn dial(name: &'static str, way: Way, fault: &Fault, code: Code, stage: Stage) -
 }
 
 /// An upgrade that is refused. Renewals in band need none; the one of a hand-over is not tried here.
-fn upgrade(name: &'static str, status: u16, retry_after: Option<u32>, steady: Expect, first: (Code, Stage)) -> Row {
+fn upgrade(name: &'static str, status: u16, retry_after: Option<u32>, steady: Expect, first: Expect) -> Row {
     let fault = Fault::Upgrade(status, retry_after);
-    row(name, Way::Relay, &fault, [(Now, Fails(first.0, first.1)), (Lost, steady), (Now, Works), (Lost, EITHER)])
+    row(name, Way::Relay, &fault, [(Now, first), (Lost, steady), (Now, Works), (Lost, EITHER)])
 }
 
 /// A reset at one frame of every new connection; of live ones by the relay.
@@ -57,6 +61,7 @@ pub fn rows() -> Vec<Row> {
     rows.extend(resets());
     rows.extend(streams());
     rows.extend(lines());
+    rows.extend(clocks());
     rows
 }
 
@@ -87,8 +92,11 @@ fn certificates() -> Vec<Row> {
 
 fn proxies() -> Vec<Row> {
     let bad = |name, line, code| dial(name, Way::Relay, &Fault::Proxy(line), code, Stage::Proxy);
+    let mut denied = bad("proxy 407", Some("407 Proxy Authentication Required"), Code::ProxyAuth);
+    // Only a client that has had a token repeats credentials that were refused.
+    denied.cells[0].expect = Stays(Code::ProxyAuth, Stage::Proxy, State::ReauthRequired);
     vec![
-        bad("proxy 407", Some("407 Proxy Authentication Required"), Code::ProxyAuth),
+        denied,
         bad("proxy 502", Some("502 Bad Gateway"), Code::ProxyRefused),
         bad("proxy silent", None, Code::ProxyTimeout),
     ]
@@ -96,7 +104,7 @@ fn proxies() -> Vec<Row> {
 
 fn upgrades() -> Vec<Row> {
     let at = |code| Fails(code, Stage::Upgrade);
-    let both = |name, status, code| upgrade(name, status, None, at(code), (code, Stage::Upgrade));
+    let both = |name, status, code| upgrade(name, status, None, at(code), at(code));
     vec![
         both("upgrade 301", 301, Code::UpgradeRefused),
         upgrade(
@@ -104,18 +112,24 @@ fn upgrades() -> Vec<Row> {
             401,
             None,
             Reauth(Code::UpgradeUnauthorized, Stage::Upgrade),
-            (Code::ReauthRequired, Stage::Upgrade),
+            Stays(Code::ReauthRequired, Stage::Upgrade, State::ReauthRequired),
         ),
         upgrade(
             "upgrade 403",
             403,
             None,
             Reauth(Code::UpgradeForbidden, Stage::Upgrade),
-            (Code::UpgradeForbidden, Stage::Upgrade),
+            Stays(Code::UpgradeForbidden, Stage::Upgrade, State::ReauthRequired),
         ),
-        both("upgrade 404", 404, Code::UpgradeNotFound),
-        upgrade("upgrade 429", 429, Some(2), at(Code::Throttled), (Code::Throttled, Stage::Upgrade)),
-        upgrade("upgrade 503", 503, Some(2), at(Code::UpgradeRefused), (Code::UpgradeRefused, Stage::Upgrade)),
+        upgrade(
+            "upgrade 404",
+            404,
+            None,
+            at(Code::UpgradeNotFound),
+            Stays(Code::UpgradeNotFound, Stage::Upgrade, State::Failed),
+        ),
+        upgrade("upgrade 429", 429, Some(2), at(Code::Throttled), at(Code::Throttled)),
+        upgrade("upgrade 503", 503, Some(2), at(Code::UpgradeRefused), at(Code::UpgradeRefused)),
     ]
 }
 
@@ -235,6 +249,28 @@ fn lines() -> Vec<Row> {
                 (Now, Fails(Code::ConnectTimeout, Stage::Connect)),
                 (Now, UNCLEAN),
             ],
+        ),
+    ]
+}
+
+/// Neither a wall clock that is set nor a sleep that the token outlives costs the connection.
+fn clocks() -> Vec<Row> {
+    let hour = 3_600;
+    let sleep = |seconds| Jump::Sleep(Duration::from_secs(seconds));
+    let works = |name, jump, end| {
+        let cells = [(AtHandshake, Works), (Now, Works), (AtAuthFrame, Works), (AtClose, end)];
+        row(name, Way::Relay, &Fault::Clock(jump), cells)
+    };
+    let expired = || Recovers(Code::TokenExpired, Stage::Live);
+    vec![
+        works("wall clock set forward 1 h", Jump::Wall(hour), CLEAN),
+        works("wall clock set back 1 h", Jump::Wall(-hour), CLEAN),
+        works("asleep for 10 min", sleep(600), EITHER),
+        row(
+            "asleep past the token's end",
+            Way::Relay,
+            &Fault::Clock(sleep(3 * 3_600)),
+            [(AtHandshake, Works), (Now, expired()), (AtAuthFrame, expired()), (AtClose, EITHER)],
         ),
     ]
 }

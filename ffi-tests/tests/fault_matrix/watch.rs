@@ -15,6 +15,8 @@ pub struct Told {
     pub stream: Vec<Option<u64>>,
     pub states: Vec<State>,
     pub gaps: usize,
+    /// Of clocks.
+    pub clocks: Vec<Notice>,
     pub records: Vec<Value>,
     /// Code and stage of every error on record.
     pub errors: Vec<(Code, Stage)>,
@@ -91,6 +93,9 @@ impl Watch {
                 told.stream.push(None);
             }),
             Notice::GapEnd(gap) => self.note(format!("gap {} ends", gap.number), |told| told.stream.push(None)),
+            Notice::Resumed(_) | Notice::ClockStep(_) => {
+                self.note(format!("{notice:?}"), |told| told.clocks.push(notice.clone()));
+            }
             _ => {}
         }
     }
