@@ -88,6 +88,18 @@ pub enum Fault {
     Clock(Jump),
 }
 
+impl Fault {
+    /// Another error that is as right as the one stated. A reset on accept may come before the client looks whether it
+    /// is connected; and the kernel gives up what nobody acknowledges after 30 s, before a ping has been missed.
+    pub fn or(&self, stated: (Code, Stage)) -> Option<(Code, Stage)> {
+        match (self, stated) {
+            (Self::Gate(_, Gate::End(Cut::Reset)), (Code::Tls, Stage::Tls)) => Some((Code::Connect, Stage::Connect)),
+            (Self::LineDown, (Code::PeerDead, Stage::Live)) => Some((Code::Dropped, Stage::Live)),
+            _ => None,
+        }
+    }
+}
+
 /// At which moment of the phase.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Moment {

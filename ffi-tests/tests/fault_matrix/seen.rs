@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use ffi_tests::sim::Log;
 use genesys_ws_auth::event::{MessageKind, State};
-use genesys_ws_auth::{Code, Stage};
+use genesys_ws_auth::{Code, Error, Stage};
 
 use crate::cell::{Run, BOUND, SLACK};
 use crate::clock::Jump;
@@ -44,18 +44,36 @@ impl Run {
             self.wait_sim("probe", |log| !slept || log.pings > 0);
             assert_eq!(self.bed.sim.record().token_requests(), 1, "\n{}", self.watch.story());
         }
+        if matches!(self.cell.expect, Expect::Recovers(..)) {
+            let auths = self.bed.sim.record().snapshot().auths;
+            let (last, before) = auths.split_last().expect("it was Ready");
+            assert!(before.iter().all(|auth| auth.token != last.token), "a token that had ended: {auths:?}");
+        }
     }
 
-    /// What failed for good was tried once, or with the two tokens that the two strikes take.
+    /// What failed for good was tried with one token, or with the two that the two strikes take.
     pub fn tries_no_more(&self, code: Code) {
         let upgrades = self.bed.sim.record().read(|log| log.requests.iter().filter(|one| one.path == "/ws").count());
-        let most = if code == Code::ReauthRequired { 2 } else { 1 };
+        // A refusal of the one dialled ahead of the token says nothing of the token; that there is nothing, it does say.
+        let most = match code {
+            Code::ReauthRequired => 1 + 2,
+            Code::UpgradeForbidden => 1 + 1,
+            _ => 1,
+        };
         assert!(upgrades <= most, "{upgrades} upgrades\n{}", self.watch.story());
+    }
+
+    /// Whether it is the error that the cell states, or one as right.
+    pub fn is_meant(&self, error: &Error, code: Code, stage: Stage) -> bool {
+        let told = (error.code(), error.detail().stage);
+        told == (code, stage) || self.cell.fault.or((code, stage)) == Some(told)
     }
 
     #[track_caller]
     pub fn is_told(&self, code: Code, stage: Stage, besides: usize) {
-        self.wait(&format!("{code:?} at {stage:?}"), |told| told.count(code, stage) > besides);
+        let or = self.cell.fault.or((code, stage));
+        let count = |told: &Told| told.count(code, stage) + or.map_or(0, |(code, stage)| told.count(code, stage));
+        self.wait(&format!("{code:?} at {stage:?}"), |told| count(told) > besides);
     }
 
     #[track_caller]
