@@ -28,19 +28,20 @@ fn bounded_at_every_stage() {
     type Script = fn(&Rig);
     type Reached = fn(&Log) -> bool;
     let stages: [(&str, Script, Reached); 6] = [
-        ("TLS", |rig| _ = rig.sim.tcp().always(TcpReply::Stall), |log| log.tcp_connections == 1),
-        ("token", |rig| _ = rig.sim.token().always(TokenReply::Hang), |log| log.token_requests() == 1),
+        ("TLS", |rig| _ = rig.sim.tcp().always(TcpReply::Stall), |log| log.tcp_connections >= 1),
+        ("token", |rig| _ = rig.sim.token().always(TokenReply::Hang), |log| log.token_requests() >= 1),
         (
             "TLS of the socket",
             |rig| _ = rig.sim.tcp().then(TcpReply::Serve).always(TcpReply::Stall),
-            |log| log.tcp_connections == 2,
+            |log| log.tcp_connections >= 2,
         ),
-        ("upgrade", |rig| _ = rig.sim.ws().always_upgrade(UpgradeReply::Hang), |log| log.requests.len() == 2),
-        ("auth", |rig| _ = rig.sim.ws().always_first_auth(AuthReply::Never), |log| log.auths() == 1),
+        ("upgrade", |rig| _ = rig.sim.ws().always_upgrade(UpgradeReply::Hang), |log| log.requests.len() >= 2),
+        ("auth", |rig| _ = rig.sim.ws().always_first_auth(AuthReply::Never), |log| log.auths() >= 1),
         ("live", |_| (), |log| log.connections.first().is_some_and(|c| c.accepted == 1)),
     ];
-    for (stage, script, reached) in stages {
-        let rig = Setup::default().key("close.timeout_ms", 300).build();
+    let both = stages.into_iter().flat_map(|stage| ["off", "on"].map(|overlap| (stage, overlap)));
+    for ((stage, script, reached), overlap) in both {
+        let rig = Setup::default().key("close.timeout_ms", 300).key("connect.overlap", overlap).build();
         script(&rig);
         rig.client.start().unwrap();
         rig.wait_sim(stage, reached);
@@ -125,7 +126,7 @@ fn a_shutdown_during_a_connect_is_final() {
         let client = Arc::clone(&rig.client);
         let connecting = thread::spawn(move || code(client.connect(None)));
         if round % 2 == 0 {
-            rig.wait_sim("the request", |log| log.token_requests() == 1);
+            rig.wait_sim("the request", |log| log.token_requests() >= 1);
         }
         assert!(rig.client.shutdown(Some(BOUND)).complete);
         assert!(matches!(connecting.join().unwrap(), Some(Code::Cancelled | Code::BadState)));

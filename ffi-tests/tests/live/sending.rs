@@ -162,7 +162,7 @@ fn a_message_half_written_when_the_socket_ends_goes_out_again() {
     let rig = Setup::default().key("send.queue_bytes", 64 << 20).connect();
     rig.sim.ws().act(None, [Action::GoDeaf]);
     for _ in 0..24 {
-        rig.client.send(MessageKind::Binary, &vec![1; 1 << 20]).unwrap();
+        rig.client.send(MessageKind::Binary, &vec![1; 64 << 10]).unwrap();
     }
     rig.seen.wait_sent(1);
     rig.sim.ws().drop_all();

@@ -183,7 +183,9 @@ impl Session {
         let renewed = old.as_ref().is_none_or(|old| old.serial() < new.as_ref().map_or(0, |token| token.serial));
         let phase = if renewed { Phase::Renewal } else { Phase::Reconnect };
         self.audit_attempt(now, sent, phase, Ok(scopes_of(new.as_ref())));
-        self.count_in_band_failure(now);
+        if renewed {
+            self.count_in_band_failure(now);
+        }
         self.out.push_back(Output::SendOn(Some(epoch)));
         if renewed {
             self.report_renewal(now, old.as_ref().and_then(|link| link.token.as_deref()), true);

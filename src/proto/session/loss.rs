@@ -126,7 +126,7 @@ impl Session {
             self.strike(error, link.serial());
         } else if error.code() == Code::UpgradeForbidden && !active(Mutant::ForbiddenGoesOn) {
             // A refusal of whoever asks, not of the token: only the application can help.
-            self.token = None;
+            (self.token, self.in_band.failed) = (None, false);
             self.trouble = Some(Trouble::Blocked(error.clone()));
             self.out.push_back(Output::GiveUp { error: error.clone(), serial: link.serial() });
         }
