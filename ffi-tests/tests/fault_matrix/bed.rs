@@ -21,6 +21,8 @@ use crate::watch::Watch;
 const NAME: &str = "api.localhost";
 const LIVE_ADDRESS: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);
 const DEAD_ADDRESS: Ipv4Addr = Ipv4Addr::LOCALHOST;
+/// Of the relays where names matter, in a namespace of their own: nothing else has them, at no address.
+const PORTS: [u16; 2] = [8443, 8444];
 const NEAR: Ipv4Addr = Ipv4Addr::new(10, 77, 0, 1);
 const FAR: Ipv4Addr = Ipv4Addr::new(10, 77, 0, 2);
 /// How long tokens live where the endpoint is down for longer.
@@ -61,8 +63,8 @@ impl Bed {
             Way::Relay | Way::Named => (Sim::start(options), None),
         };
         let ip = if way == Way::Named { LIVE_ADDRESS } else { Ipv4Addr::LOCALHOST };
-        let relay = || Relay::start_at(SocketAddr::new(ip.into(), 0), sim.addr()).expect("a relay");
-        let (token, ws) = (relay(), relay());
+        let relay = |port| Relay::start_at(SocketAddr::new(ip.into(), port), sim.addr()).expect("a relay");
+        let [token, ws] = if way == Way::Named { PORTS.map(relay) } else { [0, 0].map(relay) };
         let address = if way == Way::Line { FAR } else { LIVE_ADDRESS };
         let names = (way != Way::Relay).then(|| {
             let at = SocketAddr::from(([127, 0, 0, 1], 53));

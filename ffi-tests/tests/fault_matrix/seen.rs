@@ -117,8 +117,11 @@ impl Run {
             std::thread::yield_now();
         }
         assert_eq!(threads(), Vec::<String>::new(), "threads are left");
+        // The server puts on record what it has sent a moment after that.
+        let seen: Vec<u64> = self.watch.read(|told| told.stream.iter().flatten().copied().collect());
+        self.wait_sim("record of what it sent", |log| seen.iter().all(|seq| carrier(log, *seq).is_some()));
         let log = self.bed.sim.record().snapshot();
-        let carrier = |seq: u64| log.connections.iter().position(|one| one.sent.seqs().any(|sent| sent == seq));
+        let carrier = |seq: u64| carrier(&log, seq);
         let whole = |told: &Told| told.check_order(carrier).and_then(|()| told.check_audit());
         self.watch.read(whole).unwrap_or_else(|error| panic!("{error}\n{}", self.watch.story()));
         println!("{}", self.watch.story());
@@ -134,6 +137,11 @@ impl Run {
         let came = self.bed.sim.record().wait_until(BOUND, wanted);
         assert!(came, "the server never saw a {what}; but\n{}", self.watch.story());
     }
+}
+
+/// The connection that a message was sent on.
+fn carrier(log: &Log, seq: u64) -> Option<usize> {
+    log.connections.iter().position(|one| one.sent.seqs().any(|sent| sent == seq))
 }
 
 /// Threads of the library that still run; resolvers may be held up by getaddrinfo, and own nothing.
