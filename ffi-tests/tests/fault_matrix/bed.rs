@@ -21,6 +21,8 @@ use crate::watch::Watch;
 const NAME: &str = "api.localhost";
 const LIVE_ADDRESS: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);
 const DEAD_ADDRESS: Ipv4Addr = Ipv4Addr::LOCALHOST;
+/// Of the relays where names matter, in a namespace of their own: nothing else has them, at no address.
+const PORTS: [u16; 2] = [8443, 8444];
 const NEAR: Ipv4Addr = Ipv4Addr::new(10, 77, 0, 1);
 const FAR: Ipv4Addr = Ipv4Addr::new(10, 77, 0, 2);
 /// How long tokens live where the endpoint is down for longer.
@@ -61,8 +63,8 @@ impl Bed {
             Way::Relay | Way::Named => (Sim::start(options), None),
         };
         let ip = if way == Way::Named { LIVE_ADDRESS } else { Ipv4Addr::LOCALHOST };
-        let relay = || Relay::start_at(SocketAddr::new(ip.into(), 0), sim.addr()).expect("a relay");
-        let (token, ws) = (relay(), relay());
+        let relay = |port| Relay::start_at(SocketAddr::new(ip.into(), port), sim.addr()).expect("a relay");
+        let [token, ws] = if way == Way::Named { PORTS.map(relay) } else { [0, 0].map(relay) };
         let address = if way == Way::Line { FAR } else { LIVE_ADDRESS };
         let names = (way != Way::Relay).then(|| {
             let at = SocketAddr::from(([127, 0, 0, 1], 53));
@@ -105,6 +107,12 @@ impl Bed {
         }
     }
 
+    /// What the servers say gets through so.
+    pub fn answers(&self, flow: Flow) {
+        self.token.flow_to_client(flow);
+        self.ws.flow_to_client(flow);
+    }
+
     fn answer(&self, answer: Answer) {
         self.names.as_ref().expect("a name server").answer(answer);
     }
@@ -136,6 +144,7 @@ impl Bed {
             }
             Fault::Lossy => self.line(Line { delay: Duration::from_millis(40), loss_permille: 50 }),
             Fault::LineDown => self.line(Line::DEAD),
+            Fault::Clock(jump) => jump.make(),
         }
     }
 
@@ -147,7 +156,7 @@ impl Bed {
             Fault::Gate(leg, _) => self.legs(*leg).into_iter().for_each(|relay| relay.gate(Gate::Open)),
             Fault::Flow(leg, _) | Fault::Slow(leg) => self.flow(*leg, Flow::Pass),
             Fault::StopsReading => self.ws.flow_to_server(Flow::Pass),
-            Fault::Ends(..) => {}
+            Fault::Ends(..) | Fault::Clock(_) => {}
             Fault::Certificate(..) => self.lead_to(self.sim.addr()),
             Fault::Proxy(_) => self.proxy_answers(Reply::Honest),
             Fault::Upgrade(..) => _ = self.sim.ws().always_upgrade(UpgradeReply::Accept),

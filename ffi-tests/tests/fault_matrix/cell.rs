@@ -1,22 +1,23 @@
 //! One cell, in a process of its own.
 
-use std::fs;
 use std::sync::Arc;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use ffi_tests::relay::{Cut, Flow};
-use ffi_tests::sim::{Log, TokenReply};
-use genesys_ws_auth::event::{MessageKind, State};
-use genesys_ws_auth::{Client, Code, Error, Stage};
+use ffi_tests::sim::TokenReply;
+use genesys_ws_auth::client::ShutdownReport;
+use genesys_ws_auth::event::State;
+use genesys_ws_auth::{Client, Code, Stage};
 
 use crate::bed::Bed;
 use crate::rows::{find, Cell, Expect, Fault, Moment, Phase};
-use crate::watch::{Told, Watch};
+use crate::watch::Watch;
 
 /// No wait inside a cell is longer with shrunk deadlines; the circuit breaker alone may take a minute.
-const BOUND: Duration = Duration::from_secs(150);
+pub const BOUND: Duration = Duration::from_secs(150);
 /// What a shutdown may take beyond the close handshake, on a loaded machine.
-const SLACK: Duration = Duration::from_secs(5);
+pub const SLACK: Duration = Duration::from_secs(5);
 /// How often connect is tried where a machine under load may have missed another deadline first.
 const TRIES: usize = 4;
 
@@ -68,12 +69,14 @@ fn is_deadline(code: Code) -> bool {
 fn deadlines(cell: &Cell, scale: Scale) -> Vec<(&'static str, u64)> {
     let waits = match cell.expect {
         Expect::Fails(code, _) | Expect::Keeps(code, _) | Expect::Recovers(code, _) => is_deadline(code),
-        Expect::KeepsUntilAsked(..) | Expect::Reauth(..) | Expect::Works | Expect::Ends(_) => false,
+        Expect::Reauth(..) | Expect::Stays(..) | Expect::Works | Expect::Ends(_) => false,
     };
     // A name that nobody answers for is an error of its own, and a deadline all the same.
     let waits = waits || matches!(cell.fault, Fault::DnsHangs);
     let divisor = if waits { scale.divisor() } else { 1 };
-    DEADLINES.map(|(key, ms)| (key, ms / divisor)).into()
+    // A handshake that the cell itself holds up is not late because of that.
+    let held_up = |key| if cell.moment == Moment::AtClose && key == "close.timeout_ms" { 10 } else { 1 };
+    DEADLINES.map(|(key, ms)| (key, ms * held_up(key) / divisor)).into()
 }
 
 /// Runs the cell of this name; panics with the whole story where it does not end as stated.
@@ -91,25 +94,20 @@ pub fn run(name: &str, scale: Scale) {
 }
 
 /// A cell under way.
-struct Run {
-    bed: Bed,
-    watch: Arc<Watch>,
-    client: Client,
+pub struct Run {
+    pub bed: Bed,
+    pub watch: Arc<Watch>,
+    pub client: Client,
     settings: Vec<(&'static str, u64)>,
-    cell: Cell,
-    phase: Phase,
+    pub cell: Cell,
+    pub phase: Phase,
 }
 
 impl Run {
     fn phase(&mut self) {
         match self.phase {
             Phase::First => self.first(),
-            Phase::Steady => {
-                self.become_ready();
-                self.inject();
-                self.meet();
-            }
-            Phase::Renewal => {
+            Phase::Steady | Phase::Renewal => {
                 self.become_ready();
                 self.inject();
                 self.meet();
@@ -126,6 +124,9 @@ impl Run {
     // ---- the phases -----------------------------------------------------------------------------------------
 
     fn first(&mut self) {
+        if self.cell.moment == Moment::AtHandshake {
+            return self.first_held_up();
+        }
         self.begin();
         let start = Instant::now();
         match self.cell.expect {
@@ -133,9 +134,9 @@ impl Run {
                 self.client.start().expect("it starts");
                 self.is_ready_and_talks();
                 self.loses_packets();
-                // Two dials, each held up by the dead address for as long as it has the field to itself.
+                // Both dials, side by side, are held up by the dead address for as long as it has the field to itself.
                 let held_up = matches!(self.cell.fault, Fault::OneAddressDead);
-                assert!(!held_up || start.elapsed() >= Duration::from_millis(500), "the dead address was not tried");
+                assert!(!held_up || start.elapsed() >= Duration::from_millis(250), "the dead address was not tried");
                 self.end();
             }
             Expect::Fails(code, stage) => {
@@ -144,8 +145,35 @@ impl Run {
                 self.start_again();
                 self.is_ready_and_talks();
             }
+            Expect::Stays(code, stage, state) => {
+                self.connect_fails(code, stage);
+                self.tries_no_more(code);
+                self.replace();
+                self.client.start().expect("it starts");
+                self.wait("end of the tries", |told| told.states.last() == Some(&state));
+                self.end();
+                match state {
+                    State::ReauthRequired => self.client.refresh_now().expect("it waits for that"),
+                    _ => self.start_again(),
+                }
+                self.is_ready_and_talks();
+            }
             ref other => panic!("a first connect cannot end in {other:?}"),
         }
+    }
+
+    /// The fault comes while the first dials wait for their server.
+    fn first_held_up(&mut self) {
+        self.bed.answers(Flow::Freeze);
+        self.client.start().expect("it starts");
+        for relay in [&self.bed.token, &self.bed.ws] {
+            assert!(relay.wait_accepted(1, BOUND), "no dial; but\n{}", self.watch.story());
+        }
+        self.begin();
+        self.bed.answers(Flow::Pass);
+        self.is_ready_and_talks();
+        self.clock_is_told();
+        self.end();
     }
 
     /// What connect says; or, where it gets through, what is told of the loss that follows.
@@ -153,7 +181,9 @@ impl Run {
         for _ in 0..TRIES {
             match self.client.connect(Some(BOUND)) {
                 Ok(()) => return self.is_told(code, stage, 0),
-                Err(error) if is(&error, code, stage) => return self.watch.say(&format!("connect: {error}")),
+                Err(error) if self.is_meant(&error, code, stage) => {
+                    return self.watch.say(&format!("connect: {error}"))
+                }
                 Err(error) if is_deadline(error.code()) => self.watch.say(&format!("late: {error}")),
                 Err(error) => panic!("connect: {:?} {error}\n{}", error.code(), self.watch.story()),
             }
@@ -164,17 +194,19 @@ impl Run {
     /// A client that has failed for good is replaced, as an application would have to.
     fn start_again(&mut self) {
         match self.client.state() {
-            // The new one tells its own story, and numbers its records anew.
-            State::Failed => {
-                self.client.shutdown(Some(BOUND));
-                self.watch = Watch::new();
-                self.client = self.bed.client(&self.settings, &self.watch);
-            }
+            State::Failed => self.replace(),
             State::Idle => {}
             // Connect got through, and the client runs.
             _ => return,
         }
         self.client.start().expect("it starts");
+    }
+
+    /// The new client tells its own story, and numbers its records anew.
+    fn replace(&mut self) {
+        self.client.shutdown(Some(BOUND));
+        self.watch = Watch::new();
+        self.client = self.bed.client(&self.settings, &self.watch);
     }
 
     fn become_ready(&mut self) {
@@ -224,6 +256,9 @@ impl Run {
                 self.begin();
                 self.client.refresh_now().expect("it runs");
             }
+            // The shutdown itself comes first.
+            Moment::AtClose => {}
+            Moment::AtHandshake => panic!("a live client is past its handshakes"),
         }
     }
 
@@ -238,19 +273,18 @@ impl Run {
                 }
                 self.is_ready_and_talks();
                 self.loses_packets();
+                self.clock_is_told();
                 if renews {
                     self.is_renewed();
                 }
                 self.was_never_lost();
                 self.end();
             }
-            Expect::Keeps(code, stage) | Expect::KeepsUntilAsked(code, stage) => {
+            Expect::Keeps(code, stage) => {
                 self.is_told(code, stage, 0);
                 self.end();
-                if matches!(self.cell.expect, Expect::KeepsUntilAsked(..)) {
-                    self.client.refresh_now().expect("it runs");
-                }
                 self.is_renewed();
+                assert_eq!(self.watch.read(|told| told.entered(State::ReauthRequired)), 0, "\n{}", self.watch.story());
                 self.is_ready_and_talks();
                 self.was_never_lost();
             }
@@ -267,6 +301,7 @@ impl Run {
             Expect::Recovers(code, stage) => {
                 self.is_told(code, stage, 0);
                 self.is_ready_and_talks();
+                self.clock_is_told();
                 assert!(self.watch.read(|told| told.gaps) > 0, "no gap\n{}", self.watch.story());
                 self.end();
             }
@@ -277,7 +312,7 @@ impl Run {
                 self.client.refresh_now().expect("it runs");
                 self.is_ready_and_talks();
             }
-            Expect::Ends(_) => panic!("only a shutdown ends"),
+            Expect::Ends(_) | Expect::Stays(..) => panic!("not what a live client comes to"),
         }
     }
 
@@ -285,7 +320,10 @@ impl Run {
         let Expect::Ends(clean) = self.cell.expect else { panic!("a shutdown ends") };
         self.watch.say("shutdown");
         let start = Instant::now();
-        let report = self.client.shutdown(Some(BOUND));
+        let report = match self.cell.moment {
+            Moment::AtClose => self.shut_down_held_up(),
+            _ => self.client.shutdown(Some(BOUND)),
+        };
         let took = start.elapsed();
         let close = self.settings.iter().find(|(key, _)| *key == "close.timeout_ms").map_or(0, |(_, ms)| *ms);
         let bound = Duration::from_millis(close) + SLACK;
@@ -294,81 +332,19 @@ impl Run {
         self.is_over();
     }
 
-    // ---- what is seen ---------------------------------------------------------------------------------------
-
-    /// Ready, a message of the server arrives, one of the client's arrives there.
-    #[track_caller]
-    fn is_ready_and_talks(&self) {
-        self.wait("Ready", |told| told.states.last() == Some(&State::Ready));
-        let seen = self.watch.read(|told| told.stream.len());
-        self.wait("message", |told| told.stream.iter().skip(seen).any(Option::is_some));
-        let before = self.bed.sim.record().read(|log| log.received_total);
-        self.client.send(MessageKind::Text, b"{\"hello\":1}").expect("it is queued");
-        self.wait_sim("message of the client", |log| log.received_total > before);
-        // What came last may have come before a loss.
-        self.wait("Ready", |told| told.states.last() == Some(&State::Ready));
-    }
-
-    /// A line that loses packets has lost some when this returns, and everything arrived all the same.
-    fn loses_packets(&self) {
-        let until = Instant::now() + BOUND;
-        while matches!(self.cell.fault, Fault::Lossy) && self.bed.packets_lost() < 3 {
-            assert!(Instant::now() < until, "no packet was lost");
-            self.is_ready_and_talks();
-        }
-    }
-
-    #[track_caller]
-    fn is_told(&self, code: Code, stage: Stage, besides: usize) {
-        self.wait(&format!("{code:?} at {stage:?}"), |told| told.count(code, stage) > besides);
-    }
-
-    #[track_caller]
-    fn is_renewed(&self) {
-        self.wait_sim("renewal", |log| log.auths.iter().any(|auth| auth.again && auth.accepted == Some(true)));
-    }
-
-    #[track_caller]
-    fn was_never_lost(&self) {
-        let gaps = self.watch.read(|told| told.gaps);
-        let connects = self.bed.sim.record().ws_connects();
-        assert_eq!((gaps, connects), (0, 1), "gaps and connections\n{}", self.watch.story());
-    }
-
-    /// Sends until the queue is at its bound; on a server that does not read it is soon.
-    fn fill_the_queue(&self) {
-        let large = vec![b'x'; 256 * 1024];
-        let until = Instant::now() + BOUND;
-        loop {
-            match self.client.send(MessageKind::Binary, &large) {
-                Ok(_) => assert!(Instant::now() < until, "the queue never filled\n{}", self.watch.story()),
-                Err(error) => {
-                    assert_eq!(error.code(), Code::QueueFull);
-                    return;
-                }
-            }
-        }
-    }
-
-    fn check_end(&self) {
-        let report = self.client.shutdown(Some(BOUND));
-        assert!(report.complete, "{report:?}\n{}", self.watch.story());
-        self.is_over();
-    }
-
-    /// No thread is left, nothing missing is unannounced, no record is missing.
-    fn is_over(&self) {
-        // A thread that was joined is still seen for a moment.
-        let until = Instant::now() + SLACK;
-        while !threads().is_empty() && Instant::now() < until {
-            std::thread::yield_now();
-        }
-        assert_eq!(threads(), Vec::<String>::new(), "threads are left");
-        let log = self.bed.sim.record().snapshot();
-        let carrier = |seq: u64| log.connections.iter().position(|one| one.sent.seqs().any(|sent| sent == seq));
-        let whole = |told: &Told| told.check_order(carrier).and_then(|()| told.check_audit());
-        self.watch.read(whole).unwrap_or_else(|error| panic!("{error}\n{}", self.watch.story()));
-        println!("{}", self.watch.story());
+    /// The fault comes while the shutdown waits for the server's close frame.
+    fn shut_down_held_up(&mut self) -> ShutdownReport {
+        let Self { bed, client, cell, .. } = self;
+        bed.ws.flow_to_client(Flow::Freeze);
+        thread::scope(|scope| {
+            let ending = scope.spawn(|| client.shutdown(Some(BOUND)));
+            let closes = bed.sim.record().wait_until(BOUND, |log| !log.closes.is_empty());
+            bed.begin(&cell.fault);
+            bed.ws.flow_to_client(Flow::Pass);
+            let report = ending.join().expect("it does not panic");
+            assert!(closes, "no close frame came: {report:?}");
+            report
+        })
     }
 
     // ---- small helpers --------------------------------------------------------------------------------------
@@ -381,26 +357,4 @@ impl Run {
         self.bed.end(&self.cell.fault);
         self.watch.say("the fault is over");
     }
-
-    #[track_caller]
-    fn wait(&self, what: &str, wanted: impl Fn(&Told) -> bool) {
-        self.watch.wait(BOUND, what, wanted);
-    }
-
-    #[track_caller]
-    fn wait_sim(&self, what: &str, wanted: impl Fn(&Log) -> bool) {
-        let came = self.bed.sim.record().wait_until(BOUND, wanted);
-        assert!(came, "the server never saw a {what}; but\n{}", self.watch.story());
-    }
-}
-
-fn is(error: &Error, code: Code, stage: Stage) -> bool {
-    (error.code(), error.detail().stage) == (code, stage)
-}
-
-/// Threads of the library that still run; resolvers may be held up by getaddrinfo, and own nothing.
-fn threads() -> Vec<String> {
-    let tasks = fs::read_dir("/proc/self/task").expect("proc").flatten();
-    let names = tasks.filter_map(|task| fs::read_to_string(task.path().join("comm")).ok());
-    names.map(|name| name.trim().to_owned()).filter(|name| name.starts_with("gwa-") && name != "gwa-resolve").collect()
 }

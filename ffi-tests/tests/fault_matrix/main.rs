@@ -1,14 +1,17 @@
 //! Every fault of a network and of a server, in every phase of a client's life, over real sockets.
 //!
-//! The matrix is data ([`rows`]); each cell runs in a process of its own ([`runner`], [`cell`]), so that its threads
+//! The matrix is data ([`table`]); each cell runs in a process of its own ([`runner`], [`cell`]), so that its threads
 //! and its namespaces are its own, and ends in recovery or in the error it states. The table is printed.
 //!
 //! One cell by hand: `GWA_CELL="DNS hangs/steady" cargo test -p ffi-tests --test fault_matrix -- --ignored one_cell`.
 
 mod bed;
 mod cell;
+mod clock;
 mod rows;
 mod runner;
+mod seen;
+mod table;
 mod watch;
 
 use cell::Scale;
@@ -21,7 +24,7 @@ fn every_fault_in_every_phase() {
 
 /// The same data with the deadlines a client has unless configured.
 #[test]
-#[ignore = "takes half an hour: the real deadlines"]
+#[ignore = "takes four minutes: the real deadlines"]
 fn every_fault_in_every_phase_with_the_real_deadlines() {
     runner::run(Scale::Real);
 }

@@ -9,10 +9,12 @@ use std::sync::{mpsc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use ffi_tests::netns;
+use ffi_tests::{netns, shim};
 
 use crate::cell::Scale;
-use crate::rows::{rows, Cell, Expect, Fault, Phase, Row, Way};
+use crate::clock;
+use crate::rows::{find, Cell, Expect, Fault, Phase, Row, Way};
+use crate::table::rows;
 
 /// Cells at a time: they wait more than they work.
 const AT_ONCE: usize = 8;
@@ -100,6 +102,10 @@ fn start_cell(name: &str, scale: Scale) -> Outcome {
     let limit = Duration::from_secs(if scale == Scale::Real { 900 } else { 200 });
     let mut command = Command::new(env::current_exe().expect("our own name"));
     command.args(["--exact", "one_cell", "--ignored", "--nocapture"]).env("GWA_CELL", name);
+    let shim = find(name).is_some_and(|(_, _, cell)| matches!(cell.fault, Fault::Clock(_)));
+    if shim {
+        command.env("LD_PRELOAD", shim::library(clock::SHIM));
+    }
     command.env("GWA_REAL_DEADLINES", if scale == Scale::Real { "1" } else { "0" });
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let child = match command.spawn() {
@@ -177,9 +183,9 @@ fn show(cell: &Cell, outcome: Option<&Outcome>) -> String {
         Expect::Works => "works".to_owned(),
         Expect::Fails(code, stage) => format!("{code:?}@{}", stage.name()),
         Expect::Keeps(code, stage) => format!("{code:?}@{}, kept", stage.name()),
-        Expect::KeepsUntilAsked(code, stage) => format!("{code:?}@{}, asked", stage.name()),
         Expect::Recovers(code, stage) => format!("{code:?}@{}, back", stage.name()),
         Expect::Reauth(code, stage) => format!("{code:?}@{}, reauth", stage.name()),
+        Expect::Stays(code, stage, state) => format!("{code:?}@{}, {state:?}", stage.name()),
         Expect::Ends(Some(true)) => "ends, clean".to_owned(),
         Expect::Ends(_) => "ends".to_owned(),
     };

@@ -15,6 +15,8 @@ pub struct Told {
     pub stream: Vec<Option<u64>>,
     pub states: Vec<State>,
     pub gaps: usize,
+    /// Of clocks.
+    pub clocks: Vec<Notice>,
     pub records: Vec<Value>,
     /// Code and stage of every error on record.
     pub errors: Vec<(Code, Stage)>,
@@ -91,6 +93,9 @@ impl Watch {
                 told.stream.push(None);
             }),
             Notice::GapEnd(gap) => self.note(format!("gap {} ends", gap.number), |told| told.stream.push(None)),
+            Notice::Resumed(_) | Notice::ClockStep(_) => {
+                self.note(format!("{notice:?}"), |told| told.clocks.push(notice.clone()));
+            }
             _ => {}
         }
     }
@@ -160,16 +165,20 @@ impl Told {
 
     /// The promise of gaps: numbers rise, and what is missing was announced between its neighbours. `carrier` says
     /// which connection a number was sent on: what the server goes on sending on one that was given up counts as
-    /// announced with that loss.
+    /// announced with that loss, and in a hand-over, when it sends on two, the old one comes first.
     pub fn check_order(&self, carrier: impl Fn(u64) -> Option<usize>) -> Result<(), String> {
         let (mut last, mut covered) = (0, true);
         for seq in &self.stream {
             match seq {
                 None => covered = true,
-                Some(seq) if *seq <= last => return Err(format!("message {seq} after {last}")),
                 Some(seq) => {
-                    let own = [carrier(last), carrier(*seq)];
-                    let missing = (last + 1..*seq).find(|missing| own.contains(&carrier(*missing)));
+                    let (old, new) = (carrier(last), carrier(*seq));
+                    if (new, *seq) <= (old, last) {
+                        return Err(format!("message {seq} of {new:?} after {last} of {old:?}"));
+                    }
+                    let from = if old == new { last + 1 } else { 1 };
+                    let lost = |seq: &u64| carrier(*seq) == new || *seq > last && carrier(*seq) == old;
+                    let missing = (from..*seq).find(lost);
                     if let Some(missing) = missing.filter(|_| !covered) {
                         return Err(format!("message {missing} missing without a gap, between {last} and {seq}"));
                     }
