@@ -17,7 +17,7 @@ use self::lane::Lane;
 use self::transport::{cut_off, NoResolver, Slot, Wire};
 use super::clock::Clock;
 use super::dial::Net;
-use super::wait::Waiter;
+use super::wait::{went_deep, Waiter};
 use crate::error::{Code, Detail, Error, Stage};
 use crate::proto::http::{Reply, Request};
 
@@ -77,6 +77,7 @@ impl Http {
         };
         wire.opened.stream.close();
         wire.lane.give_back(waiter);
+        went_deep();
         outcome
     }
 
