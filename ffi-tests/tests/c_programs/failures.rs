@@ -212,6 +212,20 @@ fn the_upgrade_is_refused() {
 }
 
 #[test]
+fn an_address_without_a_socket_is_given_up() {
+    each("given_up", |variant| {
+        let sim = honest(variant);
+        sim.ws().always_upgrade(UpgradeReply::Status { code: 404, headers: Vec::new(), body: String::new() });
+        let program = Program::new("given_up", variant).against(&sim).env("GWA_TEST_STATUS", "GWA_E_UPGRADE_NOT_FOUND");
+        let run = program.run().passed();
+        let log = sim.record().snapshot();
+        let asked = log.requests.iter().filter(|request| request.status == Some(404)).count();
+        assert_eq!((asked, log.auths(), run.number("close_handshake")), (1, 0, 1));
+        assert!(log.token_requests() <= 1);
+    });
+}
+
+#[test]
 fn the_authentication_is_refused() {
     let refuse = |sim: &Sim| _ = sim.ws().always_first_auth(AuthReply::Refuse(Some("no such user".into())));
     let text = [("GWA_TEST_MESSAGE", "no such user")];
