@@ -183,6 +183,7 @@ impl Client {
         }
         match gate.wait(until, &self.interrupt) {
             Err(error) if error.code() == Code::Timeout => held().ok_or(error),
+            Err(error) if error.code() == Code::Cancelled => Err(self.shared.failure().cloned().unwrap_or(error)),
             outcome => outcome,
         }
     }

@@ -86,7 +86,7 @@ impl Engine {
         let cancel = Cancel::new(refresh_waiter.bell());
         connect_delivery(&parts.delivery, &refresh, &socket);
         let refresh_thread = refresher(&parts, refresh_waiter, refresh_inbox, cancel.clone(), socket.clone())?;
-        let socket_thread = driver(&parts, socket_waiter, socket_inbox, refresh.clone(), told)?;
+        let socket_thread = driver(&parts, socket_waiter, socket_inbox, (refresh.clone(), cancel.clone()), told)?;
         let engine = Self {
             refresh,
             socket,
@@ -267,7 +267,7 @@ fn driver(
     parts: &Parts,
     waiter: Waiter,
     inbox: Receiver<SessionInput>,
-    refresh: Inbox<ToRefresh>,
+    (refresh, cancel): (Inbox<ToRefresh>, Cancel),
     told: Option<Promise<()>>,
 ) -> Result<Box<SocketThread>, Error> {
     Ok(Box::new(SocketThread {
@@ -279,6 +279,7 @@ fn driver(
         net: parts.net.clone(),
         endpoint: parts.net.target(&parts.settings.ws_url)?.peer(),
         refresh,
+        cancel,
         scratch: parts.delivery.scratch(),
         delivery: Arc::clone(&parts.delivery),
         outbox: Arc::clone(&parts.outbox),

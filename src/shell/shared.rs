@@ -45,8 +45,13 @@ impl Shared {
 
     /// A thread has panicked: the state is `Failed` from here on. The first failure counts.
     pub fn fail(&self, error: Error) {
-        let _ = self.failure.set(error);
+        self.keep_failure(error);
         self.set_state(State::Failed);
+    }
+
+    /// What calls fail with from here on; the first one counts.
+    pub fn keep_failure(&self, error: Error) {
+        let _ = self.failure.set(error);
     }
 
     /// What made the client `Failed`.

@@ -12,6 +12,7 @@ use super::delivery::{Delivery, Scratch};
 use super::dial::Net;
 use super::endpoints;
 use super::gate::Promise;
+use super::http::Cancel;
 use super::inbox::{Inbox, ToRefresh};
 use super::link::{Link, Opening};
 use super::random::Entropy;
@@ -39,6 +40,8 @@ pub struct SocketThread {
     /// Host and port of the WebSocket URL.
     pub endpoint: String,
     pub refresh: Inbox<ToRefresh>,
+    /// Breaks the token request off.
+    pub cancel: Cancel,
     pub delivery: Arc<Delivery>,
     pub scratch: Scratch,
     pub outbox: Arc<Mutex<Outbox>>,

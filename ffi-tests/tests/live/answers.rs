@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use ffi_tests::sim::{Log, Pump, UpgradeReply};
+use ffi_tests::sim::{Log, Pump, TokenReply, UpgradeReply};
 use genesys_ws_auth::event::{MessageKind, State};
 use genesys_ws_auth::{Code, Secret};
 
@@ -202,4 +202,17 @@ fn a_code_of_ones_own_drains_or_fetches_a_token() {
     rig.seen.wait_state(State::Ready, 3);
     assert_eq!(rig.sim.record().token_requests(), 2);
     rig.close();
+}
+
+#[test]
+fn who_waits_for_a_token_of_a_client_that_gives_up_waits_no_longer() {
+    let rig = Setup::default().key("ws.auth_timeout_ms", 60_000).key("token.timeout_ms", 60_000).build();
+    rig.sim.token().always(TokenReply::Hang);
+    let ahead = UpgradeReply::Delay { ms: 1_000, then: Box::new(status(404)) };
+    rig.sim.ws().always_upgrade(ahead);
+    rig.client.start().unwrap();
+    let waited = code(rig.client.token(Duration::ZERO, Some(BOUND)));
+    rig.seen.wait_state(State::Failed, 1);
+    assert_eq!(waited, Some(Code::UpgradeNotFound), "{}", show(&rig.seen.all()));
+    assert!(rig.client.shutdown(Some(BOUND)).complete);
 }

@@ -123,7 +123,8 @@ fn messages_of_a_socket_thread_that_panics_end_once() {
     let (refresh, _inbox) = Inbox::new(refresh_waiter.bell());
     let (_socket, inbox) = Inbox::new(socket_waiter.bell());
     let (gate, promise) = Gate::<()>::new().unwrap();
-    let socket = driver(&parts, socket_waiter, inbox, refresh, Some(promise)).unwrap();
+    let cancel = Cancel::new(refresh_waiter.bell());
+    let socket = driver(&parts, socket_waiter, inbox, (refresh, cancel), Some(promise)).unwrap();
     let outbox = Arc::clone(&parts.outbox);
     outbox.lock().unwrap().push(MessageKind::Text, b"x").unwrap();
     parts.delivery.begin();

@@ -70,7 +70,10 @@ impl SocketThread {
     /// `connect` has failed, or the client has: then no further token is fetched either.
     pub(super) fn failed(&mut self, error: Error, for_good: bool) {
         if for_good {
+            // First: who waits for a token is told why there will be none.
+            self.shared.keep_failure(self.located(error.clone()));
             self.tell_refresh(refresher::Input::Close);
+            self.cancel.cancel();
         }
         self.outcome(Err(error));
     }
