@@ -798,12 +798,12 @@ extern "C" {
 #define GWA_EVENT_LOG 11
 
 /**
- * The machine was suspended and goes on: gwa_event_clock_ms() says for how long. Given to on_state.
+ * The machine was suspended for more than 2 s and goes on: gwa_event_clock_ms() says for how long. Given to on_state.
  */
 #define GWA_EVENT_RESUMED 12
 
 /**
- * The wall clock was set: gwa_event_clock_ms() says by how much. Given to on_state.
+ * The wall clock was set by more than 2 s: gwa_event_clock_ms() says by how much. Given to on_state.
  */
 #define GWA_EVENT_CLOCK_STEP 13
 
@@ -958,7 +958,7 @@ typedef struct {
      */
     uint32_t complete;
     /**
-     * 1 if the WebSocket close handshake finished, else 0.
+     * 1 if no close handshake was left unfinished, also if there was no socket; else 0.
      */
     uint32_t close_handshake;
     /**
@@ -1493,8 +1493,8 @@ const void *gwa_event_data(const gwa_event_t *event,
 int32_t gwa_event_message_kind(const gwa_event_t *event);
 
 /**
- * Number of the socket a message came by, or of the socket that took over (GWA_EVENT_HANDOVER), counted from 1
- * for each client; else 0.
+ * Number of the socket a message came by, or of the socket that took over (GWA_EVENT_HANDOVER); else 0. Counts every
+ * socket that was dialled, failed ones included, from 1 for each client.
  *
  * Thread: any. Callback: allowed. Fork: allowed. Signal: unsafe. Blocking: no.
  * Ownership: none. Since: 0.1.0.

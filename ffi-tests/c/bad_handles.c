@@ -18,6 +18,7 @@ static void refused(gwa_client_t *client)
     CHECK_STATUS(gwa_client_connect(client, 0, NULL), GWA_E_BAD_HANDLE);
     CHECK_STATUS(gwa_client_send(client, "x", 1, GWA_TEXT, &id, NULL), GWA_E_BAD_HANDLE);
     CHECK_STATUS(gwa_client_refresh_now(client, NULL), GWA_E_BAD_HANDLE);
+    CHECK_STATUS(gwa_client_drain_notice(client, NULL), GWA_E_BAD_HANDLE);
     CHECK_STATUS(gwa_client_token(client, 0, 0, &token, NULL), GWA_E_BAD_HANDLE);
     CHECK_STATUS(gwa_client_set_secret(client, "client.secret", "x", 1, NULL), GWA_E_BAD_HANDLE);
     CHECK_STATUS(gwa_client_state(client, &state), GWA_E_BAD_HANDLE);

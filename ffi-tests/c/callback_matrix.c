@@ -38,6 +38,9 @@ static void everything(struct probe *probe, int kind, const void *object)
     CHECK(gwa_client_next_event(client, 1000, &event) != GWA_OK && !event);
     CHECK_EQ(gwa_client_event_fd(client), -1);
     if (live) {
+        if (kind == GWA_EVENT_MESSAGE) {
+            CHECK_STATUS(gwa_client_drain_notice(client, NULL), GWA_OK);
+        }
         status = gwa_client_token(client, 0, 0, &token, NULL);
         CHECK(status == GWA_OK || status == GWA_E_TIMEOUT);
         gwa_token_free(token);

@@ -28,11 +28,6 @@ int main(int argc, char **argv)
     tell("connects", (long long)metrics.connects);
     tell("drops", (long long)metrics.drops);
     tell("tokens", (long long)probe.tokens);
-#ifdef GWA_EVENT_RESUMED
-    tell("has_notices", 1);
-#else
-    tell("has_notices", 0);
-#endif
     tell("resumes", (long long)probe.resumes);
     tell("clock_steps", (long long)probe.clock_steps);
     tell("slept_ms", probe.slept_ms);

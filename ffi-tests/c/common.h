@@ -283,7 +283,6 @@ static inline void on_state(void *user_data, const gwa_event_t *change)
         probe->handovers++;
         CHECK(gwa_event_connection(change) > gwa_event_previous_connection(change));
         break;
-#ifdef GWA_EVENT_RESUMED
     case GWA_EVENT_RESUMED:
         probe->resumes++;
         probe->slept_ms += gwa_event_clock_ms(change);
@@ -292,7 +291,6 @@ static inline void on_state(void *user_data, const gwa_event_t *change)
         probe->clock_steps++;
         probe->stepped_ms += gwa_event_clock_ms(change);
         break;
-#endif
     default:
         FAIL("a kind that is no state");
     }

@@ -26,6 +26,8 @@ int main(void)
         CHECK_STATUS(gwa_client_state(client, &state), GWA_E_FORKED);
         CHECK_STATUS(gwa_client_send(client, "x", 1, GWA_TEXT, NULL, NULL), GWA_E_FORKED);
         CHECK_STATUS(gwa_client_metrics(client, &metrics), GWA_E_FORKED);
+        CHECK_STATUS(gwa_client_refresh_now(client, NULL), GWA_E_FORKED);
+        CHECK_STATUS(gwa_client_drain_notice(client, NULL), GWA_E_FORKED);
         CHECK_STATUS(gwa_client_interrupt(client), GWA_E_BAD_HANDLE);
         CHECK_EQ(gwa_client_event_fd(client), -1);
         CHECK_STATUS(gwa_client_shutdown(client, 1000, NULL, NULL), GWA_E_FORKED);

@@ -67,6 +67,7 @@ static void of_objects(void)
     ZERO(gwa_event_gap_to_ms(NULL));
     ZERO(gwa_event_gap_duration_ms(NULL));
     ZERO(gwa_event_previous_connection(NULL));
+    ZERO(gwa_event_clock_ms(NULL));
     ZERO(gwa_event_sent_id(NULL));
     ZERO(gwa_event_outcome(NULL));
     CHECK(gwa_event_token(NULL) == NULL);
@@ -156,6 +157,7 @@ static void of_clients(gwa_client_t *client)
     CHECK_STATUS(gwa_client_send(NULL, "x", 1, GWA_TEXT, NULL, NULL), GWA_E_BAD_HANDLE);
     CHECK_STATUS(gwa_client_send(client, NULL, 1, GWA_TEXT, NULL, NULL), GWA_E_INVALID_ARGUMENT);
     CHECK_STATUS(gwa_client_refresh_now(NULL, NULL), GWA_E_BAD_HANDLE);
+    CHECK_STATUS(gwa_client_drain_notice(NULL, NULL), GWA_E_BAD_HANDLE);
     CHECK_STATUS(gwa_client_token(NULL, 0, 0, &token, NULL), GWA_E_BAD_HANDLE);
     CHECK_STATUS(gwa_client_token(client, 0, 0, NULL, NULL), GWA_E_INVALID_ARGUMENT);
     CHECK_STATUS(gwa_client_set_secret(NULL, "client.secret", "x", 1, NULL), GWA_E_BAD_HANDLE);

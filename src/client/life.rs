@@ -21,7 +21,7 @@ use crate::shell::Carry;
 pub struct ShutdownReport {
     /// Every thread is joined and no callback will run again.
     pub complete: bool,
-    /// The WebSocket close handshake finished.
+    /// No close handshake was left unfinished; also when there was no socket.
     pub close_handshake: bool,
     /// Audit records that no sink has seen.
     pub audit_undelivered: u64,
@@ -180,7 +180,7 @@ impl Client {
         let undelivered = self.delivery.undelivered();
         ShutdownReport {
             complete,
-            close_handshake: engine.is_some_and(Engine::is_clean),
+            close_handshake: engine.is_none_or(Engine::is_clean),
             audit_undelivered: undelivered.audit,
             events_undelivered: undelivered.events,
             messages_unsent: self.shared.unsent(),

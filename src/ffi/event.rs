@@ -39,9 +39,9 @@ pub const GWA_EVENT_AUDIT: i32 = 9;
 pub const GWA_EVENT_SIEM: i32 = 10;
 /// A line of log.
 pub const GWA_EVENT_LOG: i32 = 11;
-/// The machine was suspended and goes on: gwa_event_clock_ms() says for how long. Given to on_state.
+/// The machine was suspended for more than 2 s and goes on: gwa_event_clock_ms() says for how long. Given to on_state.
 pub const GWA_EVENT_RESUMED: i32 = 12;
-/// The wall clock was set: gwa_event_clock_ms() says by how much. Given to on_state.
+/// The wall clock was set by more than 2 s: gwa_event_clock_ms() says by how much. Given to on_state.
 pub const GWA_EVENT_CLOCK_STEP: i32 = 13;
 
 /// A text message (UTF-8).
@@ -275,8 +275,8 @@ pub unsafe extern "C" fn gwa_event_message_kind(event: *const gwa_event_t) -> i3
     unsafe { raw::read(event, 0, kind) }
 }
 
-/// Number of the socket a message came by, or of the socket that took over (GWA_EVENT_HANDOVER), counted from 1
-/// for each client; else 0.
+/// Number of the socket a message came by, or of the socket that took over (GWA_EVENT_HANDOVER); else 0. Counts every
+/// socket that was dialled, failed ones included, from 1 for each client.
 ///
 /// Thread: any. Callback: allowed. Fork: allowed. Signal: unsafe. Blocking: no.
 /// Ownership: none. Since: 0.1.0.

@@ -17,7 +17,7 @@ pub struct gwa_shutdown_report_t {
     pub struct_size: u32,
     /// 1 if every thread is joined and no callback will run again, else 0.
     pub complete: u32,
-    /// 1 if the WebSocket close handshake finished, else 0.
+    /// 1 if no close handshake was left unfinished, also if there was no socket; else 0.
     pub close_handshake: u32,
     /// Resolver threads that are still stuck in getaddrinfo; they hold nothing of this client.
     pub resolvers_stuck: u32,

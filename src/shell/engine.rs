@@ -107,7 +107,7 @@ impl Engine {
         Ok(engine)
     }
 
-    fn spawn_all(&self, parts: &Parts, refresh: RefreshThread, socket: SocketThread) -> Result<(), Error> {
+    fn spawn_all(&self, parts: &Parts, refresh: Box<RefreshThread>, socket: Box<SocketThread>) -> Result<(), Error> {
         // When the last producer has ended, nothing more will come and the dispatcher may drain and end.
         parts.delivery.begin();
         let keeps_open = (parts.settings.delivery == Mode::Poll).then(|| Arc::clone(&self.is_pause));
@@ -238,10 +238,10 @@ fn refresher(
     inbox: Receiver<ToRefresh>,
     cancel: Cancel,
     socket: Inbox<SessionInput>,
-) -> Result<RefreshThread, Error> {
+) -> Result<Box<RefreshThread>, Error> {
     let Carry { credentials, unauthorized } = parts.carry.clone();
     let can_ask = parts.delivery.has_on_ask();
-    Ok(RefreshThread {
+    Ok(Box::new(RefreshThread {
         clock: parts.clock,
         entropy: Entropy::new(),
         waiter,
@@ -259,7 +259,7 @@ fn refresher(
         broken_off: None,
         closed: false,
         stopped: false,
-    })
+    }))
 }
 
 /// gwa-socket, ready to run.
@@ -269,8 +269,8 @@ fn driver(
     inbox: Receiver<SessionInput>,
     refresh: Inbox<ToRefresh>,
     told: Option<Promise<()>>,
-) -> Result<SocketThread, Error> {
-    Ok(SocketThread {
+) -> Result<Box<SocketThread>, Error> {
+    Ok(Box::new(SocketThread {
         clock: parts.clock,
         entropy: Entropy::new(),
         waiter,
@@ -289,7 +289,7 @@ fn driver(
         writing: None,
         connecting: told,
         stopped: None,
-    })
+    }))
 }
 
 /// Held by a thread for as long as it lives, however it ends.

@@ -17,7 +17,7 @@ use self::lane::Lane;
 use self::transport::{cut_off, NoResolver, Slot, Wire};
 use super::clock::Clock;
 use super::dial::Net;
-use super::wait::Waiter;
+use super::wait::{went_deep, Waiter};
 use crate::error::{Code, Detail, Error, Stage};
 use crate::proto::http::{Reply, Request};
 
@@ -65,7 +65,8 @@ impl Http {
     /// Request and answer over an open connection. Gives the wait back.
     fn exchange(&self, mut wire: Wire, request: &Request, waiter: &mut Waiter) -> Result<Reply, Error> {
         let private = authorization(request).map(|lines| wire.opened.stream.set_private_headers(lines));
-        let slot = Slot::new(wire);
+        let variable = [request.url.len(), self.net.settings.user_agent.len(), request.form.expose().len()];
+        let slot = Slot::new(wire, variable.iter().sum());
         let head = private.and_then(|()| self.head(request, &slot));
         // Whatever ureq held is dropped by now, and the wire is back in its slot.
         let Some(mut wire) = slot.take() else {
@@ -77,6 +78,7 @@ impl Http {
         };
         wire.opened.stream.close();
         wire.lane.give_back(waiter);
+        went_deep();
         outcome
     }
 

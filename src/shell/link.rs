@@ -13,6 +13,7 @@ use std::io::{self, Read};
 
 use tungstenite::handshake::client::ClientHandshake;
 use tungstenite::handshake::{HandshakeError, MidHandshake};
+use tungstenite::protocol::WebSocketConfig;
 
 use self::head::Head;
 use self::socket::Socket;
@@ -200,7 +201,9 @@ impl Link {
         let mut stream = opened.stream;
         stream.set_private_headers(upgrade::private_headers(settings)?);
         let request = upgrade::request(target, settings)?;
-        ClientHandshake::start(Head::new(stream), request, None).map_err(|error| upgrade::refusal(&error, 0))
+        // It reads the answer's head and nothing else; its own default are 128 KiB.
+        let config = WebSocketConfig::default().read_buffer_size(0);
+        ClientHandshake::start(Head::new(stream), request, Some(config)).map_err(|error| upgrade::refusal(&error, 0))
     }
 
     fn in_time(&self, now: Now) -> Result<(), Error> {

@@ -68,7 +68,7 @@ pub struct RefreshThread {
 
 impl RefreshThread {
     /// Runs until the machine has stopped.
-    pub fn run(mut self) -> Carry {
+    pub fn run(mut self: Box<Self>) -> Carry {
         while !self.stopped {
             while let Ok(message) = self.inbox.try_recv() {
                 self.take(message);

@@ -66,7 +66,7 @@ pub struct Finished {
 
 impl SocketThread {
     /// Runs until the machine has stopped.
-    pub fn run(mut self) -> Finished {
+    pub fn run(mut self: Box<Self>) -> Finished {
         self.waiter.watch_clocks();
         while self.stopped.is_none() {
             self.read_inbox();

@@ -10,7 +10,7 @@ use rustls::client::UnbufferedClientConnection;
 use zeroize::Zeroizing;
 
 use self::secure::Session;
-use super::wait::Ready;
+use super::wait::{went_deep, Ready};
 
 /// [`Write::write`] takes no more while this many bytes wait for the kernel.
 const HIGH_WATER: usize = 64 << 10;
@@ -41,7 +41,13 @@ impl Stream {
     /// Goes on with the TLS handshake; whether it is done. Plain streams have none.
     pub fn handshake(&mut self) -> io::Result<bool> {
         match &mut self.tls {
-            Some(session) => session.handshake(&mut self.wire),
+            Some(session) => {
+                let is_done = session.handshake(&mut self.wire)?;
+                if is_done {
+                    went_deep();
+                }
+                Ok(is_done)
+            }
             None => Ok(true),
         }
     }
@@ -93,8 +99,9 @@ impl Stream {
         self.wire.flush()
     }
 
-    /// Gives back buffers that are empty: the connection is idle.
+    /// Gives back buffers that are empty, and stack at the next wait: the connection is idle.
     pub fn trim(&mut self) {
+        went_deep();
         self.wire.trim(0);
         if let Some(session) = &mut self.tls {
             session.trim();

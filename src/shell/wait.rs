@@ -1,5 +1,6 @@
 //! One wait for everything: sockets, a bell that other threads ring, and a deadline that runs through a suspend.
 
+use std::cell::Cell;
 use std::io;
 use std::os::fd::AsRawFd;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -13,7 +14,7 @@ use mio::{Events, Interest, Poll, Token, Waker};
 
 use super::clock::Clock;
 use crate::proto::time::Now;
-use crate::sys::{ClockWatch, TimerFd};
+use crate::sys::{give_back_stack, ClockWatch, TimerFd};
 
 /// Most sockets reported by one wait; others come with the next.
 const BATCH: usize = 8;
@@ -27,6 +28,16 @@ const BELL: Token = Token(usize::MAX);
 const TIMER: Token = Token(usize::MAX - 1);
 /// Token of the watch over the clocks.
 const CLOCKS: Token = Token(usize::MAX - 2);
+
+thread_local! {
+    /// This thread has done what it rarely does, and needed a lot of stack for it.
+    static WENT_DEEP: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Says that this thread's next wait is to give back the stack that is not in use then.
+pub fn went_deep() {
+    WENT_DEEP.set(true);
+}
 
 /// The wait of one thread. Edge-triggered: after a wake a socket must be read until it would block.
 ///
@@ -122,6 +133,9 @@ impl Parts {
             return self.look(now);
         }
         self.passed_at = None;
+        if WENT_DEEP.take() {
+            give_back_stack();
+        }
         loop {
             self.arm(until)?;
             self.poll(None)?;

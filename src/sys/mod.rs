@@ -5,6 +5,7 @@ mod descriptor;
 mod poll;
 mod signals;
 mod socket;
+mod stack;
 
 pub use self::{
     clock::{boottime, coarse_monotonic},
@@ -12,6 +13,7 @@ pub use self::{
     poll::poll,
     signals::block_signals_in_this_thread,
     socket::{bound_unsent, keep_alive},
+    stack::give_back_stack,
 };
 
 use std::io;

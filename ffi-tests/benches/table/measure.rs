@@ -2,7 +2,7 @@
 
 use std::cell::Cell;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -76,7 +76,7 @@ impl Bench {
             rows.extend(self.system_calls());
         }
         rows.extend(ends::rows(&self.server, &self.caller, &self.c_programs.shutdown, self.rounds(5)));
-        rows.push(self.size());
+        rows.extend(self.sizes());
         if self.is_quick {
             skipped.push("idle wake-ups: --quick does not wait for a minute".into());
         } else {
@@ -288,15 +288,19 @@ impl Bench {
         ]
     }
 
-    fn size(&self) -> Row {
-        let size = |program: &Program| Some(self.paths.stripped_kib(program.path()));
-        let [_, _, floor, naive] = &self.programs;
-        let (ours, name) = match &self.c_programs.minimal {
-            Some(minimal) => (minimal, "minimal.c"),
-            None => (&self.c_programs.client, "benches/c/client.c"),
+    fn sizes(&self) -> [Row; 3] {
+        let size = |program: &Path| Some(self.paths.stripped_kib(program));
+        let [_, _, floor, naive] = self.programs.each_ref().map(Program::path);
+        let [packed, small] = self.paths.packed();
+        let row = |measure: &str, ours: &Path, others: [Option<f64>; 2], goal: f64| {
+            Row::new(measure, [size(ours), None, others[0], others[1]], Goal::AtMost(goal))
         };
-        let ours = Some(self.paths.stripped_kib(ours));
-        Row::new(format!("size of {name}, stripped, KiB"), [ours, None, size(floor), size(naive)], Goal::AtMost(2300.0))
+        let plain = [size(floor), size(naive)];
+        [
+            row("size of minimal.c, stripped, KiB", &self.c_programs.minimal, plain, 2300.0),
+            row("the same with packed relocations, KiB", &packed, [None; 2], 2300.0),
+            row("the same in the small profile, KiB", &small, [None; 2], 1900.0),
+        ]
     }
 }
 

@@ -29,35 +29,48 @@ impl Paths {
 
     /// The static library as a package would ship it. `cargo build` makes it together with the rlib, and then without
     /// link-time optimisation: hence `cargo rustc --crate-type`.
-    fn library(&self) -> PathBuf {
+    fn library(&self, profile: &str) -> PathBuf {
         let target = self.out.join("library");
-        let args = ["rustc", "--quiet", "--release", "--lib", "-p", "genesys-ws-auth", "--crate-type", "staticlib"];
+        let args =
+            ["rustc", "--quiet", "--lib", "-p", "genesys-ws-auth", "--crate-type", "staticlib", "--profile", profile];
         let mut cargo = Command::new(env!("CARGO"));
         let built = cargo.args(args).current_dir(&self.root).env("CARGO_TARGET_DIR", &target).output();
         let built = built.expect("cargo");
         assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
-        target.join("release/libgenesys_ws_auth.a")
+        target.join(profile).join("libgenesys_ws_auth.a")
+    }
+
+    /// Compiles a C program against a library.
+    fn compile(&self, source: &Path, name: &str, library: &Path, flags: &[&str]) -> PathBuf {
+        let program = self.out.join(name);
+        // One of a run that was killed may still be there, and its file busy.
+        let _ = fs::remove_file(&program);
+        let mut cc = Command::new(std::env::var("CC").unwrap_or_else(|_| "cc".into()));
+        cc.args(["-std=c99", "-O2", "-Wall", "-Wextra", "-Werror"]).arg("-I").arg(self.root.join("include"));
+        cc.arg("-o").arg(&program).arg(source).arg(library);
+        cc.args(["-Wl,--gc-sections", "-Wl,-z,now", "-lpthread", "-lm", "-ldl"]).args(flags);
+        assert!(cc.status().is_ok_and(|status| status.success()), "{} does not compile", source.display());
+        program
     }
 
     /// Compiles C programs against the library; their paths.
     pub fn c_programs(&self) -> CPrograms {
-        let library = self.library();
-        let compile = |source: &Path, name: &str| {
-            let program = self.out.join(name);
-            // One of a run that was killed may still be there, and its file busy.
-            let _ = fs::remove_file(&program);
-            let mut cc = Command::new(std::env::var("CC").unwrap_or_else(|_| "cc".into()));
-            cc.args(["-std=c99", "-O2", "-Wall", "-Wextra", "-Werror"]).arg("-I").arg(self.root.join("include"));
-            cc.arg("-o").arg(&program).arg(source).arg(&library);
-            cc.args(["-Wl,--gc-sections", "-Wl,-z,now", "-lpthread", "-lm", "-ldl"]);
-            assert!(cc.status().is_ok_and(|status| status.success()), "{} does not compile", source.display());
-            program
-        };
-        let client = compile(&self.here.join("benches/c/client.c"), "client");
-        let minimal = self.root.join("examples/c/minimal.c");
-        let minimal = minimal.exists().then(|| compile(&minimal, "minimal"));
-        let shutdown = compile(&self.here.join("benches/c/shutdown.c"), "shutdown");
+        let library = self.library("release");
+        let client = self.compile(&self.here.join("benches/c/client.c"), "client", &library, &[]);
+        let minimal = self.compile(&self.minimal(), "minimal", &library, &[]);
+        let shutdown = self.compile(&self.here.join("benches/c/shutdown.c"), "shutdown", &library, &[]);
         CPrograms { client, minimal, shutdown }
+    }
+
+    /// The example with packed relocations (glibc 2.36 and later): as it is, and in the small profile.
+    pub fn packed(&self) -> [PathBuf; 2] {
+        [("release", "minimal-packed"), ("small", "minimal-small")].map(|(profile, name)| {
+            self.compile(&self.minimal(), name, &self.library(profile), &["-Wl,-z,pack-relative-relocs"])
+        })
+    }
+
+    fn minimal(&self) -> PathBuf {
+        self.root.join("examples/c/minimal.c")
     }
 
     /// Size in KiB without symbols.
@@ -73,8 +86,8 @@ impl Paths {
 pub struct CPrograms {
     /// The bench's own.
     pub client: PathBuf,
-    /// The example, once there is one.
-    pub minimal: Option<PathBuf>,
+    /// The example.
+    pub minimal: PathBuf,
     /// Ends its client when it is told to.
     pub shutdown: PathBuf,
 }

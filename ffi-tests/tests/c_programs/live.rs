@@ -66,6 +66,19 @@ fn handover_is_seen() {
 }
 
 #[test]
+fn a_drain_notice_is_followed() {
+    each("drain_notice", |variant| {
+        let sim = pumping(variant, 10, 0);
+        let run = Program::new("drain_notice", variant).against(&sim).run().passed();
+        let log = sim.record().snapshot();
+        assert_eq!((log.token_requests(), log.ws_connects(), log.auths(), log.reauths()), (1, 2, 2, 0));
+        assert_eq!(run.number("messages_1"), log.connections[0].sent.messages, "the old socket is read out");
+        assert!(log.connections.iter().all(|one| matches!(one.end, Some((_, End::ClientClosed(1000))))));
+        assert_eq!((run.number("gaps"), run.number("close_handshake")), (0, 1));
+    });
+}
+
+#[test]
 fn two_clients_live_at_once() {
     each("two_clients", |variant| {
         let sim = pumping(variant, 10, 0);

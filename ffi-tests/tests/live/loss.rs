@@ -40,18 +40,6 @@ fn closes_by_the_server_are_reported_and_survived() {
 }
 
 #[test]
-fn a_server_that_goes_away_is_let_go_at_leisure() {
-    let rig = Setup::default().connect();
-    rig.sim.ws().close_all(1001, "going away");
-    rig.seen.wait_state(State::Draining, 1);
-    rig.seen.wait_state(State::Ready, 2);
-    // The session id is offered again.
-    let sim = rig.sim.record().snapshot();
-    assert!(sim.auths[1].session_id.is_some());
-    rig.close();
-}
-
-#[test]
 fn a_close_that_blames_the_token_gets_another_one() {
     each([1008, 4401], |code| {
         let rig = Setup::default().connect();

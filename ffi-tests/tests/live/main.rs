@@ -1,10 +1,12 @@
 //! The library, live, against the simulator: threads, sockets and hooks as an application has them. No test sleeps.
 
+mod answers;
 mod closing;
 mod connect;
 mod handover;
 mod harness;
 mod loss;
+mod overlap;
 mod pressure;
 mod refusals;
 mod renewal;

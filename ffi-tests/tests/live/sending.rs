@@ -93,6 +93,83 @@ fn messages_wait_for_the_next_socket_and_keep_their_order() {
 }
 
 #[test]
+fn bytes_are_bounded_as_messages_are() {
+    let rig = Setup::default().key("send.queue_bytes", 4_096).connect();
+    rig.sim.down();
+    rig.seen.wait_state(State::Reconnecting, 1);
+    let queued = [0, 1].map(|_| rig.client.send(MessageKind::Binary, &[5; 2_048]).unwrap());
+    assert_eq!(code(rig.client.send(MessageKind::Binary, b"x")), Some(Code::QueueFull));
+    rig.sim.up();
+    rig.seen.wait_sent(2);
+    let ends = ends(&rig.close());
+    // What was refused has no id and no end.
+    assert_eq!((ends.len(), queued.map(|id| ends[&id])), (2, [None, None]));
+}
+
+/// Numbers that reached the server, in order.
+fn arrived(rig: &Rig) -> Vec<usize> {
+    let number = |m: &ffi_tests::sim::Received| std::str::from_utf8(&m.payload).unwrap().parse().unwrap();
+    rig.sim.record().read(|log| log.received.iter().map(number).collect())
+}
+
+#[test]
+fn drop_after_drop_the_order_stays_and_nothing_goes_out_twice() {
+    const DROPS: usize = 4;
+    const BATCH: usize = 100;
+    let rig = Setup::default().key("send.queue_messages", 10_000).connect();
+    let mut ids = Vec::new();
+    let mut send = |count: usize| {
+        for _ in 0..count {
+            let number = ids.len() + 1;
+            ids.push(rig.client.send(MessageKind::Text, number.to_string().as_bytes()).unwrap());
+        }
+        ids.len()
+    };
+    for drops in 1..=DROPS {
+        // Some arrive; the drop comes while others are on their way, and more are queued while there is no socket.
+        let before = arrived(&rig).len();
+        send(BATCH);
+        rig.wait_sim("some of them", |log| log.received.len() >= before + BATCH / 10);
+        send(BATCH);
+        rig.sim.ws().drop_all();
+        send(BATCH);
+        rig.seen.wait_state(State::Reconnecting, drops);
+        send(BATCH);
+        rig.seen.wait_state(State::Ready, drops + 1);
+    }
+    let last = send(1);
+    rig.seen.wait_sent(last);
+    rig.wait_sim("the last", |log| log.received.last().is_some_and(|m| m.payload == last.to_string().as_bytes()));
+    let arrived = arrived(&rig);
+    assert!(arrived.windows(2).all(|pair| pair[0] < pair[1]), "out of order or twice: {arrived:?}");
+    assert!(arrived.len() > DROPS * BATCH / 10, "{}", arrived.len());
+    let saws = rig.close();
+    let told = saws.iter().filter_map(|saw| if let Saw::Sent(sent) = saw { Some(sent.id) } else { None });
+    assert_eq!(told.collect::<Vec<_>>(), ids, "each ends once, in order");
+    assert!(ends(&saws).values().all(Option::is_none));
+}
+
+/// The policy of this profile: the token that was accepted serves until another one is.
+#[test]
+fn messages_go_out_while_a_renewal_is_not_answered() {
+    let rig = Setup::default().key("ws.auth_timeout_ms", 60_000).sim(|options| options.ws.echo = true).connect();
+    rig.sim.ws().on_reauth(AuthReply::Never);
+    rig.client.refresh_now().unwrap();
+    rig.seen.wait_state(State::Renewing, 1);
+    rig.wait_sim("the renewal", |log| log.reauths() == 1);
+    for n in 1..=50 {
+        rig.client.send(MessageKind::Text, n.to_string().as_bytes()).unwrap();
+    }
+    rig.seen.wait_sent(50);
+    rig.wait_sim("all of them", |log| log.received_total == 50);
+    rig.seen.wait("every echo", |saws| count(saws, |saw| matches!(saw, Saw::Message { .. })) == 50);
+    assert_eq!(rig.client.state(), State::Renewing, "nobody has answered yet");
+    assert_eq!(rig.sim.record().read(|log| (log.ws_connects(), log.auths[1].accepted)), (1, None));
+    assert_eq!(arrived(&rig), (1..=50).collect::<Vec<_>>());
+    assert!(ends(&rig.close()).values().all(Option::is_none));
+}
+
+#[test]
 fn what_was_not_sent_is_given_back_at_the_end() {
     let rig = Setup::default().connect();
     rig.sim.down();

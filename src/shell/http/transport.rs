@@ -15,8 +15,12 @@ use crate::error::{Code, Error, Stage};
 use crate::shell::dial::Opened;
 use crate::shell::tls;
 
-/// Size of each buffer. A head has to fit into one.
-const BUFFER: usize = 16 << 10;
+/// Size that a buffer may have. The head of an answer has to fit into one.
+const LARGEST: usize = 16 << 10;
+/// Size of the buffer for the answer to begin with: most heads fit, and a token beside them.
+const SMALL: usize = 4 << 10;
+/// What ureq and HTTP add to what a request consists of.
+const HEAD: usize = 1 << 10;
 
 /// An open connection with the means to wait for it.
 pub struct Wire {
@@ -67,12 +71,15 @@ pub fn cut_off() -> Error {
 
 /// Where the wire is while nobody uses it.
 #[derive(Clone)]
-pub struct Slot(Arc<Mutex<Option<Wire>>>);
+pub struct Slot {
+    wire: Arc<Mutex<Option<Wire>>>,
+    room: usize,
+}
 
 impl Slot {
-    /// A slot with the wire in it.
-    pub fn new(wire: Wire) -> Self {
-        Self(Arc::new(Mutex::new(Some(wire))))
+    /// A slot with the wire in it, for a request whose variable parts have so many bytes.
+    pub fn new(wire: Wire, request_bytes: usize) -> Self {
+        Self { wire: Arc::new(Mutex::new(Some(wire))), room: LARGEST.min(request_bytes + HEAD) }
     }
 
     /// Takes the wire.
@@ -81,7 +88,7 @@ impl Slot {
     }
 
     fn lock(&self) -> MutexGuard<'_, Option<Wire>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.wire.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -95,7 +102,7 @@ impl Connector for Slot {
     type Out = Exchange;
 
     fn connect(&self, _: &ConnectionDetails<'_>, _: Option<()>) -> Result<Option<Exchange>, ureq::Error> {
-        Ok(self.take().map(|wire| Exchange { wire: Some(wire), slot: self.clone(), buffers: Wiped::new() }))
+        Ok(self.take().map(|wire| Exchange { wire: Some(wire), slot: self.clone(), buffers: Wiped::new(self.room) }))
     }
 }
 
@@ -177,20 +184,29 @@ impl fmt::Debug for Exchange {
     }
 }
 
-/// Buffers that are wiped on drop: a form and an answer hold secrets.
+/// Buffers that are wiped on drop: a form and an answer hold secrets. As small as they can be: the memory of a thread
+/// that rarely allocates stays with it.
 struct Wiped {
     output: Zeroizing<Vec<u8>>,
     input: Zeroizing<Vec<u8>>,
-    scratch: Zeroizing<Vec<u8>>,
     consumed: usize,
     filled: usize,
     progress: bool,
 }
 
 impl Wiped {
-    fn new() -> Self {
-        let buffer = || Zeroizing::new(vec![0; BUFFER]);
-        Self { output: buffer(), input: buffer(), scratch: buffer(), consumed: 0, filled: 0, progress: false }
+    fn new(room: usize) -> Self {
+        let buffer = |size| Zeroizing::new(vec![0; size]);
+        Self { output: buffer(room), input: buffer(SMALL), consumed: 0, filled: 0, progress: false }
+    }
+
+    /// Twice the room for the answer; what it had is wiped.
+    fn grow(&mut self) {
+        let mut larger = Zeroizing::new(vec![0; LARGEST.min(self.input.len() * 2)]);
+        if let Some(begin) = larger.get_mut(..self.input.len()) {
+            begin.copy_from_slice(&self.input);
+        }
+        self.input = larger;
     }
 }
 
@@ -204,6 +220,9 @@ impl Buffers for Wiped {
     }
 
     fn input_append_buf(&mut self) -> &mut [u8] {
+        if self.filled == self.input.len() && self.filled < LARGEST {
+            self.grow();
+        }
         self.input.get_mut(self.filled..).unwrap_or_default()
     }
 
@@ -216,8 +235,9 @@ impl Buffers for Wiped {
         self.consumed = self.filled.min(self.consumed + amount);
     }
 
+    /// What is asked for first holds pieces of a body whose length is not known. Ours is.
     fn tmp_and_output(&mut self) -> (&mut [u8], &mut [u8]) {
-        (&mut self.scratch, &mut self.output)
+        (&mut [], &mut self.output)
     }
 
     fn can_use_input(&self) -> bool {

@@ -9,8 +9,8 @@ use rustls::unbuffered::{
 
 use super::{Wire, KEEP};
 
-/// Size of the ciphertext buffer to begin with.
-const SMALL: usize = 8 << 10;
+/// Size of the ciphertext buffer to begin with: a small event fits, and what comes between two silences.
+const SMALL: usize = 2 << 10;
 /// Size it grows to when reads fill it. A record is at most 18 KiB, so it always fits.
 const LARGE: usize = 64 << 10;
 /// Size it may have at most. Only a handshake message in many records needs more than one record's room.
@@ -79,7 +79,11 @@ impl Session {
         loop {
             match self.step(wire, Want::Nothing, &mut [], &mut 0)? {
                 Step::Progress | Step::Data => continue,
-                Step::Open => return wire.flush(),
+                Step::Open => {
+                    // Certificates take more room than most of what follows.
+                    self.trim();
+                    return wire.flush();
+                }
                 Step::Handshake => {}
                 Step::Closed => return Err(io::ErrorKind::UnexpectedEof.into()),
             }

@@ -69,10 +69,13 @@ impl Sources {
         for (name, pem) in [(self.store.as_str(), &self.pem)].into_iter().chain(extra) {
             let mut found = false;
             for certificate in CertificateDer::pem_slice_iter(pem).filter_map(Result::ok) {
-                if !seen.contains(&certificate) && store.add(certificate.clone()).is_ok() {
-                    seen.insert(certificate.clone());
+                let is_known = seen.contains(&certificate);
+                // Lent, not given: the store keeps the little of it that it needs.
+                let is_added = !is_known && store.add(CertificateDer::from(&*certificate)).is_ok();
+                if is_added {
+                    seen.insert(certificate);
                 }
-                found |= seen.contains(&certificate);
+                found |= is_known || is_added;
             }
             if !found {
                 return Err(Error::new(Code::TrustStore, Stage::Configure, format!("No certificate in {name}.")));
