@@ -24,7 +24,7 @@ fn every_fault_in_every_phase() {
 
 /// The same data with the deadlines a client has unless configured.
 #[test]
-#[ignore = "takes four minutes: the real deadlines"]
+#[ignore = "takes two minutes: the real deadlines"]
 fn every_fault_in_every_phase_with_the_real_deadlines() {
     runner::run(Scale::Real);
 }

@@ -200,3 +200,19 @@ impl Told {
         }
     }
 }
+
+#[test]
+fn the_check_of_order_knows_connections_and_gaps() {
+    // The first of two connections carries 1 to 3 and, while the second takes over, 5.
+    let carrier = |seq| Some(usize::from(seq == 4 || seq > 5));
+    let check = |stream: &[Option<u64>]| {
+        let stream = std::iter::once(None).chain(stream.iter().copied()).collect();
+        Told { stream, ..Told::default() }.check_order(carrier)
+    };
+    let seen = |numbers: &[u64]| check(&numbers.iter().copied().map(Some).collect::<Vec<_>>());
+    assert_eq!(seen(&[1, 2, 3, 5, 4, 6, 7]), Ok(()));
+    assert_eq!(check(&[Some(1), None, Some(4)]), Ok(()));
+    for wrong in [&[1, 3][..], &[2, 1], &[1, 1], &[1, 2, 3, 4, 5], &[1, 2, 3, 5, 6], &[1, 4], &[4, 7]] {
+        assert!(seen(wrong).is_err(), "{wrong:?}");
+    }
+}
