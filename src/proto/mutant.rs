@@ -172,6 +172,8 @@ mutants! {
     MissingGoesOn,
     /// A close code of the class `final` is no end.
     FinalGoesOn,
+    /// `Retry-After` of an upgrade is no lower bound.
+    ServerAskedInVain,
     /// Nobody hears that the wall clock was set.
     StepUntold,
 }

@@ -53,13 +53,16 @@ impl Session {
         let Some(token) = self.token.clone() else { return };
         let unable = now.boot_ms < self.in_band.unable_until_ms && !active(Mutant::MarkIgnored);
         let second = self.standby.is_some() && !active(Mutant::SecondStandby);
-        let busy = second || self.dial_ms.is_some() || self.closing || self.failed.is_some();
+        // A replacement that waits for its delay does not keep a new token from the live socket, only the one that the
+        // server would not take there.
+        let refused = self.in_band.refused_serial == token.serial && self.dial_ms.is_some();
+        let busy = second || refused || self.closing || self.failed.is_some();
         let Some(link) = self.primary.as_mut() else { return };
         if busy || !link.is_live() || link.awaits_reply() || link.serial() >= token.serial {
             return;
         }
         if unable {
-            self.dial_ms = Some(now.boot_ms);
+            self.dial_ms.get_or_insert(now.boot_ms.max(self.not_before_ms));
             return;
         }
         link.sent_ms = Some(now.boot_ms);
@@ -168,6 +171,10 @@ impl Session {
         let Some(new) = link.offered.take() else { return };
         let old = link.token.replace(Arc::clone(&new));
         self.in_band.failures = 0;
+        if !self.replacing {
+            // A second socket that was for this token has nothing to do.
+            self.dial_ms = None;
+        }
         self.audit_attempt(now, sent, Phase::Renewal, Ok(scopes_of(Some(&new))));
         self.report_renewal(now, old.as_deref(), false);
     }
@@ -183,6 +190,7 @@ impl Session {
         let renewed = old.as_ref().is_none_or(|old| old.serial() < new.as_ref().map_or(0, |token| token.serial));
         let phase = if renewed { Phase::Renewal } else { Phase::Reconnect };
         self.audit_attempt(now, sent, phase, Ok(scopes_of(new.as_ref())));
+        self.replacing = false;
         if renewed {
             self.count_in_band_failure(now);
         }
@@ -243,7 +251,7 @@ impl Session {
     fn renewal_refused(&mut self, now: Now, error: Error) {
         let Some(link) = self.primary.as_mut() else { return };
         let sent = link.sent_ms.take().unwrap_or(now.boot_ms);
-        link.offered = None;
+        let offered = link.offered.take().map_or(0, |token| token.serial);
         let usable = link.usable_ms().unwrap_or(0).saturating_sub(now.boot_ms);
         let throttled = error.code() == Code::AuthThrottled;
         self.audit_attempt(now, sent, Phase::Renewal, Err(error.clone()));
@@ -253,8 +261,8 @@ impl Session {
             let delay = self.reconnect.next_ms(&mut self.dice).min((usable / 4).max(1_000));
             self.renew_ms = Some(now.boot_ms + delay).filter(|_| !active(Mutant::ThrottledForgotten));
         } else {
-            self.in_band.failed = true;
-            self.dial_ms = Some(now.boot_ms);
+            (self.in_band.failed, self.in_band.refused_serial) = (true, offered);
+            self.dial_ms = Some(now.boot_ms.max(self.not_before_ms));
         }
     }
 

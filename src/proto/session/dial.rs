@@ -56,6 +56,11 @@ impl Session {
     /// Whether a socket may be dialled ahead of its token: while the request for it is in flight, and once.
     fn may_overlap(&self) -> bool {
         let again = self.ahead && !active(Mutant::AheadAgain);
+        // A wrong proxy password that is shown twice at once locks accounts twice as fast.
+        let secret = self.settings.proxies.socket.as_ref().is_some_and(|proxy| proxy.authorization.is_some());
+        if secret && !self.ever_ready {
+            return false;
+        }
         self.settings.overlap && self.fetching && !again && self.primary.is_none()
     }
 
@@ -130,7 +135,7 @@ impl Session {
             self.senseless += 1;
             return;
         }
-        self.draining = true;
+        (self.draining, self.replacing) = (true, true);
         self.why = ("the server goes away", None);
         self.dial_ms = Some(now.boot_ms + backoff::drain_ms(&mut self.dice));
     }

@@ -44,7 +44,10 @@ impl Session {
         let error = before_live(error);
         self.blame_token(&link, &error);
         let began = link.sent_ms.unwrap_or(link.dialled_ms);
-        self.audit_attempt(now, began, Phase::Renewal, Err(error.clone()));
+        // A socket that was to replace one whose server goes away may have had its token already.
+        let renewal = self.primary.as_ref().is_none_or(|primary| primary.serial() < link.serial());
+        let phase = if renewal { Phase::Renewal } else { Phase::Reconnect };
+        self.audit_attempt(now, began, phase, Err(error.clone()));
         if link.stage == Stage::Authenticating {
             self.out.push_back(Output::Release { epoch: link.epoch });
             // Unless the server said no, it may have begun to use this socket.
@@ -53,12 +56,14 @@ impl Session {
             }
         }
         self.dial_later(now, &error);
+        self.end_if_final(now, &error);
     }
 
     fn opening_lost(&mut self, now: Now, link: &Link, error: Error) {
         let error = before_live(error);
-        if link.token.is_none() && !self.is_the_end(&error) {
-            // Dialled ahead of its token: no attempt yet, and no reason for one to come sooner than it may.
+        if link.token.is_none() && !is_answer(&error) {
+            // Dialled ahead of its token: no attempt yet, and no reason for one to come sooner than it may. What the
+            // server says is told like any other refusal: nobody may wait for it without knowing.
             return self.dial_later(now, &error);
         }
         self.blame_token(link, &error);
@@ -71,7 +76,8 @@ impl Session {
             Some(Trouble::Throttled { .. }) | None => None,
         };
         let round_over = self.round_failures >= self.settings.attempts_per_round;
-        if round_over || given_up.is_some() || !error.is_retriable() {
+        let long = error.code() == Code::ThrottledLong;
+        if round_over || long || given_up.is_some() || !error.is_retriable() {
             self.round_failures = 0;
             self.fail_if_once(given_up.unwrap_or_else(|| error.clone()));
         }
@@ -102,6 +108,7 @@ impl Session {
             left.at_latest_ms = left.at_latest_ms.min(by_ms);
         }
         (self.calm_ms, self.renew_ms, self.in_band.failed) = (None, None, false);
+        self.replacing = false;
         if let Some(standby) = self.standby.take() {
             // The replacement is on its way already.
             self.dial_ms = None;
@@ -117,6 +124,11 @@ impl Session {
 
     /// A token that the upgrade or a close during authentication refused is treated like one refused by a reply.
     fn blame_token(&mut self, link: &Link, error: &Error) {
+        if link.token.is_none() {
+            return;
+        }
+        // Once a proxy has let a socket through, its refusal is more likely the outage of a directory.
+        let forbidden = error.code() == Code::UpgradeForbidden || error.code() == Code::ProxyAuth && !self.ever_ready;
         let closed = error.code() == Code::WsClosed && self.class_of(error) == CloseClass::Token;
         if closed && link.stage == Stage::Authenticating {
             let refusal = Error::new(Code::AuthRefused, ErrorStage::Authenticate, error.detail().message.clone());
@@ -124,11 +136,11 @@ impl Session {
         } else if error.code() == Code::UpgradeUnauthorized {
             // The auth-message profile shows no token in the upgrade: the one it was dialled for is meant.
             self.strike(error, link.serial());
-        } else if error.code() == Code::UpgradeForbidden && !active(Mutant::ForbiddenGoesOn) {
+        } else if forbidden && !active(Mutant::ForbiddenGoesOn) {
             // A refusal of whoever asks, not of the token: only the application can help.
             (self.token, self.in_band.failed) = (None, false);
             self.trouble = Some(Trouble::Blocked(error.clone()));
-            self.out.push_back(Output::GiveUp { error: error.clone(), serial: link.serial() });
+            self.out.push_back(Output::GiveUp { error: error.clone(), serial: self.seen_serial });
         }
     }
 
@@ -168,8 +180,13 @@ impl Session {
         let backoff = self.reconnect.next_ms(&mut self.dice);
         let delay = if drain { backoff::drain_ms(&mut self.dice) } else { backoff };
         self.draining = drain;
-        let asked = backoff::asked_ms(error.retry_after_ms().unwrap_or(0), &mut self.dice);
-        self.dial_ms = Some(now.boot_ms.saturating_add(delay.max(asked)));
+        if let Some(asked) = error.retry_after_ms().filter(|_| !active(Mutant::ServerAskedInVain)) {
+            self.not_before_ms = now.boot_ms.saturating_add(backoff::asked_ms(asked, &mut self.dice));
+        }
+        if matches!(error.code(), Code::Throttled | Code::ThrottledLong) {
+            self.throttled_until_ms = self.not_before_ms;
+        }
+        self.dial_ms = Some(now.boot_ms.saturating_add(delay).max(self.not_before_ms));
     }
 
     /// The server serves an old token's socket for a while after it expired, and no longer.
@@ -181,7 +198,7 @@ impl Session {
         self.out.push_back(Output::Abort { epoch });
         self.lost(now, epoch, Error::new(Code::TokenExpired, ErrorStage::Live, ""));
         if self.primary.is_none() {
-            self.dial_ms = Some(now.boot_ms);
+            self.dial_ms = Some(now.boot_ms.max(self.not_before_ms));
         }
     }
 
@@ -263,7 +280,8 @@ impl Session {
             self.senseless += 1;
             return;
         }
-        (self.closing, self.dial_ms) = (true, None);
+        // What was left long ago says nothing about this end.
+        (self.closing, self.dial_ms, self.clean) = (true, None, true);
         self.out.push_back(Output::SendOn(None));
         for link in [self.primary.take(), self.standby.take()].into_iter().flatten() {
             self.hang_up(now, link);
@@ -308,6 +326,19 @@ impl Session {
             self.senseless += 1;
         }
     }
+}
+
+/// Whether the server has answered the upgrade.
+fn is_answer(error: &Error) -> bool {
+    matches!(
+        error.code(),
+        Code::UpgradeRefused
+            | Code::UpgradeUnauthorized
+            | Code::UpgradeForbidden
+            | Code::UpgradeNotFound
+            | Code::Throttled
+            | Code::ThrottledLong
+    )
 }
 
 /// A fault of the transport does not know how far the authentication was.

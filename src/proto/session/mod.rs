@@ -73,6 +73,8 @@ struct InBand {
     failures: u32,
     /// The renewal under way had failed in band before the standby was opened.
     failed: bool,
+    /// The token that was refused, or not acknowledged, in band.
+    refused_serial: u64,
     /// The endpoint is marked as unable until then.
     unable_until_ms: u64,
 }
@@ -111,7 +113,13 @@ pub struct Session {
     reconnect: Reconnect,
     /// When the next dial is due: of the primary, or of the standby while the primary is live.
     dial_ms: Option<u64>,
+    /// The server asked not to be dialled before: `Retry-After` of an upgrade.
+    not_before_ms: u64,
+    /// Until when it limits the rate.
+    throttled_until_ms: u64,
     draining: bool,
+    /// The server has announced the end of the live socket.
+    replacing: bool,
     calm_ms: Option<u64>,
     hold_ms: Option<u64>,
     /// When a throttled renewal is presented again.
@@ -166,7 +174,10 @@ impl Session {
             session_id,
             reconnect: Reconnect::default(),
             dial_ms: None,
+            not_before_ms: 0,
+            throttled_until_ms: 0,
             draining: false,
+            replacing: false,
             calm_ms: None,
             hold_ms: None,
             renew_ms: None,

@@ -23,7 +23,7 @@ impl Session {
             self.go_on(now);
         }
         if self.primary.is_none() && self.dial_ms.is_none() {
-            self.dial_ms = Some(now.boot_ms);
+            self.dial_ms = Some(now.boot_ms.max(self.not_before_ms));
         }
         self.renew_if_possible(now);
     }
@@ -43,7 +43,7 @@ impl Session {
                 }
                 if self.primary.is_none() {
                     // Ahead of the token, if that is allowed; else it waits for it.
-                    self.dial_ms.get_or_insert(now.boot_ms);
+                    self.dial_ms.get_or_insert(now.boot_ms.max(self.not_before_ms));
                 }
             }
             News::Verifying => self.why = ("token received", None),

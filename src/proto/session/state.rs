@@ -70,6 +70,9 @@ impl Session {
             (None, Some(Trouble::Throttled { until_ms })) if *until_ms > now.boot_ms => return State::Throttled,
             (None, Some(Trouble::Throttled { .. }) | None) | (Some(_), _) => {}
         }
+        if self.token.is_some() && self.throttled_until_ms > now.boot_ms {
+            return State::Throttled;
+        }
         match self.token.is_some() {
             false if self.verifying => State::VerifyingToken,
             false => State::AcquiringToken,

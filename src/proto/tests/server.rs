@@ -284,7 +284,10 @@ impl World {
         let fault = |code| Err(Error::new(code, Stage::Upgrade, ""));
         let outcome = match () {
             () if self.on(Fault::DialUnauthorized) => fault(Code::UpgradeUnauthorized),
-            () if self.on(Fault::DialUnavailable) => fault(Code::UpgradeRefused),
+            () if self.on(Fault::DialUnavailable) => {
+                let asked = self.up_to(60_000);
+                fault(Code::UpgradeRefused).map_err(|error| error.with(|detail| detail.retry_after_ms = Some(asked)))
+            }
             () if self.on(Fault::DialForbidden) => fault(Code::UpgradeForbidden),
             () if self.on(Fault::DialMissing) => fault(Code::UpgradeNotFound),
             () => Ok(()),

@@ -56,6 +56,7 @@ pub struct SocketLaws {
     fetching_since: Option<u64>,
     slept_ms: u64,
     started: bool,
+    not_before_ms: u64,
     wall_minus_boot: Option<u64>,
     step: Step,
 }
@@ -136,6 +137,7 @@ impl SocketLaws {
     }
 
     fn dialled(&mut self, now: Now, hold: bool, sockets: &BTreeMap<u64, Socket>) {
+        assert!(now.boot_ms >= self.not_before_ms, "dialled before Retry-After");
         assert_eq!(hold, self.live.is_some(), "messages of a second socket, and only those, are held back");
         let leaves = |socket: &Socket| socket.end == End::Leaving && socket.accepted.is_some();
         assert!(!sockets.values().any(leaves), "dialled before a hand-over was done");
@@ -196,7 +198,8 @@ impl SocketLaws {
             self.again_by_ms = Some(now.boot_ms + 30_000);
             return;
         }
-        self.step.forbidden |= error.code() == Code::UpgradeForbidden;
+        self.not_before_ms = error.retry_after_ms().map_or(self.not_before_ms, |asked| now.boot_ms + asked);
+        self.step.forbidden |= error.code() == Code::UpgradeForbidden && self.token.is_some();
         let closed = error.code() == Code::WsClosed && [1008, 4401, 4403].contains(&error.detail().ws_close_code);
         match error.code() {
             Code::AuthRefused => self.step.strike = Some((Code::AuthRefused, error.detail().message.clone())),

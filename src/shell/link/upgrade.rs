@@ -9,6 +9,7 @@ use zeroize::Zeroizing;
 
 use crate::config::Settings;
 use crate::error::{Code, Error, Stage};
+use crate::proto::oauth::LONG_WAIT_MS;
 use crate::proto::retry_after;
 use crate::shell::dial::Target;
 use crate::shell::tls;
@@ -79,9 +80,12 @@ fn refused<T>(response: &tungstenite::http::Response<T>, wall_ms: u64) -> Error 
     let text = |name: &str| response.headers().get(name).and_then(|value| value.to_str().ok());
     let redirected = if status.is_redirection() { " A redirect is not followed." } else { "" };
     let message = format!("The answer was {}.{redirected}", status.as_u16());
+    let asked_ms = text("Retry-After").and_then(|value| retry_after::read(value, text("Date"), wall_ms));
+    let long = asked_ms.is_some_and(|ms| ms > LONG_WAIT_MS);
+    let code = if long && code.is_retriable() { Code::ThrottledLong } else { code };
     Error::new(code, Stage::Upgrade, message).with(|detail| {
         detail.http_status = status.as_u16();
-        detail.retry_after_ms = text("Retry-After").and_then(|value| retry_after::read(value, text("Date"), wall_ms));
+        detail.retry_after_ms = asked_ms;
         detail.correlation_id = text("ININ-Correlation-Id").unwrap_or_default().into();
         detail.fatal |= status.is_redirection();
     })
