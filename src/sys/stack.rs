@@ -11,7 +11,7 @@ const MARGIN: usize = 4 << 10;
 /// Gives the kernel back what lies below the caller's frame in this thread's stack. It comes back as zeros when it is
 /// needed again.
 ///
-/// A verified TLS handshake takes some 30 KiB of stack and a thread of ours makes one in hours or days. Costs two
+/// A verified TLS handshake takes some 30 KiB of stack and a thread of ours makes one in hours or days. Costs a few
 /// system calls; where one of them fails, the memory stays where it is. `inline(never)`: the frame has to be its own, so
 /// that nothing below it belongs to a caller.
 #[inline(never)]
