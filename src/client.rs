@@ -202,6 +202,9 @@ impl Client {
                 return Err(Error::new(Code::UnknownKey, Stage::Call, text));
             }
         };
+        if let Some(error) = self.shared.failure() {
+            return Err(error.clone());
+        }
         self.life().replace(credential)
     }
 

@@ -214,7 +214,7 @@ fn every_message_accepted_while_the_client_closes_ends_once() {
 #[test]
 fn a_server_that_does_not_read_holds_messages_up_and_loses_none() {
     const SIZE: usize = 256 << 10;
-    let rig = Setup::default().lifetime(2_500).key("send.queue_bytes", 64 << 20).connect();
+    let rig = Setup::default().key("send.queue_bytes", 64 << 20).connect();
     rig.sim.ws().act(None, [Action::GoDeaf]);
     for _ in 0..40 {
         rig.client.send(MessageKind::Binary, &[9; SIZE]).unwrap();
@@ -224,6 +224,7 @@ fn a_server_that_does_not_read_holds_messages_up_and_loses_none() {
     rig.sim.ws().push_text(r#"{"seq":1}"#);
     rig.seen.wait_seq(1);
     assert!(rig.client.metrics().messages_sent < 40, "the kernel cannot have taken everything");
+    rig.client.refresh_now().unwrap();
     rig.sim.ws().act(None, [Action::Listen]);
     rig.seen.wait_sent(40);
     rig.wait_sim("all of it", |log| log.received_total == 40);

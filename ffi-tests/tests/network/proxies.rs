@@ -217,7 +217,7 @@ fn odd_answers_that_open_the_way() {
 fn the_socket_s_proxy_is_told_like_the_token_s() {
     let proxy = Proxy::start();
     proxy.then(Reply::Honest).then(Reply::status("503 Busy", ""));
-    let rig = behind(&proxy).build();
+    let rig = behind(&proxy).key("connect.overlap", "off").build();
     let error = refused(&rig);
     assert_eq!(told(&error), (Code::ProxyRefused, Stage::Proxy, 503, proxy.addr().to_string()), "{error}");
     assert!(error.is_retriable());

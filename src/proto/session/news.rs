@@ -19,7 +19,7 @@ impl Session {
             self.why = ("token granted", None);
             (self.fetching_since_ms, self.ahead) = (None, false);
             self.token = Some(token).filter(|token| token.is_usable(now.boot_ms));
-            self.renew_ms = None;
+            (self.renew_ms, self.hold_ms) = (None, None);
             self.go_on(now);
         }
         if self.primary.is_none() && self.dial_ms.is_none() {

@@ -285,7 +285,7 @@ impl World {
         let outcome = match () {
             () if self.on(Fault::DialUnauthorized) => fault(Code::UpgradeUnauthorized),
             () if self.on(Fault::DialUnavailable) => {
-                let asked = self.up_to(60_000);
+                let asked = self.up_to(10_000);
                 fault(Code::UpgradeRefused).map_err(|error| error.with(|detail| detail.retry_after_ms = Some(asked)))
             }
             () if self.on(Fault::DialForbidden) => fault(Code::UpgradeForbidden),

@@ -30,6 +30,8 @@ struct Step {
     refused: Option<u64>,
     first_failed: bool,
     forbidden: bool,
+    /// The live socket was lost: a renewal that was under way on it is no verdict on a token.
+    lost: bool,
     resumed: bool,
     slept_started: bool,
     by_ms: Option<i64>,
@@ -177,6 +179,7 @@ impl SocketLaws {
 
     fn audited(&mut self, now: Now, record: &Record) {
         match record {
+            Record::ConnectionLost { .. } => self.step.lost = true,
             Record::Attempt { outcome: Outcome::Success { .. }, .. } => self.strike = None,
             Record::Attempt { outcome: Outcome::Failure(error), phase, .. } => {
                 self.step.first_failed |= *phase == Phase::First;
@@ -200,6 +203,9 @@ impl SocketLaws {
         }
         self.not_before_ms = error.retry_after_ms().map_or(self.not_before_ms, |asked| now.boot_ms + asked);
         self.step.forbidden |= error.code() == Code::UpgradeForbidden && self.token.is_some();
+        if self.step.lost {
+            return;
+        }
         let closed = error.code() == Code::WsClosed && [1008, 4401, 4403].contains(&error.detail().ws_close_code);
         match error.code() {
             Code::AuthRefused => self.step.strike = Some((Code::AuthRefused, error.detail().message.clone())),

@@ -23,6 +23,8 @@ pub struct Tunnel {
     request: Zeroizing<Vec<u8>>,
     sent: usize,
     answer: Vec<u8>,
+    /// Bytes of it, those of interim answers included.
+    received: usize,
     /// What a wait has said since the last read: nothing new comes without.
     has_news: bool,
     is_closed: bool,
@@ -51,7 +53,16 @@ impl Tunnel {
     pub fn new(winner: Winner, target: &Target, proxy: &Proxy, user_agent: &str) -> Self {
         let Winner { socket, token, news } = winner;
         let request = request(&target.tunnel_authority(), user_agent, proxy.authorization.as_ref());
-        Self { socket, token, request, sent: 0, answer: Vec::new(), has_news: true, is_closed: news.closed }
+        Self {
+            socket,
+            token,
+            request,
+            sent: 0,
+            answer: Vec::new(),
+            received: 0,
+            has_news: true,
+            is_closed: news.closed,
+        }
     }
 
     /// Takes note of news; whether they are of its socket.
@@ -97,7 +108,10 @@ impl Tunnel {
         loop {
             match self.socket.read(&mut buffer) {
                 Ok(0) => return Err(refused("It hung up before it answered.", 0)),
-                Ok(count) => self.answer.extend_from_slice(buffer.get(..count).unwrap_or_default()),
+                Ok(count) => {
+                    self.answer.extend_from_slice(buffer.get(..count).unwrap_or_default());
+                    self.received += count;
+                }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(false),
                 Err(error) => {
@@ -127,7 +141,8 @@ impl Tunnel {
                 status => return Err(refusal(status, &head.asks_for)),
             }
         }
-        if self.answer.len() > LONGEST_HEAD {
+        // Interim answers included: a peer that never comes to its answer would hold the thread.
+        if self.received > LONGEST_HEAD {
             return Err(refused("Its answer is too long.", 0));
         }
         Ok(None)

@@ -74,6 +74,8 @@ impl SocketThread {
             self.shared.keep_failure(self.located(error.clone()));
             self.tell_refresh(refresher::Input::Close);
             self.cancel.cancel();
+            // Nothing will be sent any more.
+            self.give_back(&error);
         }
         self.outcome(Err(error));
     }
