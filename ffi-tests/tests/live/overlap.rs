@@ -127,7 +127,7 @@ fn a_token_without_its_scopes_never_reaches_the_socket_that_waits() {
 }
 
 #[test]
-fn a_socket_refused_ahead_of_its_token_is_no_failed_attempt() {
+fn what_the_server_says_ahead_of_the_token_is_a_failed_attempt() {
     let rig = patient().build();
     let busy = UpgradeReply::Status { code: 503, headers: Vec::new(), body: String::new() };
     rig.sim.ws().on_upgrade(busy);
@@ -139,11 +139,11 @@ fn a_socket_refused_ahead_of_its_token_is_no_failed_attempt() {
     let log = rig.sim.record().snapshot();
     assert_eq!((log.token_requests(), upgrades(&log).len(), log.auths()), (1, 2, 1), "one socket for each token");
     let saws = rig.close();
-    assert_eq!(failures(&saws), 0, "{}", show(&saws));
+    assert_eq!(failures(&saws), 1, "{}", show(&saws));
 }
 
 #[test]
-fn sockets_that_nobody_answers_are_no_failed_attempts_either() {
+fn a_socket_that_is_lost_ahead_of_its_token_is_no_failed_attempt() {
     let rig = patient().build();
     rig.sim.ws().on_upgrade(UpgradeReply::Reset);
     late(&rig, 6_000);

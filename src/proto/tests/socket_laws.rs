@@ -21,7 +21,7 @@ const DAY_MS: u64 = 24 * 3_600_000;
 struct Step {
     slept: bool,
     /// A socket that becomes live in this step has just been heard.
-    was_live: bool,
+    was_live: Option<u64>,
     is_news_of_round: bool,
     must_mark: bool,
     marked: bool,
@@ -67,7 +67,7 @@ impl SocketLaws {
     pub fn before(&mut self, now: Now, input: &Input) {
         let slept_ms = now.boot_ms - now.awake_ms;
         let slept = slept_ms > self.slept_ms + 2_000;
-        self.step = Step { slept, was_live: self.live.is_some(), ..Step::default() };
+        self.step = Step { slept, was_live: self.live, ..Step::default() };
         if self.step.slept {
             (self.slept_ms, self.again_by_ms) = (slept_ms, None);
         }
@@ -228,7 +228,7 @@ impl SocketLaws {
         assert_eq!((step.slept_started, step.by_ms), (step.resumed, step.stepped), "of sleep or step nobody hears");
         let once = self.once && step.is_news_of_round && step.first_failed;
         assert!(!once, "connect goes on after a round that failed");
-        let unprobed = step.slept && step.was_live && self.live.is_some() && !step.pinged;
+        let unprobed = step.slept && self.live.is_some() && self.live == step.was_live && !step.pinged;
         assert!(!unprobed, "no probe after a suspend");
         assert!(self.again_by_ms.is_none_or(|by| now.boot_ms <= by), "a throttled renewal is forgotten");
         if let (Some(token), State::Ready | State::Renewing) = (&self.live_token, state) {
