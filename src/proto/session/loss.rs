@@ -328,16 +328,12 @@ impl Session {
     }
 }
 
-/// Whether the server has answered the upgrade.
+/// Whether the server has answered the upgrade with a refusal that no token changes; a 401 is about the token that is
+/// still on its way.
 fn is_answer(error: &Error) -> bool {
     matches!(
         error.code(),
-        Code::UpgradeRefused
-            | Code::UpgradeUnauthorized
-            | Code::UpgradeForbidden
-            | Code::UpgradeNotFound
-            | Code::Throttled
-            | Code::ThrottledLong
+        Code::UpgradeRefused | Code::UpgradeForbidden | Code::UpgradeNotFound | Code::Throttled | Code::ThrottledLong
     )
 }
 

@@ -7,7 +7,7 @@ use super::server::Nature;
 use super::wires::{End, Socket};
 use crate::audit::{Outcome, Phase, Record};
 use crate::config::settings::Settings;
-use crate::error::Stage;
+use crate::error::{Code, Stage};
 use crate::event::{Gap, Notice, Question, State, StateChange};
 use crate::proto::dice::Dice;
 use crate::proto::oauth::Granted;
@@ -225,8 +225,9 @@ impl Watch {
             }
             I::Failed { epoch, error } if self.ahead == Some(*epoch) => {
                 self.ahead = None;
-                // What the server says is an attempt, token or not.
-                self.ended += usize::from(error.detail().stage == Stage::Upgrade);
+                // What the server says is an attempt, token or not, unless it is the token that it misses.
+                let answer = error.detail().stage == Stage::Upgrade && error.code() != Code::UpgradeUnauthorized;
+                self.ended += usize::from(answer);
             }
             I::Closed { epoch, .. } | I::Dropped { epoch, .. } if self.ahead == Some(*epoch) => self.ahead = None,
             I::Failed { epoch, .. } | I::Closed { epoch, .. } | I::Dropped { epoch, .. } | I::Reply { epoch, .. } => {
