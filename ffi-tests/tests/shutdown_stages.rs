@@ -248,6 +248,8 @@ fn end_at(stage: &Stage, how: &str, who: &str) -> Outcome {
     (stage.script)(&sim);
     let program = Program::new("shutdown_stage", Variant::Plain).against(&sim).set("close.timeout_ms", CLOSE_MS);
     let program = program.arg(how).arg(who).arg(if hangs { "resolver" } else { "" });
+    // One thing after the other: each stage is reached by one connection.
+    let program = program.set("connect.overlap", "off");
     let proxy = SilentProxy::new();
     let program = match stage.place {
         Place::TokenProxy => program.set("proxy.https", proxy.url()),

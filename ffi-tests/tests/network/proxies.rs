@@ -249,7 +249,11 @@ fn the_limit_of_the_whole_request_says_where_it_was() {
     each([true, false], |proxied| {
         let proxy = Proxy::start();
         proxy.then(Reply::Silent);
-        let setup = if proxied { behind(&proxy) } else { Setup::default().key("token.attempts", 1) };
+        let setup = if proxied {
+            behind(&proxy)
+        } else {
+            Setup::default().key("token.attempts", 1).key("connect.overlap", "off")
+        };
         let rig = setup.key("token.timeout_ms", LIMIT_MS).build();
         rig.sim.tcp().then(TcpReply::Stall);
         let error = refused(&rig);
