@@ -165,6 +165,12 @@ impl Session {
         }
         self.failed = Some(error.clone());
         self.dial_ms = None;
+        if let Some(live) = self.primary.as_ref().filter(|link| link.is_live()) {
+            // It is left although it works: what it would have brought is missed.
+            let heard_wall_ms = live.heard_wall_ms;
+            self.out.push_back(Output::SendOn(None));
+            self.begin_gap(now, heard_wall_ms, error);
+        }
         for link in [self.primary.take(), self.standby.take()].into_iter().flatten() {
             self.hang_up(now, link);
         }

@@ -34,6 +34,7 @@ pub const ALL: &[fn()] = &[
     a_forbidden_upgrade_needs_the_application,
     a_missing_address_ends_a_client_that_never_was_ready,
     a_close_code_may_be_made_final,
+    a_final_close_of_a_replacement_leaves_the_live_socket_and_says_so,
     a_close_code_may_be_made_ordinary,
     a_drain_notice_replaces_the_socket_without_a_gap,
     steps_of_the_wall_clock_and_suspends_are_told,
@@ -383,6 +384,18 @@ fn a_close_code_may_be_made_final() {
     lone.feed(Input::Closed { epoch: 1, code: 4_001, reason: "gone".into() });
     assert!(lone.said.ends_with(&["failed WsClosed".into(), "Failed".into()]), "{:?}", lone.said);
     assert!(lone.until(600_000).is_empty());
+}
+
+#[test]
+fn a_final_close_of_a_replacement_leaves_the_live_socket_and_says_so() {
+    let mut lone = with_class(4_001, CloseClass::Final);
+    lone.feed(Input::DrainNotice);
+    lone.until(5_000);
+    lone.feed(Input::Connected { epoch: 2 });
+    lone.feed(Input::Opened { epoch: 2 });
+    lone.feed(Input::Closed { epoch: 2, code: 4_001, reason: "gone".into() });
+    let end = ["SendOn", "Notice", "Leave", "failed WsClosed", "Failed"].map(String::from);
+    assert!(lone.said.ends_with(&end), "{:?}", lone.said);
 }
 
 #[test]
