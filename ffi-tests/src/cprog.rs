@@ -435,22 +435,50 @@ fn compiled(name: &str, variant: Variant, standard: &str) -> PathBuf {
     let file = name.rsplit('/').next().unwrap_or(name);
     let out = scratch().join(format!("{file}-{kind}"));
     let _lock = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
-    let header = PathBuf::from(format!("{ROOT}/include/genesys_ws_auth.h"));
-    let [common, system] = ["common", "system"].map(|name| PathBuf::from(format!("{ROOT}/ffi-tests/c/{name}.h")));
-    let newest = [&source, library, &header, &common, &system].into_iter().filter_map(|path| changed(path)).max();
+    let newest = headers().iter().chain([&source, library]).filter_map(|path| changed(path)).max();
     if changed(&out) > newest {
         return out;
     }
     let fresh = scratch().join(format!("{file}-{kind}.{}", std::process::id()));
     let mut compile = Command::new("gcc");
     compile.arg(format!("-std={standard}")).args(WARNINGS).args(["-g", "-O1", "-pthread"]);
-    compile.arg(format!("-I{ROOT}/include")).arg("-o").arg(&fresh).arg(&source);
+    compile.arg(format!("-I{ROOT}/include")).arg("-I").arg(generated()).arg("-o").arg(&fresh).arg(&source);
     if variant == Variant::Asan {
         compile.arg("-fsanitize=address");
     }
     output(compile.arg(library).args(NATIVE_LIBS)).unwrap_or_else(|why| panic!("{why}"));
     fs::rename(&fresh, &out).expect("the program is put in its place");
     out
+}
+
+/// Everything a program may include.
+fn headers() -> Vec<PathBuf> {
+    let directories = [format!("{ROOT}/include").into(), format!("{ROOT}/ffi-tests/c").into(), generated()];
+    let entries = directories.iter().flat_map(|directory| fs::read_dir(directory).expect("headers"));
+    let paths = entries.map(|entry| entry.expect("an entry").path());
+    paths.filter(|path| path.extension().is_some_and(|end| end == "h" || end == "inc")).collect()
+}
+
+fn generated() -> PathBuf {
+    let directory = scratch().join("generated");
+    fs::create_dir_all(&directory).expect("a directory in target can be made");
+    directory
+}
+
+/// Makes a file that programs can include by its name; only when it is not there in this form, so that what includes
+/// it is not compiled again.
+///
+/// # Panics
+///
+/// If it cannot be written.
+pub fn generate(name: &str, text: &str) {
+    let path = generated().join(name);
+    if fs::read_to_string(&path).is_ok_and(|there| there == text) {
+        return;
+    }
+    let fresh = path.with_extension(format!("new-{}", std::process::id()));
+    fs::write(&fresh, text).expect("a file in target can be written");
+    fs::rename(&fresh, &path).expect("it is put in its place");
 }
 
 pub(crate) fn changed(path: &Path) -> Option<SystemTime> {

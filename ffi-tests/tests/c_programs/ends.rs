@@ -4,7 +4,7 @@ use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::time::Duration;
 
 use ffi_tests::cprog::{each, Program};
-use ffi_tests::sim::{AuthReply, Log, Rotation, Sim, TcpReply, TokenReply, UpgradeReply};
+use ffi_tests::sim::{AuthReply, Log, Sim, TcpReply, TokenReply, UpgradeReply};
 use socket2::{Domain, Socket, Type};
 
 use crate::{honest, pumping, BOUND};
@@ -77,20 +77,6 @@ fn no_callback_after_free() {
         assert_eq!(run.number("races"), races);
         assert!(sim.record().ws_connects() as u64 >= run.number("live"));
     });
-}
-
-#[test]
-fn inside_a_callback() {
-    for action in ["free", "shutdown"] {
-        for callback in ["message", "state", "token", "sent", "ask", "audit", "siem", "log"] {
-            each("end_in_callback", |variant| {
-                let sim = pumping(variant, 5, 0);
-                sim.token().policy(|policy| policy.rotation = Rotation::KeepOld);
-                let program = Program::new("end_in_callback", variant).against(&sim).arg(action).arg(callback);
-                program.set("token.persist_timeout_ms", 50).run().passed();
-            });
-        }
-    }
 }
 
 #[test]
