@@ -37,17 +37,20 @@
  *   region = mypurecloud.com
  *       host name without scheme and port: domain of the Genesys Cloud region
  *   client.id
- *       text of at most 1024 bytes without control characters: OAuth client id; needed
+ *       text of at most 1024 bytes without control characters: OAuth client id; needed unless token.grant =
+ *       application
  *   client.secret
- *       secret text of at most 1048576 bytes without control characters: OAuth client secret; needed
+ *       secret text of at most 1048576 bytes without control characters: OAuth client secret; needed unless
+ *       token.grant = application
  *   token.url
  *       https URL (http to a loopback address) without credentials and fragment: token endpoint;
  *       https://api.{region}/oauth/token unless set
  *   token.refresh_token
  *       secret text of at most 1048576 bytes without control characters: refresh token to begin with
  *   token.grant = auto
- *       auto | refresh_token | client_credentials | authorization_code: OAuth grant; auto is refresh_token if
- *       there is one, else client_credentials
+ *       auto | refresh_token | client_credentials | authorization_code | application: OAuth grant; auto is
+ *       refresh_token if there is one, else client_credentials; application: on_ask provides tokens, and no
+ *       credentials are needed
  *   token.basic = rfc6749
  *       rfc6749 | raw: how id and secret enter the Basic header: form-url-encoded first, or as they are
  *   token.redirect_uri
@@ -63,6 +66,8 @@
  *       whole number, 0 to 600000 ms: wait for the application to store a rotated refresh token
  *   token.authorize_timeout_ms = 600000
  *       whole number, 1 to 86400000 ms: wait for an authorization code
+ *   token.provider_timeout_ms = 15000
+ *       whole number, 1 to 300000 ms: wait for a token that the application provides
  *   token.max_bytes = 16384
  *       whole number, 64 to 1048576 bytes: largest access token
  *   token.max_response_bytes = 65536
@@ -828,6 +833,14 @@ extern "C" {
  * The credentials no longer work: get an authorization code (from a person, by a browser) and complete with it.
  */
 #define GWA_REQUEST_AUTHORIZATION_CODE 2
+
+/**
+ * Get an access token and complete with it and with the time it still lives (token.grant = application). It is asked for
+ * when the one before comes near its end, or was refused: then the same one again is a failed attempt. After
+ * token.provider_timeout_ms, or earlier while a token is held (a quarter of what is left of it, at least 3 s), the attempt
+ * has failed and the question is asked anew, by the same delays as a token request; a token that is still valid is kept.
+ */
+#define GWA_REQUEST_TOKEN 3
 
 /**
  * Format of gwa_client_stats(): one JSON object.
@@ -1708,8 +1721,11 @@ gwa_status_t gwa_request_refresh_token(const gwa_request_t *request,
 
 /**
  * Answers a question. `answer` is copied: an authorization code (1 to 4096 bytes, no control characters) for
- * GWA_REQUEST_AUTHORIZATION_CODE, nothing (NULL, 0) for GWA_REQUEST_PERSIST_REFRESH_TOKEN. `expires_in_ms` is kept for
- * questions to come and is 0. An answer that comes after the question timed out is ignored.
+ * GWA_REQUEST_AUTHORIZATION_CODE; an access token (1 byte to 1 MiB of ASCII without control characters; token.max_bytes
+ * applies) for GWA_REQUEST_TOKEN; nothing (NULL, 0) for GWA_REQUEST_PERSIST_REFRESH_TOKEN. `expires_in_ms` is how long the
+ * access token still lives, or 0: then it was granted just now, for as long as its JWT says (exp minus iat), else for
+ * 300 s. What is left less than 1 s is a failed attempt. For all other questions it is 0. An answer that comes after the
+ * question timed out is ignored.
  *
  * Returns GWA_OK; GWA_E_BAD_HANDLE (also the second time); GWA_E_INVALID_ARGUMENT or GWA_E_INVALID_UTF8, and then the
  * question stays open.
@@ -1724,7 +1740,9 @@ gwa_status_t gwa_request_complete(gwa_request_t *request,
 
 /**
  * Says that there will be no answer. `status` is the application's reason, not GWA_OK; `why`, if not NULL, goes into
- * errors and log, so it must hold no secret.
+ * errors and log, so it must hold no secret. For GWA_REQUEST_TOKEN this is a failed attempt, and the question comes again
+ * after a delay; with GWA_E_REAUTH_REQUIRED it is final: the client goes to GWA_STATE_REAUTH_REQUIRED and asks no more until
+ * gwa_client_refresh_now() or gwa_client_set_secret().
  *
  * Returns GWA_OK; GWA_E_BAD_HANDLE (also the second time); GWA_E_INVALID_ARGUMENT or GWA_E_INVALID_UTF8, and then the
  * question stays open.

@@ -306,7 +306,7 @@ impl Client {
     /// A wait that was cut short says what the client was doing.
     fn say_where(&self, error: Error) -> Error {
         match error.code() {
-            Code::Timeout | Code::Interrupted => {
+            Code::Timeout | Code::Interrupted if error.detail().stage == Stage::Call => {
                 error.with(|detail| detail.message = format!("The client was {}.", self.state().name()))
             }
             _ => error,

@@ -169,6 +169,8 @@ pub enum Question {
     PersistRefreshToken(crate::secret::Secret),
     /// Get an authorization code; the credentials no longer work.
     AuthorizationCode,
+    /// Get an access token (`token.grant = application`): another one than before, if that was refused.
+    AccessToken,
 }
 
 /// Everything but messages that goes through the event queue.

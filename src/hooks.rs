@@ -79,6 +79,13 @@ pub enum Answer {
     Done,
     /// The authorization code asked for.
     Code(Secret),
+    /// The access token asked for.
+    AccessToken {
+        /// The token itself.
+        token: Secret,
+        /// How long it lives from now on, in milliseconds; `None`: as its JWT says, or 300 s.
+        expires_in_ms: Option<u64>,
+    },
 }
 
 /// A hook of an audit sink failed; it is counted and logged, and harms nothing.

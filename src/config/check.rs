@@ -36,6 +36,15 @@ pub(super) fn settings(draft: &Draft, hooks: &Hooks) -> Result<Settings, Error> 
 }
 
 fn credentials(settings: &Settings, hooks: &Hooks) -> Result<(), Error> {
+    let nobody_answers = hooks.on_ask.is_none() && settings.delivery != Delivery::Poll;
+    if settings.grant == Grant::Application {
+        // No request is made, so nothing proves who we are.
+        return if nobody_answers {
+            Err(missing("the callback on_ask (for token.grant = application)"))
+        } else {
+            Ok(())
+        };
+    }
     if settings.client_id.is_empty() {
         return Err(missing("client.id"));
     }
@@ -52,7 +61,7 @@ fn credentials(settings: &Settings, hooks: &Hooks) -> Result<(), Error> {
         if settings.redirect_uri.is_empty() {
             return Err(missing("token.redirect_uri (for token.grant = authorization_code)"));
         }
-        if hooks.on_ask.is_none() && settings.delivery != Delivery::Poll {
+        if nobody_answers {
             return Err(missing("the callback on_ask (for token.grant = authorization_code)"));
         }
     }

@@ -136,12 +136,12 @@ macro_rules! key {
 #[rustfmt::skip]
 static KEYS: &[Key] = &[
     key!("region", Type::Host, "mypurecloud.com", "domain of the Genesys Cloud region", |d, v| d.settings.region = v.text.into()),
-    key!("client.id", Type::Text { max: 1_024 }, "", "OAuth client id; needed", |d, v| d.settings.client_id = v.text.into()),
-    key!("client.secret", Type::Secret, "", "OAuth client secret; needed", |d, v| d.settings.client_secret = v.secret.unwrap_or_else(|| Secret::new(String::new()))),
+    key!("client.id", Type::Text { max: 1_024 }, "", "OAuth client id; needed unless token.grant = application", |d, v| d.settings.client_id = v.text.into()),
+    key!("client.secret", Type::Secret, "", "OAuth client secret; needed unless token.grant = application", |d, v| d.settings.client_secret = v.secret.unwrap_or_else(|| Secret::new(String::new()))),
 
     key!("token.url", Type::Url { secure: "https", plain: "http" }, "", "token endpoint; https://api.{region}/oauth/token unless set", |d, v| d.token_url = v.text.into()),
     key!("token.refresh_token", Type::Secret, "", "refresh token to begin with", |d, v| d.settings.refresh_token = v.secret.filter(|secret| !secret.is_empty())),
-    key!("token.grant", Type::Choice(&["auto", "refresh_token", "client_credentials", "authorization_code"]), "auto", "OAuth grant; auto is refresh_token if there is one, else client_credentials", |d, v| d.settings.grant = pick(&[Grant::Auto, Grant::RefreshToken, Grant::ClientCredentials, Grant::AuthorizationCode], &v)),
+    key!("token.grant", Type::Choice(&["auto", "refresh_token", "client_credentials", "authorization_code", "application"]), "auto", "OAuth grant; auto is refresh_token if there is one, else client_credentials; application: on_ask provides tokens, and no credentials are needed", |d, v| d.settings.grant = pick(&[Grant::Auto, Grant::RefreshToken, Grant::ClientCredentials, Grant::AuthorizationCode, Grant::Application], &v)),
     key!("token.basic", Type::Choice(&["rfc6749", "raw"]), "rfc6749", "how id and secret enter the Basic header: form-url-encoded first, or as they are", |d, v| d.settings.basic = pick(&[BasicEncoding::Rfc6749, BasicEncoding::Raw], &v)),
     key!("token.redirect_uri", Type::Text { max: 2_048 }, "", "redirect_uri of the authorization_code grant", |d, v| d.settings.redirect_uri = v.text.into()),
     key!("token.timeout_ms", ms(1, 300_000), "15000", "a token request, from resolving to the last byte", |d, v| d.settings.token_timeout_ms = v.number),
@@ -149,6 +149,7 @@ static KEYS: &[Key] = &[
     key!("token.lead_ms", ms(0, 86_400_000), "0", "renew this long before the token ends, within a tenth and a half of its life; 0: by the built-in rule", |d, v| d.settings.lead_ms = Some(v.number).filter(|&lead| lead > 0)),
     key!("token.persist_timeout_ms", ms(0, 600_000), "5000", "wait for the application to store a rotated refresh token", |d, v| d.settings.persist_timeout_ms = v.number),
     key!("token.authorize_timeout_ms", ms(1, 86_400_000), "600000", "wait for an authorization code", |d, v| d.settings.authorize_timeout_ms = v.number),
+    key!("token.provider_timeout_ms", ms(1, 300_000), "15000", "wait for a token that the application provides", |d, v| d.settings.provider_timeout_ms = v.number),
     key!("token.max_bytes", bytes(64, 1 << 20), "16384", "largest access token", |d, v| d.settings.max_token_bytes = size(&v)),
     key!("token.max_response_bytes", bytes(1_024, 16 << 20), "65536", "largest answer of the token endpoint", |d, v| d.settings.max_response_bytes = size(&v)),
 

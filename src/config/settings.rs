@@ -19,6 +19,8 @@ pub enum Grant {
     ClientCredentials,
     /// `authorization_code` first; a refresh token that came with it from then on.
     AuthorizationCode,
+    /// None: the application provides tokens of its own.
+    Application,
 }
 
 /// How client id and secret enter the Basic header.
@@ -186,6 +188,8 @@ pub struct Settings {
     pub persist_timeout_ms: u64,
     /// Longest wait for an authorization code.
     pub authorize_timeout_ms: u64,
+    /// Longest wait for a token that the application provides.
+    pub provider_timeout_ms: u64,
     /// Upper bound of a token request.
     pub token_timeout_ms: u64,
 
@@ -296,6 +300,7 @@ impl Default for Settings {
             lead_ms: None,
             persist_timeout_ms: 5_000,
             authorize_timeout_ms: 600_000,
+            provider_timeout_ms: 15_000,
             token_timeout_ms: 15_000,
             connect_timeout_ms: 10_000,
             proxy_timeout_ms: 10_000,

@@ -164,6 +164,19 @@ fn what_is_needed_and_missing_is_named() {
 }
 
 #[test]
+fn tokens_of_the_application_need_somebody_to_ask_and_no_credentials() {
+    let mut config = Config::new();
+    config.set("token.grant", "application").unwrap();
+    let error = config.settings().unwrap_err();
+    assert!(error.code() == Code::MissingKey && error.to_string().contains("on_ask"), "{error}");
+    let mut asked = config.clone();
+    asked.hooks.on_ask = Some(std::sync::Arc::new(|_| ()));
+    assert_eq!(asked.settings().unwrap().grant, Grant::Application);
+    config.set("delivery", "poll").unwrap();
+    assert_eq!(config.settings().unwrap().provider_timeout_ms, 15_000);
+}
+
+#[test]
 fn addresses_follow_the_region_unless_set() {
     let settings = with(&[("region", "usw2.pure.cloud"), ("ws.url", "wss://proxy:8443/ws")]).settings().unwrap();
     assert_eq!(settings.token_url, "https://api.usw2.pure.cloud/oauth/token");

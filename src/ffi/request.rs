@@ -5,6 +5,7 @@ use std::ffi::{c_char, c_void};
 use crate::error::{Code, Error, Stage};
 use crate::event::Question;
 use crate::hooks::{Answer, Request};
+use crate::proto::oauth;
 use crate::secret::Secret;
 
 use super::boundary;
@@ -21,6 +22,14 @@ use std::sync::Arc;
 pub const GWA_REQUEST_PERSIST_REFRESH_TOKEN: i32 = 1;
 /// The credentials no longer work: get an authorization code (from a person, by a browser) and complete with it.
 pub const GWA_REQUEST_AUTHORIZATION_CODE: i32 = 2;
+/// Get an access token and complete with it and with the time it still lives (token.grant = application). It is asked for
+/// when the one before comes near its end, or was refused: then the same one again is a failed attempt. After
+/// token.provider_timeout_ms, or earlier while a token is held (a quarter of what is left of it, at least 3 s), the attempt
+/// has failed and the question is asked anew, by the same delays as a token request; a token that is still valid is kept.
+pub const GWA_REQUEST_TOKEN: i32 = 3;
+
+/// The largest value of token.max_bytes.
+const MAX_TOKEN: usize = 1 << 20;
 
 /// A question of the library; a checked handle. Answer it once, from any thread, now or later.
 pub struct gwa_request_t {
@@ -84,8 +93,11 @@ pub unsafe extern "C" fn gwa_request_refresh_token(
 }
 
 /// Answers a question. `answer` is copied: an authorization code (1 to 4096 bytes, no control characters) for
-/// GWA_REQUEST_AUTHORIZATION_CODE, nothing (NULL, 0) for GWA_REQUEST_PERSIST_REFRESH_TOKEN. `expires_in_ms` is kept for
-/// questions to come and is 0. An answer that comes after the question timed out is ignored.
+/// GWA_REQUEST_AUTHORIZATION_CODE; an access token (1 byte to 1 MiB of ASCII without control characters; token.max_bytes
+/// applies) for GWA_REQUEST_TOKEN; nothing (NULL, 0) for GWA_REQUEST_PERSIST_REFRESH_TOKEN. `expires_in_ms` is how long the
+/// access token still lives, or 0: then it was granted just now, for as long as its JWT says (exp minus iat), else for
+/// 300 s. What is left less than 1 s is a failed attempt. For all other questions it is 0. An answer that comes after the
+/// question timed out is ignored.
 ///
 /// Returns GWA_OK; GWA_E_BAD_HANDLE (also the second time); GWA_E_INVALID_ARGUMENT or GWA_E_INVALID_UTF8, and then the
 /// question stays open.
@@ -103,17 +115,16 @@ pub unsafe extern "C" fn gwa_request_complete(
         let found = handle::find(request)?;
         // SAFETY: `len` readable bytes, or NULL.
         let answer = unsafe { text::bytes(answer, len, "answer") }?;
-        let answer = checked(&found.request.question, answer)?;
-        if expires_in_ms != 0 {
-            return Err(invalid("expires_in_ms", "is not 0"));
-        }
+        let answer = checked(&found.request.question, answer, expires_in_ms)?;
         handle::take(request)?.request.complete(answer);
         Ok(())
     })
 }
 
 /// Says that there will be no answer. `status` is the application's reason, not GWA_OK; `why`, if not NULL, goes into
-/// errors and log, so it must hold no secret.
+/// errors and log, so it must hold no secret. For GWA_REQUEST_TOKEN this is a failed attempt, and the question comes again
+/// after a delay; with GWA_E_REAUTH_REQUIRED it is final: the client goes to GWA_STATE_REAUTH_REQUIRED and asks no more until
+/// gwa_client_refresh_now() or gwa_client_set_secret().
 ///
 /// Returns GWA_OK; GWA_E_BAD_HANDLE (also the second time); GWA_E_INVALID_ARGUMENT or GWA_E_INVALID_UTF8, and then the
 /// question stays open.
@@ -127,14 +138,13 @@ pub unsafe extern "C" fn gwa_request_fail(
     why: *const c_char,
 ) -> gwa_status_t {
     boundary::status(|| {
-        handle::find(request)?;
+        let found = handle::find(request)?;
         // SAFETY: a text that ends with NUL, or NULL.
         let why = unsafe { text::optional_c_text(why, "why") }?;
         if status == 0 {
             return Err(invalid("status", "is GWA_OK"));
         }
-        let name = Code::from_number(status).map_or_else(|| status.to_string(), |code| code.name().to_owned());
-        let error = Error::new(Code::CallbackFailed, Stage::Callback, format!("{name}: {why}"));
+        let error = refusal(&found.request.question, status, why);
         handle::take(request)?.request.fail(error);
         Ok(())
     })
@@ -149,8 +159,30 @@ pub extern "C" fn gwa_request_free(request: *mut gwa_request_t) {
     boundary::value((), || drop(handle::take(request)));
 }
 
-fn checked(question: &Question, answer: &[u8]) -> Result<Answer, Error> {
+/// The application's reason as an error. That a person has to act is the one it can say in our own terms.
+fn refusal(question: &Question, status: gwa_status_t, why: &str) -> Error {
+    let code = Code::from_number(status);
+    if (question, code) == (&Question::AccessToken, Some(Code::ReauthRequired)) {
+        return Error::new(Code::ReauthRequired, Stage::Token, why);
+    }
+    let name = code.map_or_else(|| status.to_string(), |code| code.name().to_owned());
+    let stage = if *question == Question::AccessToken { Stage::Token } else { Stage::Callback };
+    Error::new(Code::CallbackFailed, stage, format!("{name}: {why}"))
+}
+
+fn checked(question: &Question, answer: &[u8], expires_in_ms: u64) -> Result<Answer, Error> {
+    if expires_in_ms != 0 && *question != Question::AccessToken {
+        return Err(invalid("expires_in_ms", "is not 0"));
+    }
     match question {
+        Question::AccessToken => {
+            let token = text::utf8(answer, "answer")?;
+            if token.len() > MAX_TOKEN || !oauth::is_token(token) {
+                return Err(invalid("answer", "is not a token of 1 byte to 1 MiB of ASCII without control characters"));
+            }
+            let expires_in_ms = Some(expires_in_ms).filter(|ms| *ms > 0);
+            Ok(Answer::AccessToken { token: Secret::new(token.to_owned()), expires_in_ms })
+        }
         Question::PersistRefreshToken(_) if answer.is_empty() => Ok(Answer::Done),
         Question::PersistRefreshToken(_) => Err(invalid("answer", "is not empty")),
         Question::AuthorizationCode => {
@@ -185,6 +217,42 @@ mod tests {
         assert_eq!(complete(4), 0);
         assert_eq!(complete(4), Code::BadHandle.number());
         assert_eq!(answers.try_iter().collect::<Vec<_>>(), [Ok(Answer::Code(Secret::new("code".into())))]);
+    }
+
+    #[test]
+    fn a_token_is_provided_with_its_life() {
+        let (request, answers) = asked(Question::AccessToken);
+        assert_eq!(gwa_request_kind(request), GWA_REQUEST_TOKEN);
+        for (bad, len) in [(c"tok\nen", 6), (c"", 0), (c"caf\xc3\xa9", 5)] {
+            // SAFETY: so many bytes of a literal.
+            let status = unsafe { gwa_request_complete(request, bad.as_ptr().cast(), len, 0) };
+            assert_eq!(status, Code::InvalidArgument.number(), "the question stays open: {bad:?}");
+        }
+        // SAFETY: a literal of five bytes.
+        assert_eq!(unsafe { gwa_request_complete(request, c"token".as_ptr().cast(), 5, 60_000) }, 0);
+        let token = Secret::new("token".into());
+        assert_eq!(answers.try_recv(), Ok(Ok(Answer::AccessToken { token, expires_in_ms: Some(60_000) })));
+        let (request, answers) = asked(Question::AccessToken);
+        // SAFETY: as above.
+        assert_eq!(unsafe { gwa_request_complete(request, c"token".as_ptr().cast(), 5, 0) }, 0);
+        let unsaid = answers.try_recv().unwrap().unwrap();
+        assert!(matches!(unsaid, Answer::AccessToken { expires_in_ms: None, .. }));
+        let (request, _) = asked(Question::AuthorizationCode);
+        // SAFETY: as above.
+        let status = unsafe { gwa_request_complete(request, c"token".as_ptr().cast(), 5, 60_000) };
+        assert_eq!(status, Code::InvalidArgument.number(), "only a token has a life");
+        gwa_request_free(request);
+    }
+
+    #[test]
+    fn one_reason_not_to_provide_a_token_is_final() {
+        for (status, code) in [(Code::ReauthRequired, Code::ReauthRequired), (Code::Dns, Code::CallbackFailed)] {
+            let (request, answers) = asked(Question::AccessToken);
+            // SAFETY: NULL.
+            assert_eq!(unsafe { gwa_request_fail(request, status.number(), ptr::null()) }, 0);
+            let error = answers.try_recv().unwrap().unwrap_err();
+            assert_eq!((error.code(), error.detail().stage), (code, Stage::Token));
+        }
     }
 
     #[test]

@@ -82,6 +82,10 @@ mutants! {
     /// Something follows `Stopped`.
     ActiveAfterStop,
 
+    /// The application may take for ever to provide a token.
+    ProviderForEver,
+    /// The application may provide the token that was refused.
+    RefusedTakenAgain,
     /// A proxy's 407 is retried by a client that never had a token.
     StrangerInsists,
 

@@ -61,7 +61,8 @@ pub fn proof(grant: Grant, credentials: &Credentials) -> Proof {
         _ if credentials.code.is_some() => Proof::Code,
         Grant::Auto | Grant::RefreshToken | Grant::AuthorizationCode if refresh => Proof::RefreshToken,
         Grant::Auto | Grant::ClientCredentials => Proof::ClientCredentials,
-        Grant::RefreshToken | Grant::AuthorizationCode => Proof::Missing,
+        // `Application`: the application is asked instead, for the token itself.
+        Grant::RefreshToken | Grant::AuthorizationCode | Grant::Application => Proof::Missing,
     }
 }
 
@@ -157,20 +158,13 @@ pub fn read(mut reply: Reply, settings: &Settings, secrets: &[Secret], wall_ms: 
 }
 
 fn granted(mut body: Map<String, Value>, settings: &Settings, secrets: &[Secret]) -> Result<Granted, Error> {
-    let bad = |text: &str| Err(Error::new(Code::TokenResponse, Stage::Token, text));
     let mut secret = |name: &str| match body.remove(name) {
         Some(Value::String(text)) if !text.is_empty() => Some(Secret::new(text)),
         _ => None,
     };
     let (access_token, refresh_token) = (secret("access_token"), secret("refresh_token"));
-    let Some(access_token) = access_token else { return bad("access_token is missing.") };
-    if access_token.expose().len() > settings.max_token_bytes {
-        return bad("access_token is longer than the configured maximum.");
-    }
-    // RFC 6749 A.12: visible ASCII. Anything else would not survive a header or a frame.
-    if !access_token.expose().bytes().all(|byte| (0x20..0x7f).contains(&byte)) {
-        return bad("access_token has characters that RFC 6749 A.12 does not allow.");
-    }
+    let Some(access_token) = access_token else { return Err(no_token("access_token is missing.")) };
+    check_form(&access_token, settings)?;
     let text = |name: &str| body.get(name).and_then(Value::as_str).map(str::to_owned);
     let token_type = text("token_type").unwrap_or_default();
     if !token_type.eq_ignore_ascii_case("bearer") {
@@ -180,6 +174,37 @@ fn granted(mut body: Map<String, Value>, settings: &Settings, secrets: &[Secret]
     }
     let expires_in_ms = body.get("expires_in").and_then(expires_in_ms);
     Ok(Granted { access_token, token_type, expires_in_ms, refresh_token, scope: text("scope") })
+}
+
+/// What the application provides, as if it had been granted.
+pub fn provided(token: Secret, expires_in_ms: Option<u64>, settings: &Settings) -> Result<Granted, Error> {
+    check_form(&token, settings)?;
+    Ok(Granted {
+        access_token: token,
+        token_type: "bearer".into(),
+        expires_in_ms: expires_in_ms.map(|ms| i64::try_from(ms).unwrap_or(i64::MAX)),
+        refresh_token: None,
+        scope: None,
+    })
+}
+
+fn check_form(token: &Secret, settings: &Settings) -> Result<(), Error> {
+    if token.expose().len() > settings.max_token_bytes {
+        return Err(no_token("access_token is longer than the configured maximum."));
+    }
+    if !is_token(token.expose()) {
+        return Err(no_token("access_token has characters that RFC 6749 A.12 does not allow."));
+    }
+    Ok(())
+}
+
+/// RFC 6749 A.12: visible ASCII. Anything else would not survive a header or a frame.
+pub fn is_token(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| (0x20..0x7f).contains(&byte))
+}
+
+fn no_token(text: &str) -> Error {
+    Error::new(Code::TokenResponse, Stage::Token, text)
 }
 
 /// A number, or a string that holds one; in milliseconds, rounded down. The cast saturates.

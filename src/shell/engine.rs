@@ -21,7 +21,7 @@ use super::shared::Shared;
 use super::socket_thread::{Finished, SocketThread};
 use super::wait::Waiter;
 use crate::audit::Record;
-use crate::config::settings::{Delivery as Mode, Settings};
+use crate::config::settings::{Delivery as Mode, Grant, Settings};
 use crate::error::{Code, Error, Stage};
 use crate::event::{Notice, State, StateChange};
 use crate::hooks::Answer;
@@ -241,6 +241,10 @@ fn refresher(
 ) -> Result<Box<RefreshThread>, Error> {
     let Carry { credentials, unauthorized } = parts.carry.clone();
     let can_ask = parts.delivery.has_on_ask();
+    let endpoint = match parts.settings.grant {
+        Grant::Application => String::new(),
+        _ => parts.net.target(&parts.settings.token_url)?.peer(),
+    };
     Ok(Box::new(RefreshThread {
         clock: parts.clock,
         entropy: Entropy::new(),
@@ -254,7 +258,7 @@ fn refresher(
         shared: Arc::clone(&parts.shared),
         wanted: HashMap::new(),
         last_wish: 0,
-        endpoint: parts.net.target(&parts.settings.token_url)?.peer(),
+        endpoint,
         close_timeout_ms: parts.settings.close_timeout_ms,
         broken_off: None,
         closed: false,

@@ -13,7 +13,7 @@ use super::random::Entropy;
 use super::wait::Waiter;
 use super::Shared;
 use crate::error::{Code, Error, Stage};
-use crate::event::Notice;
+use crate::event::{Notice, Question};
 use crate::metrics::Counter;
 use crate::proto::http::Request;
 use crate::proto::oauth::Credentials;
@@ -56,7 +56,7 @@ pub struct RefreshThread {
     pub shared: Arc<Shared>,
     pub wanted: HashMap<u64, Promise<Arc<Token>>>,
     pub last_wish: u64,
-    /// Host and port of the token endpoint.
+    /// Host and port of the token endpoint, or nothing if the application provides tokens.
     pub endpoint: String,
     pub close_timeout_ms: u64,
     /// A request that was cancelled; the machine hears of it after the close.
@@ -111,7 +111,10 @@ impl RefreshThread {
                 Output::Http { epoch, request } => self.request(epoch, &request),
                 Output::Publish(token) => self.publish(token),
                 Output::News(news) => self.pass_on(news),
-                Output::Ask { id, question } => self.delivery.push_notice(Notice::Ask { id, question }),
+                Output::Ask { id, question } => {
+                    self.delivery.count(Counter::TokenRequests, u64::from(question == Question::AccessToken));
+                    self.delivery.push_notice(Notice::Ask { id, question });
+                }
                 Output::Audit(record) => {
                     let id = self.entropy.uuid_v4();
                     self.delivery.push_record(self.clock.now(), id, record);

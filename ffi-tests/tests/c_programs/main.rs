@@ -7,6 +7,7 @@ mod ends;
 mod examples;
 mod failures;
 mod live;
+mod source;
 
 use std::time::Duration;
 

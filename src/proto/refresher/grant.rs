@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::{serve, News, Output, Phase, Refresher};
 use crate::audit::Record;
+use crate::config::settings::Grant;
 use crate::error::{Code, Error, Stage};
 use crate::event::Question;
 use crate::proto::mutant::{active, Mutant};
@@ -68,7 +69,8 @@ impl Refresher {
             access_token: granted.access_token,
             token_type: granted.token_type,
             lifetime_ms,
-            refresh_token: self.credentials.refresh_token.clone(),
+            // One that is set beside a provider had no part in this.
+            refresh_token: self.credentials.refresh_token.clone().filter(|_| self.settings.grant != Grant::Application),
             scope: granted.scope.unwrap_or_default(),
             granted_at_wall_ms: self.requested.wall_ms,
             serial: self.serial,

@@ -11,10 +11,13 @@
 //!                    Blocked ── asks the application for an authorization code after a second 401
 //! ```
 //!
+//! With `token.grant = application` a question takes the place of the request; all else is the same.
+//!
 //! One request is in flight at most: only `Fetching` waits for an answer, and its epoch tells a stale one.
 
 mod grant;
 mod io;
+mod provider;
 mod wishes;
 
 use std::collections::VecDeque;
@@ -30,7 +33,7 @@ use super::mutant::{active, Mutant};
 use super::oauth::{self, Credentials, Granted};
 use super::time::Now;
 use super::token::Token;
-use crate::config::settings::Settings;
+use crate::config::settings::{Grant, Settings};
 use crate::error::{Code, Error, Stage};
 use crate::event::Question;
 use crate::secret::Secret;
@@ -42,10 +45,19 @@ const UNAUTHORIZED_BEFORE_ASKING: u32 = 2;
 enum Phase {
     Stopped,
     Holding,
-    Fetching,
+    /// `asked`: number of the question, if it is the application that fetches.
+    Fetching {
+        asked: Option<u64>,
+    },
     Waiting,
-    Persisting { id: u64, token: Token },
-    Blocked { error: Error, asked: Option<u64> },
+    Persisting {
+        id: u64,
+        token: Token,
+    },
+    Blocked {
+        error: Error,
+        asked: Option<u64>,
+    },
 }
 
 /// The machine that keeps a token fresh. See the [module](self) for its states.
@@ -79,6 +91,8 @@ pub struct Refresher {
     not_before_ms: u64,
     /// When the last refresh that something forced was made, or will be.
     last_forced_ms: Option<u64>,
+    /// The token that was refused last: the application is not to provide it again.
+    refused: Option<Secret>,
     wanted: Vec<Wish>,
     /// Only the answer to the request in flight is still waited for.
     closing: bool,
@@ -114,6 +128,7 @@ impl Refresher {
             unauthorized,
             not_before_ms: 0,
             last_forced_ms: None,
+            refused: None,
             wanted: Vec::new(),
             closing: false,
             closed: false,
@@ -190,7 +205,8 @@ impl Refresher {
                 self.persisted(now, Err(Error::new(Code::Timeout, Stage::Callback, text)));
             }
             Phase::Blocked { .. } => self.set_phase(Phase::Blocked { error: self.block_error(), asked: None }, None),
-            Phase::Stopped | Phase::Fetching => {}
+            Phase::Fetching { .. } => self.provider_is_late(now),
+            Phase::Stopped => {}
         }
     }
 
@@ -209,7 +225,10 @@ impl Refresher {
         if self.round_attempts == 0 {
             self.round_started_ms = now.boot_ms;
         }
-        let timeout_ms = self.attempt_ms(now);
+        if self.settings.grant == Grant::Application {
+            return self.ask_for_token(now);
+        }
+        let timeout_ms = self.attempt_ms(now, self.settings.token_timeout_ms);
         let Some(request) = oauth::request(&self.settings, &self.credentials, timeout_ms) else {
             let text = "The grant needs a refresh token or an authorization code, and there is none.";
             let error = Error::new(Code::ReauthRequired, Stage::Token, text);
@@ -221,14 +240,13 @@ impl Refresher {
         self.requested_version = self.credentials_version;
         self.requested_refresh = self.credentials.refresh_token.clone();
         self.requested_secrets = oauth::secrets_of(&request, &self.credentials);
-        self.set_phase(Phase::Fetching, None);
+        self.set_phase(Phase::Fetching { asked: None }, None);
         self.out.push_back(Output::News(News::Fetching));
         self.out.push_back(Output::Http { epoch: self.epoch, request });
     }
 
-    /// `min(15 s, max(3 s, remaining/4))` while a token is held, else 15 s.
-    fn attempt_ms(&self, now: Now) -> u64 {
-        let most = self.settings.token_timeout_ms;
+    /// `min(most, max(3 s, remaining/4))` while a token is held, else `most` (15 s).
+    fn attempt_ms(&self, now: Now, most: u64) -> u64 {
         self.held(now).map_or(most, |held| (held.remaining_ms / 4).max(3_000).min(most))
     }
 
@@ -240,7 +258,7 @@ impl Refresher {
 
     fn replied(&mut self, now: Now, epoch: u64, outcome: http::Outcome) {
         let stale = epoch != self.epoch && !active(Mutant::StaleReply);
-        if !matches!(self.phase, Phase::Fetching) || stale {
+        if !matches!(self.phase, Phase::Fetching { asked: None }) || stale {
             self.senseless += 1;
             return;
         }
@@ -343,7 +361,9 @@ impl Refresher {
                 self.answer_all(now, &error);
                 self.set_phase(Phase::Blocked { error, asked: None }, None);
             }
-            Phase::Stopped | Phase::Fetching | Phase::Persisting { .. } | Phase::Blocked { .. } => self.senseless += 1,
+            Phase::Stopped | Phase::Fetching { .. } | Phase::Persisting { .. } | Phase::Blocked { .. } => {
+                self.senseless += 1;
+            }
         }
     }
 
@@ -396,5 +416,6 @@ fn is_final(code: Code) -> bool {
             | Code::TokenMalformed
             | Code::BadValue
             | Code::TrustStore
+            | Code::ReauthRequired
     )
 }

@@ -37,7 +37,7 @@ impl Refresher {
             }
             Some(token) if token.serial == serial => {
                 let floor_ms = token.forced_floor_ms();
-                self.token = None;
+                self.refused = self.token.take().map(|token| token.access_token.clone());
                 self.force_after(now, floor_ms);
             }
             Some(_) | None => self.force_after(now, FORCED_FLOOR_MS),
@@ -56,8 +56,12 @@ impl Refresher {
     fn force_after(&mut self, now: Now, floor_ms: u64) {
         match self.phase {
             Phase::Holding => self.fetch_after(now, floor_ms),
-            Phase::Fetching if active(Mutant::SecondRequest) => self.begin_round(now),
-            Phase::Waiting | Phase::Stopped | Phase::Fetching | Phase::Persisting { .. } | Phase::Blocked { .. } => {}
+            Phase::Fetching { .. } if active(Mutant::SecondRequest) => self.begin_round(now),
+            Phase::Waiting
+            | Phase::Stopped
+            | Phase::Fetching { .. }
+            | Phase::Persisting { .. }
+            | Phase::Blocked { .. } => {}
         }
     }
 
@@ -78,7 +82,7 @@ impl Refresher {
     }
 
     pub(super) fn wanted(&mut self, now: Now, id: u64, min_left_ms: u64) {
-        let in_flight = matches!(self.phase, Phase::Fetching | Phase::Persisting { .. });
+        let in_flight = matches!(self.phase, Phase::Fetching { .. } | Phase::Persisting { .. });
         let served = self.token.as_ref().filter(|token| {
             let must_wait = in_flight && now.boot_ms >= token.schedule.mandatory_ms;
             token.remaining_ms(now.boot_ms) >= min_left_ms.max(1) && !must_wait
@@ -98,7 +102,7 @@ impl Refresher {
                 self.wanted.push(Wish { id, min_left_ms, by_ms: None });
                 self.force(now);
             }
-            Phase::Fetching | Phase::Waiting | Phase::Persisting { .. } => {
+            Phase::Fetching { .. } | Phase::Waiting | Phase::Persisting { .. } => {
                 self.wanted.push(Wish { id, min_left_ms, by_ms });
             }
         }
@@ -116,7 +120,7 @@ impl Refresher {
 
     /// Serves the wishes that wait for no request and for which the old token will do.
     pub(super) fn serve_by_old(&mut self, now: Now) {
-        let in_flight = matches!(self.phase, Phase::Fetching | Phase::Persisting { .. });
+        let in_flight = matches!(self.phase, Phase::Fetching { .. } | Phase::Persisting { .. });
         let Some(token) = self.token.clone() else { return };
         let (keep, served) = std::mem::take(&mut self.wanted).into_iter().partition(|wish: &Wish| {
             in_flight && wish.by_ms.is_some() || serve(&token, now, wish.min_left_ms).is_err()
@@ -152,6 +156,7 @@ impl Refresher {
 
     pub(super) fn answered(&mut self, now: Now, id: u64, answer: Result<Answer, Error>) {
         match (&self.phase, answer) {
+            (Phase::Fetching { asked: Some(asked) }, answer) if *asked == id => self.provided(now, answer),
             (Phase::Persisting { id: asked, .. }, answer) if *asked == id => self.persisted(now, answer.map(|_| ())),
             (Phase::Blocked { asked: Some(asked), .. }, Ok(Answer::Code(code))) if *asked == id => {
                 self.credentials.code = Some(code);
@@ -170,7 +175,7 @@ impl Refresher {
         for wish in std::mem::take(&mut self.wanted) {
             self.out.push_back(Output::Answer { id: wish.id, outcome: Err(cancelled()) });
         }
-        if matches!(self.phase, Phase::Fetching) && !active(Mutant::CloseDropsAnswer) {
+        if matches!(self.phase, Phase::Fetching { asked: None }) && !active(Mutant::CloseDropsAnswer) {
             self.closing = true;
             self.wake_ms = Some(now.boot_ms + self.settings.close_timeout_ms);
             return;

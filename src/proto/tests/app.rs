@@ -1,6 +1,7 @@
 //! The application, and what stories ask and see.
 
 use super::faults::Fault;
+use super::server::TOO_SHORT_MS;
 use super::world::{Event, World};
 use crate::error::{Code, Error, Stage};
 use crate::event::{Question, State};
@@ -21,11 +22,31 @@ impl World {
             Question::PersistRefreshToken(_) => (self.up_to(self.nature.persist_ms), Ok(Answer::Done)),
             Question::AuthorizationCode if self.on(Fault::AppHasNoCode) => return,
             Question::AuthorizationCode if self.on(Fault::AppDeniesCode) => (500, fault("nobody there")),
+            Question::AccessToken => return self.asked_for_token(id),
             Question::AuthorizationCode => {
                 let code = self.server.new_code();
                 (self.up_to(60_000), Ok(Answer::Code(Secret::new(code))))
             }
         };
+        self.later(delay, Event::ToRefresher(refresher::Input::Answered { id, answer }));
+    }
+
+    /// The application gets tokens at the same endpoint, by ways of its own.
+    fn asked_for_token(&mut self, id: u64) {
+        let none = |text| Err(Error::new(Code::CallbackFailed, Stage::Token, text));
+        let mut delay = self.network_ms() + self.up_to(self.nature.endpoint_ms);
+        let lifetime_ms = self.nature.lifetime_ms;
+        let answer = match () {
+            () if self.on(Fault::AppProvidesNone) => return,
+            () if self.on(Fault::AppCannotProvide) => none("no token now"),
+            () if self.on(Fault::TokenTooShort) => Ok(self.server.provide(self.now_ms, TOO_SHORT_MS, TOO_SHORT_MS)),
+            () if self.on(Fault::AppProvidesDead) => Ok(self.server.provide(self.now_ms, 0, lifetime_ms)),
+            () if self.on(Fault::AppProvidesAgain) => Ok(self.server.provide_again(self.now_ms, lifetime_ms)),
+            () => Ok(self.server.provide(self.now_ms, lifetime_ms, lifetime_ms)),
+        };
+        if self.on(Fault::AppProvidesLate) {
+            delay += self.up_to(30_000);
+        }
         self.later(delay, Event::ToRefresher(refresher::Input::Answered { id, answer }));
     }
 

@@ -1,6 +1,7 @@
 //! Short walks with a fault or a fact every few seconds: what takes a storm of coincidences in life happens often here.
 
 use super::faults::Fault;
+use super::random::provided;
 use super::server::{InBand, Nature};
 use super::stories::settings;
 use super::world::{Event, World};
@@ -50,15 +51,31 @@ const OF_TOKENS: &[Fault] = &[
     Fault::AppCannotPersist,
 ];
 
+/// How the application fails that provides the tokens.
+const OF_PROVIDERS: &[Fault] = &[
+    Fault::TokenTooShort,
+    Fault::AppProvidesNone,
+    Fault::AppProvidesLate,
+    Fault::AppCannotProvide,
+    Fault::AppProvidesAgain,
+    Fault::AppProvidesDead,
+];
+
 /// The refresh thread by itself: everything that may be said to it, at any time.
 pub fn walk_of_tokens(seed: u64) {
     let mut dice = Dice::new(seed);
-    let mut w = World::new(seed ^ 0x7E57, settings(), nature(&mut dice));
+    let (mut nature, mut rules) = (nature(&mut dice), settings());
+    let is_provided = seed % 8 == 7;
+    if is_provided {
+        provided(&mut nature, &mut rules);
+    }
+    let faults = if is_provided { OF_PROVIDERS } else { OF_TOKENS };
+    let mut w = World::new(seed ^ 0x7E57, rules, nature);
     w.feed_refresher(refresher::Input::Start);
     for _ in 0..60 {
         if dice.up_to(2) == 0 {
             let longest = pick(&mut dice, &[2_000, 40_000, 10 * MINUTE]);
-            w.strike(pick(&mut dice, OF_TOKENS), dice.up_to(longest));
+            w.strike(pick(&mut dice, faults), dice.up_to(longest));
         }
         if dice.up_to(9) == 0 {
             w.faults_end();

@@ -99,6 +99,16 @@ faults! {
     AppHasNoCode,
     /// Says that there will be no code.
     AppDeniesCode,
+    /// Never provides a token.
+    AppProvidesNone,
+    /// Provides a token up to 30 s late.
+    AppProvidesLate,
+    /// Says that there is no token now.
+    AppCannotProvide,
+    /// Provides the same token as before, with what is left of its life.
+    AppProvidesAgain,
+    /// Provides a token that is dead, and says it lives.
+    AppProvidesDead,
 
     // Once.
     /// Every socket ends without a close.

@@ -2,7 +2,7 @@
 
 use std::panic::catch_unwind;
 
-use super::{alone, dense, fleets, losses, muted, random, stories, tokens, wishes};
+use super::{alone, dense, fleets, losses, muted, provider, random, stories, tokens, wishes};
 use crate::proto::mutant::{activate, Mutant};
 
 /// Long walks that look for a mutant that no dense walk has noticed.
@@ -40,6 +40,7 @@ const WALK_NOTICES: &[Mutant] = &[
     Mutant::QuotaIsPlain,
     Mutant::ShortLifeTaken,
     Mutant::ActiveAfterStop,
+    Mutant::ProviderForEver,
     Mutant::ExpiredPresented,
     Mutant::RefusedRenewalCloses,
     Mutant::NoAuthDeadline,
@@ -78,7 +79,14 @@ const WALK_NOTICES: &[Mutant] = &[
 
 /// All stories, the quick ones first.
 fn stories() -> impl Iterator<Item = &'static fn()> {
-    alone::ALL.iter().chain(wishes::ALL).chain(stories::ALL).chain(losses::ALL).chain(tokens::ALL).chain(fleets::ALL)
+    alone::ALL
+        .iter()
+        .chain(wishes::ALL)
+        .chain(stories::ALL)
+        .chain(losses::ALL)
+        .chain(tokens::ALL)
+        .chain(provider::ALL)
+        .chain(fleets::ALL)
 }
 
 /// The first seed of which a walk notices, and how many it takes.

@@ -8,7 +8,7 @@ use super::faults::Fault;
 use super::server::{InBand, Nature};
 use super::stories::settings;
 use super::world::World;
-use crate::config::settings::Settings;
+use crate::config::settings::{Grant, Settings};
 use crate::event::State;
 use crate::proto::dice::Dice;
 use crate::proto::session::Rounds;
@@ -66,11 +66,19 @@ fn rules(dice: &mut Dice) -> Settings {
     Settings { ping_after_ms, lead_ms, overlap: dice.up_to(3) > 0, ..settings() }
 }
 
+/// The application provides the tokens.
+pub fn provided(nature: &mut Nature, rules: &mut Settings) {
+    (nature.rotates, nature.answers, rules.grant) = (false, true, Grant::Application);
+}
+
 /// One walk; how much time passed in it.
 pub fn walk(seed: u64) -> u64 {
     let _said_on_failure = Seed(seed);
     let mut dice = Dice::new(seed);
-    let (nature, rules) = (nature(&mut dice), rules(&mut dice));
+    let (mut nature, mut rules) = (nature(&mut dice), rules(&mut dice));
+    if seed % 8 == 5 {
+        provided(&mut nature, &mut rules);
+    }
     let ping_ms = rules.ping_after_ms + rules.dead_after_ms;
     let mut w = World::new(seed ^ 0xABCD, rules, nature);
     let once = dice.up_to(3) == 0;

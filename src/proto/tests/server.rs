@@ -6,6 +6,7 @@ use super::faults::Fault;
 use super::wires::End;
 use super::world::{Event, Wire, World};
 use crate::error::{Code, Error, Stage};
+use crate::hooks::Answer;
 use crate::proto::http::{Outcome, Reply, Request};
 use crate::proto::refresher;
 use crate::secret::Secret;
@@ -85,6 +86,8 @@ pub struct Server {
     /// Used already, and good until then.
     spent: Option<(String, u64)>,
     code: Option<String>,
+    /// What the application was given last, and when it ends.
+    provided: Option<(String, u64)>,
     minute: u64,
     requests: u32,
     messages: u64,
@@ -107,6 +110,7 @@ impl Server {
             refresh: Some("hush-r0".into()),
             spent: None,
             code: None,
+            provided: None,
             minute: 0,
             requests: 0,
             messages: 0,
@@ -183,6 +187,28 @@ impl Server {
             ),
         };
         Reply { status: 200, body: body.into_bytes(), date: self.date.clone(), ..Reply::default() }
+    }
+
+    /// A token for the application, which says of it that it lives for `said_ms`.
+    pub fn provide(&mut self, now_ms: u64, lifetime_ms: u64, said_ms: u64) -> Answer {
+        self.serial += 1;
+        // `{"alg":"x"}`, `{"scope":"a:read"}`.
+        let token = format!("eyJhbGciOiJ4In0.eyJzY29wZSI6ImE6cmVhZCJ9.hush-t{}", self.serial);
+        let expires_ms = now_ms + lifetime_ms;
+        self.issued.insert(token.clone(), Issued { expires_ms, revoked: false });
+        self.issued.retain(|_, issued| now_ms < issued.expires_ms + 60_000);
+        self.provided = Some((token.clone(), expires_ms));
+        Answer::AccessToken { token: Secret::new(token), expires_in_ms: Some(said_ms) }
+    }
+
+    /// The token that was provided last, while it lives.
+    pub fn provide_again(&mut self, now_ms: u64, lifetime_ms: u64) -> Answer {
+        match &self.provided {
+            Some((token, expires_ms)) if *expires_ms > now_ms => {
+                Answer::AccessToken { token: Secret::new(token.clone()), expires_in_ms: Some(expires_ms - now_ms) }
+            }
+            _ => self.provide(now_ms, lifetime_ms, lifetime_ms),
+        }
     }
 
     fn over_limit(&mut self, now_ms: u64, nature: &Nature) -> bool {

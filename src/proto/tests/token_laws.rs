@@ -4,8 +4,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use crate::config::settings::Settings;
-use crate::error::Code;
+use crate::config::settings::{Grant, Settings};
+use crate::error::{Code, Error};
 use crate::event::Question;
 use crate::hooks::Answer;
 use crate::proto::dice::Dice;
@@ -51,6 +51,7 @@ struct Step {
     must_be_silent: bool,
     must_answer: bool,
     must_ask: bool,
+    must_fail: bool,
     must_end_round: bool,
     is_timeout: bool,
     is_reply: bool,
@@ -111,6 +112,11 @@ impl TokenLaws {
         self.held(now).is_some_and(|token| token.schedule.usable_ms - now.boot_ms >= min_left_ms.max(1))
     }
 
+    /// The application provides tokens.
+    fn by_application(&self) -> bool {
+        self.settings.grant == Grant::Application
+    }
+
     fn is_in_flight(&self) -> bool {
         matches!(self.phase, Phase::Fetching | Phase::Persisting)
     }
@@ -132,10 +138,7 @@ impl TokenLaws {
             Input::Wanted { id, min_left_ms } => self.wanted(now, *id, *min_left_ms),
             Input::RefreshNow => self.forced(now),
             Input::Credential(credential) => self.credential(now, credential),
-            Input::Answered { id, answer } => {
-                let is_code = matches!(answer, Ok(Answer::Code(_)));
-                self.replied_to(now, *id, is_code);
-            }
+            Input::Answered { id, answer } => self.replied_to(now, *id, answer),
             Input::Close => self.close(now),
             Input::Timeout => self.timeout(now),
         }
@@ -143,7 +146,8 @@ impl TokenLaws {
 
     fn reply(&mut self, now: Now, epoch: u64, outcome: &http::Outcome) {
         self.step.is_reply = true;
-        if self.phase != Phase::Fetching || self.flight.as_ref().is_none_or(|flight| flight.epoch != epoch) {
+        let is_mine = self.phase == Phase::Fetching && !self.by_application();
+        if !is_mine || self.flight.as_ref().is_none_or(|flight| flight.epoch != epoch) {
             self.step.must_be_silent = true;
             return;
         }
@@ -245,9 +249,16 @@ impl TokenLaws {
         }
     }
 
-    fn replied_to(&mut self, now: Now, id: u64, is_code: bool) {
+    fn replied_to(&mut self, now: Now, id: u64, answer: &Result<Answer, Error>) {
         let mine = self.asked == Some(id);
+        let is_code = matches!(answer, Ok(Answer::Code(_)));
         match self.phase {
+            Phase::Fetching if mine => {
+                self.step.reply = Some(match answer {
+                    Ok(_) => Said::Granted(None),
+                    Err(error) => Said::Failed(error.code(), None),
+                });
+            }
             Phase::Persisting if mine => self.step.must_publish = true,
             Phase::Blocked if mine && is_code => self.begin(now),
             Phase::Blocked if mine => (self.asked, self.due) = (None, None),
@@ -256,7 +267,7 @@ impl TokenLaws {
     }
 
     fn close(&mut self, now: Now) {
-        if self.phase == Phase::Fetching {
+        if self.phase == Phase::Fetching && !self.by_application() {
             self.closing_ms = Some(now.boot_ms + self.settings.close_timeout_ms);
         } else {
             self.closed = true;
@@ -271,6 +282,7 @@ impl TokenLaws {
             Phase::Waiting => self.step.must_fetch = Some(due),
             Phase::Persisting => {}
             Phase::Blocked if due => (self.asked, self.due) = (None, None),
+            Phase::Fetching => self.step.must_fail = due,
             _ => self.step.must_fetch = Some(false),
         }
     }
@@ -300,7 +312,15 @@ impl TokenLaws {
                         self.step.asked = true;
                         self.due = Some((now.boot_ms + self.settings.authorize_timeout_ms, slept(now)));
                     }
-                    _ => (self.phase, self.due) = (Phase::Persisting, None),
+                    Question::AccessToken => {
+                        // A question of a number of its own, so no request of any epoch.
+                        self.fetched(now, u64::MAX, "");
+                        let most = self.settings.provider_timeout_ms;
+                        let held = self.held(now).map(|token| token.schedule.usable_ms - now.boot_ms);
+                        let wait = held.map_or(most, |left| (left / 4).max(3_000).min(most));
+                        self.due = Some((now.boot_ms + wait, slept(now)));
+                    }
+                    Question::PersistRefreshToken(_) => (self.phase, self.due) = (Phase::Persisting, None),
                 }
             }
             Output::Answer { id, .. } => {
@@ -408,6 +428,7 @@ impl TokenLaws {
         if let Some(must) = step.must_fetch {
             assert!(must == step.fetched || must && step.blocked, "a request: {} {:?}", step.fetched, self.phase);
         }
+        assert!(!step.must_fail || step.failed, "the application may take its time");
         assert!(!step.must_publish || step.published, "a good token is not published");
         assert!(!step.must_answer || step.answered > 0, "a wish that can be answered is not");
         assert!(step.must_end_round == step.round_failed, "the end of a round: {}", step.round_failed);

@@ -51,6 +51,8 @@ pub struct Watch {
     // What is checked.
     state: State,
     in_flight: bool,
+    /// The application was asked for a token, and the attempt goes on.
+    token_asked: bool,
     not_before_ms: u64,
     sent_refresh: BTreeSet<String>,
     granted: Option<String>,
@@ -157,6 +159,13 @@ impl Watch {
                 }
             }
             O::Ask { id, question } => {
+                if *question == Question::AccessToken {
+                    assert!(!self.token_asked, "two questions for a token are open");
+                    assert!(now_ms >= self.not_before_ms, "a question before Retry-After");
+                    self.token_asked = true;
+                    self.bounded_requests(now_ms);
+                    self.refreshes.push(now_ms);
+                }
                 if let Question::PersistRefreshToken(text) = question {
                     self.sent_refresh.insert(text.expose().to_owned());
                     self.granted.take_if(|granted| granted == text.expose());
@@ -175,6 +184,7 @@ impl Watch {
             O::News(News::Throttled { error, .. }) => {
                 self.not_before_ms = now_ms + error.retry_after_ms().unwrap_or(0);
             }
+            O::News(News::Waiting | News::Verifying | News::Blocked { .. }) => self.token_asked = false,
             O::News(_) | O::ServerClock { .. } => {}
         }
     }
