@@ -120,6 +120,11 @@ static inline void no_log(void *user_data, int32_t level, const char *target, co
     (void)user_data, (void)level, (void)target, (void)words;
 }
 
+static inline void no_thread(void *user_data, int32_t moment, int32_t thread, const char *name)
+{
+    (void)user_data, (void)moment, (void)thread, (void)name;
+}
+
 static int releases;
 
 static inline void no_release(void *user_data)

@@ -10,7 +10,7 @@ use std::{fs, io::Write as _};
 use ffi_tests::tags;
 
 /// Sources in the order of the header.
-const SOURCES: [&str; 17] = [
+const SOURCES: [&str; 18] = [
     "version",
     "status",
     "error",
@@ -24,6 +24,7 @@ const SOURCES: [&str; 17] = [
     "config",
     "hooks",
     "client",
+    "unregister",
     "report",
     "metrics",
     "scopes",
