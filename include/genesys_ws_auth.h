@@ -178,6 +178,9 @@
  *       text of at most 256 bytes without control characters: "source" of SIEM events
  *   callbacks.slow_ms = 1000
  *       whole number, 1 to 3600000 ms: callbacks slower than this are reported
+ *   thread.stack_bytes = 0
+ *       whole number, 0 to 1073741824 bytes: stack of each thread of the client, 65536 at least; 0: 1 MiB
+ *       where callbacks run, else 512 KiB
  *   close.timeout_ms = 2000
  *       whole number, 0 to 60000 ms: WebSocket close handshake
  *   free.timeout_ms = 5000
@@ -829,6 +832,76 @@ extern "C" {
 #define GWA_REQUEST_AUTHORIZATION_CODE 2
 
 /**
+ * For gwa_thread_fn: the thread begins. Nothing but the blocking of signals comes before.
+ */
+#define GWA_THREAD_STARTED 1
+
+/**
+ * For gwa_thread_fn: the thread ends. Nothing of the library's or the application's comes after.
+ */
+#define GWA_THREAD_ENDING 2
+
+/**
+ * For gwa_thread_fn: makes token requests.
+ */
+#define GWA_THREAD_REFRESH 1
+
+/**
+ * For gwa_thread_fn: reads and writes the socket; with delivery = inline it calls on_message.
+ */
+#define GWA_THREAD_SOCKET 2
+
+/**
+ * For gwa_thread_fn: calls all other callbacks; there is none with delivery = poll.
+ */
+#define GWA_THREAD_DISPATCH 3
+
+/**
+ * For gwa_client_unregister(): what gwa_config_on_message() registered.
+ */
+#define GWA_CALLBACK_MESSAGE 1
+
+/**
+ * For gwa_client_unregister(): what gwa_config_on_audit() registered.
+ */
+#define GWA_CALLBACK_AUDIT 2
+
+/**
+ * For gwa_client_unregister(): what gwa_config_on_siem() registered.
+ */
+#define GWA_CALLBACK_SIEM 3
+
+/**
+ * For gwa_client_unregister(): what gwa_config_on_state() registered.
+ */
+#define GWA_CALLBACK_STATE 4
+
+/**
+ * For gwa_client_unregister(): what gwa_config_on_token() registered.
+ */
+#define GWA_CALLBACK_TOKEN 5
+
+/**
+ * For gwa_client_unregister(): what gwa_config_on_ask() registered.
+ */
+#define GWA_CALLBACK_ASK 6
+
+/**
+ * For gwa_client_unregister(): what gwa_config_on_sent() registered.
+ */
+#define GWA_CALLBACK_SENT 7
+
+/**
+ * For gwa_client_unregister(): what gwa_config_on_log() registered.
+ */
+#define GWA_CALLBACK_LOG 8
+
+/**
+ * For gwa_client_unregister(): what gwa_config_on_thread() registered.
+ */
+#define GWA_CALLBACK_THREAD 9
+
+/**
  * Format of gwa_client_stats(): one JSON object.
  */
 #define GWA_STATS_JSON 1
@@ -891,8 +964,10 @@ typedef void (*gwa_message_fn)(void *user_data, const gwa_event_t *message);
 
 /**
  * Called exactly once with the user_data of a registration, after the last call of its callback: when the
- * configuration and all clients made from it are gone, or the callback was replaced; before the registering
- * call returns if that fails. On any thread; it may call the library, and should not block. NULL: nothing is called.
+ * configuration and all clients made from it have let go of it (they are gone, or the callback was replaced or
+ * unregistered); before the registering call returns if that fails. On any thread; no lock of the library is held. It
+ * may call the library (what would wait for a thread of the client is refused or deferred), and should not block.
+ * NULL: nothing is called.
  */
 typedef void (*gwa_release_fn)(void *user_data);
 
@@ -944,6 +1019,18 @@ typedef void (*gwa_sent_fn)(void *user_data, uint64_t id, gwa_status_t outcome);
  * NULL: silent.
  */
 typedef void (*gwa_log_fn)(void *user_data, int32_t level, const char *target, const char *text);
+
+/**
+ * A thread of the client begins or ends: `moment` is GWA_THREAD_STARTED or GWA_THREAD_ENDING, `thread` one of
+ * GWA_THREAD_REFRESH, GWA_THREAD_SOCKET, GWA_THREAD_DISPATCH, `name` what the system calls it, e.g. "gwa-socket". On that
+ * thread, first and last of all that runs there, so on several threads at once; signals are blocked already. Made for
+ * affinity, priority, attaching to a virtual machine. Each thread that tells its beginning tells its end, also after a
+ * panic, and for every start of the client (a connect that fails ends the threads). `name` lives as long as the
+ * library. It may block, which delays that thread: a renewal, the socket, other callbacks, or the end of a shutdown. It
+ * may call the library as each function's "Callback" says; what waits for a thread of the client is refused.
+ * NULL: not told.
+ */
+typedef void (*gwa_thread_fn)(void *user_data, int32_t moment, int32_t thread, const char *name);
 
 /**
  * What a shutdown left behind. Set up with GWA_SHUTDOWN_REPORT_INIT(); newer versions add fields at the end.
@@ -1940,6 +2027,21 @@ gwa_status_t gwa_config_on_log(gwa_config_t *config,
                                gwa_release_fn release);
 
 /**
+ * A thread of the client begins or ends: for affinity, priority, or what else a thread has to be prepared with. Its name
+ * is set and signals are blocked already. Replaces the callback set before, whose release is called. NULL for
+ * `function` unregisters; `release` is then called at once. Clients made before keep what they have.
+ *
+ * Returns GWA_OK or GWA_E_BAD_HANDLE; `release` is called exactly once in every case.
+ *
+ * Thread: any. Callback: allowed. Fork: GWA_E_FORKED. Signal: unsafe. Blocking: no.
+ * Ownership: `user_data` is the application's until `release` is called. Since: 0.1.0.
+ */
+gwa_status_t gwa_config_on_thread(gwa_config_t *config,
+                                  gwa_thread_fn function,
+                                  void *user_data,
+                                  gwa_release_fn release);
+
+/**
  * Makes a client with a copy of the configuration, which is checked as a whole. Starts no thread, calls no callback,
  * opens no connection; reads the file tls.ca_file names.
  *
@@ -2147,6 +2249,52 @@ gwa_status_t gwa_client_shutdown(gwa_client_t *client,
  * Ownership: takes the client; events, errors, texts and tokens it gave live on. Since: 0.1.0.
  */
 gwa_status_t gwa_client_free(gwa_client_t *client);
+
+/**
+ * Takes a callback from this client, which goes on without it, and waits until it is not running and has been released.
+ * `callback` is one of GWA_CALLBACK_...
+ *
+ * What the callback would be told from here on goes the way it goes with NULL: messages that wait or arrive are counted
+ * and dropped, records and lines of log too; with delivery = poll gwa_client_next_event() goes on to give all but lines of
+ * log. Questions that on_ask was given stay open and may be answered; no new ones are asked, and one that was on
+ * its way counts as not answered. on_thread does not hear of the end of threads that run.
+ *
+ * `release` runs inside this call, or on the thread that makes the client's calls (gwa-dispatch; delivery = inline: for
+ * on_message gwa-socket). That thread lets go between two calls, so this waits for whatever callback it is in, also for
+ * another one. If the configuration or another client made from it still has the callback, `release` waits for those.
+ * Do not call it while holding a mutex that a callback or `release` takes: gwa_client_unregister_later() is for that.
+ *
+ * `timeout_ms`: 0 does not wait, GWA_NO_LIMIT waits without limit.
+ *
+ * Returns GWA_OK: this client never calls it again and has let go of it; also if it is not registered, or was
+ * unregistered before. GWA_DEFERRED: the time was up, or the call came from this callback (from another one: if the two run
+ * on different threads, and from on_thread); it is not called again after the call that may be running or about
+ * to begin, and is released then. GWA_E_INVALID_ARGUMENT for what is no callback; GWA_E_BAD_HANDLE.
+ *
+ * Thread: any. Callback: allowed, does not wait. Fork: GWA_E_FORKED. Signal: unsafe. Blocking: up to timeout_ms.
+ * Ownership: `user_data` is the application's again when `release` is called. Since: 0.1.0.
+ */
+gwa_status_t gwa_client_unregister(gwa_client_t *client,
+                                   int32_t callback,
+                                   uint32_t timeout_ms);
+
+/**
+ * As gwa_client_unregister(), but returns at once and never runs `release` inside the call: for callers that hold a
+ * mutex which the callback or `release` takes too. A call that is running or about to begin still goes on; `release`
+ * says that there will be none after it.
+ *
+ * `release` runs on gwa-dispatch (delivery = inline: for on_message on gwa-socket); of a client whose threads do not
+ * run, on gwa-dispatch as soon as they do. With delivery = poll it runs in gwa_client_next_event(): in the one that is
+ * making the call, else in the next one, for which gwa_client_event_fd() becomes readable (it may then have no event to
+ * give). gwa_client_shutdown(), gwa_client_free() and gwa_client_unregister() run it, if it is still to be run.
+ *
+ * Returns GWA_OK, also if it is not registered; GWA_E_INVALID_ARGUMENT for what is no callback; GWA_E_BAD_HANDLE.
+ *
+ * Thread: any. Callback: allowed. Fork: GWA_E_FORKED. Signal: unsafe. Blocking: no.
+ * Ownership: `user_data` is the application's again when `release` is called. Since: 0.1.0.
+ */
+gwa_status_t gwa_client_unregister_later(gwa_client_t *client,
+                                         int32_t callback);
 
 /**
  * Sets up a shutdown report: all 0, and its size. Call it as GWA_SHUTDOWN_REPORT_INIT(report). NULL, and a size below 4, are

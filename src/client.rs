@@ -1,6 +1,7 @@
 //! The client: everything an application does with a connection, blocking and thread-safe.
 
 mod life;
+mod unregister;
 
 use std::fmt;
 use std::os::fd::AsRawFd;

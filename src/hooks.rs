@@ -85,8 +85,101 @@ pub enum Answer {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct HookFailed;
 
-/// The application's functions. All but `on_message` in `Delivery::Inline` are called by one thread, one at a time;
-/// in `Delivery::Poll` by the thread that polls. No lock is held meanwhile, so they may call back. A panic in one is
+/// One of the application's functions. The numbers are those of the C ABI.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+#[repr(u8)]
+pub enum Callback {
+    /// [`Hooks::on_message`].
+    Message = 1,
+    /// [`Hooks::on_audit`].
+    Audit = 2,
+    /// [`Hooks::on_siem`].
+    Siem = 3,
+    /// [`Hooks::on_state`].
+    State = 4,
+    /// [`Hooks::on_token`].
+    Token = 5,
+    /// [`Hooks::on_ask`].
+    Ask = 6,
+    /// [`Hooks::on_sent`].
+    Sent = 7,
+    /// [`Hooks::on_log`].
+    Log = 8,
+    /// [`Hooks::on_thread`].
+    Thread = 9,
+}
+
+impl Callback {
+    /// All of them, in the order of their numbers.
+    pub const ALL: [Self; 9] = [
+        Self::Message,
+        Self::Audit,
+        Self::Siem,
+        Self::State,
+        Self::Token,
+        Self::Ask,
+        Self::Sent,
+        Self::Log,
+        Self::Thread,
+    ];
+
+    /// The name in logs, stats and the shutdown report.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Message => "on_message",
+            Self::Audit => "on_audit",
+            Self::Siem => "on_siem",
+            Self::State => "on_state",
+            Self::Token => "on_token",
+            Self::Ask => "on_ask",
+            Self::Sent => "on_sent",
+            Self::Log => "on_log",
+            Self::Thread => "on_thread",
+        }
+    }
+
+    /// Whether what it is given comes out of the event queue.
+    pub(crate) fn is_event(self) -> bool {
+        !matches!(self, Self::Audit | Self::Siem | Self::Log | Self::Thread)
+    }
+}
+
+/// When `on_thread` is called. The numbers are those of the C ABI.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum Moment {
+    /// Before anything else that the thread does, but for blocking signals.
+    Started = 1,
+    /// After everything else that the thread does.
+    Ending = 2,
+}
+
+/// A thread of the library. The numbers are those of the C ABI.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum ThreadKind {
+    /// Makes token requests.
+    Refresh = 1,
+    /// Reads and writes the socket; calls `on_message` in `Delivery::Inline`.
+    Socket = 2,
+    /// Calls all other functions; not in `Delivery::Poll`.
+    Dispatch = 3,
+}
+
+impl ThreadKind {
+    /// The name the system knows it by.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Refresh => "gwa-refresh",
+            Self::Socket => "gwa-socket",
+            Self::Dispatch => "gwa-dispatch",
+        }
+    }
+}
+
+/// The application's functions. All but `on_message` in `Delivery::Inline`, and `on_thread`, are called by one thread, one at
+/// a time; in `Delivery::Poll` by the thread that polls. No lock is held meanwhile, so they may call back. A panic in one is
 /// caught, counted and logged. They are dropped after the last call, and with them what they own.
 // Written out: what a hook is given is best read where it is registered.
 #[allow(clippy::type_complexity)]
@@ -109,6 +202,43 @@ pub struct Hooks {
     pub on_siem: Option<Arc<dyn Fn(AuditView<'_>) -> Result<(), HookFailed> + Send + Sync>>,
     /// A line of log: level (1 error – 5 trace), target, text.
     pub on_log: Option<Arc<dyn Fn(i32, &str, &str) + Send + Sync>>,
+    /// A thread of the library begins or ends; called on that thread, so perhaps on several at once.
+    pub on_thread: Option<Arc<dyn Fn(Moment, ThreadKind) + Send + Sync>>,
+}
+
+impl Hooks {
+    /// Whether this one is registered.
+    pub(crate) fn has(&self, callback: Callback) -> bool {
+        match callback {
+            Callback::Message => self.on_message.is_some(),
+            Callback::Audit => self.on_audit.is_some(),
+            Callback::Siem => self.on_siem.is_some(),
+            Callback::State => self.on_state.is_some(),
+            Callback::Token => self.on_token.is_some(),
+            Callback::Ask => self.on_ask.is_some(),
+            Callback::Sent => self.on_sent.is_some(),
+            Callback::Log => self.on_log.is_some(),
+            Callback::Thread => self.on_thread.is_some(),
+        }
+    }
+
+    /// Takes a function out; what it owns goes when the box is dropped.
+    pub(crate) fn take(&mut self, callback: Callback) -> Option<Box<dyn Send>> {
+        fn boxed<H: ?Sized + Send + Sync + 'static>(hook: &mut Option<Arc<H>>) -> Option<Box<dyn Send>> {
+            hook.take().map(|hook| Box::new(hook) as Box<dyn Send>)
+        }
+        match callback {
+            Callback::Message => boxed(&mut self.on_message),
+            Callback::Audit => boxed(&mut self.on_audit),
+            Callback::Siem => boxed(&mut self.on_siem),
+            Callback::State => boxed(&mut self.on_state),
+            Callback::Token => boxed(&mut self.on_token),
+            Callback::Ask => boxed(&mut self.on_ask),
+            Callback::Sent => boxed(&mut self.on_sent),
+            Callback::Log => boxed(&mut self.on_log),
+            Callback::Thread => boxed(&mut self.on_thread),
+        }
+    }
 }
 
 impl fmt::Debug for Hooks {

@@ -28,6 +28,7 @@ pub mod event;
 mod ffi;
 pub mod hooks;
 pub mod metrics;
+mod panics;
 pub mod proto;
 pub mod secret;
 #[cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing))]

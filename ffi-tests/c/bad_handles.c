@@ -27,6 +27,8 @@ static void refused(gwa_client_t *client)
     CHECK_EQ(gwa_client_event_fd(client), -1);
     CHECK_STATUS(gwa_client_next_event(client, 0, &event), GWA_E_BAD_HANDLE);
     CHECK_STATUS(gwa_client_interrupt(client), GWA_E_BAD_HANDLE);
+    CHECK_STATUS(gwa_client_unregister(client, GWA_CALLBACK_MESSAGE, 0), GWA_E_BAD_HANDLE);
+    CHECK_STATUS(gwa_client_unregister_later(client, GWA_CALLBACK_MESSAGE), GWA_E_BAD_HANDLE);
     CHECK_STATUS(gwa_client_shutdown(client, 0, NULL, NULL), GWA_E_BAD_HANDLE);
     CHECK(state == 77 && id == 77 && !event && !token && !text);
 }

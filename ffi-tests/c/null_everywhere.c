@@ -130,9 +130,10 @@ static void of_configurations(gwa_config_t *config)
     CHECK_STATUS(gwa_config_on_ask(NULL, NULL, &probe, on_release), GWA_E_BAD_HANDLE);
     CHECK_STATUS(gwa_config_on_sent(NULL, NULL, &probe, on_release), GWA_E_BAD_HANDLE);
     CHECK_STATUS(gwa_config_on_log(NULL, NULL, &probe, on_release), GWA_E_BAD_HANDLE);
-    CHECK_EQ(probe.released, 8); /* also where the registration failed */
+    CHECK_STATUS(gwa_config_on_thread(NULL, NULL, &probe, on_release), GWA_E_BAD_HANDLE);
+    CHECK_EQ(probe.released, 9); /* also where the registration failed */
     CHECK_STATUS(gwa_config_on_message(config, NULL, &probe, on_release), GWA_OK);
-    CHECK_EQ(probe.released, 9);
+    CHECK_EQ(probe.released, 10);
     CHECK_STATUS(gwa_config_on_message(config, NULL, NULL, NULL), GWA_OK);
 
     CHECK_STATUS(gwa_client_new(NULL, &client, NULL), GWA_E_BAD_HANDLE);
@@ -177,6 +178,8 @@ static void of_clients(gwa_client_t *client)
     CHECK_STATUS(gwa_scopes_check("x", 1, NULL, 1, &text, NULL), GWA_E_INVALID_ARGUMENT);
     CHECK_STATUS(gwa_scopes_check("x", 1, scopes, 1, &text, NULL), GWA_E_INVALID_ARGUMENT);
     CHECK_STATUS(gwa_scopes_check("x", 1, NULL, 0, NULL, NULL), GWA_E_INVALID_ARGUMENT);
+    CHECK_STATUS(gwa_client_unregister(NULL, GWA_CALLBACK_MESSAGE, 0), GWA_E_BAD_HANDLE);
+    CHECK_STATUS(gwa_client_unregister_later(NULL, GWA_CALLBACK_MESSAGE), GWA_E_BAD_HANDLE);
     CHECK_STATUS(gwa_client_shutdown(NULL, 0, &report, NULL), GWA_E_BAD_HANDLE);
     CHECK_STATUS(gwa_client_shutdown(client, 0, NULL, NULL), GWA_OK);
     CHECK(!event && !token && !text);

@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 use std::{fs, io::Write as _};
 
 /// Sources in the order of the header.
-const SOURCES: [&str; 17] = [
+const SOURCES: [&str; 18] = [
     "version",
     "status",
     "error",
@@ -22,6 +22,7 @@ const SOURCES: [&str; 17] = [
     "config",
     "hooks",
     "client",
+    "unregister",
     "report",
     "metrics",
     "scopes",

@@ -171,8 +171,9 @@ impl Client {
         self.shared.clear_token();
         self.shared.set_state(State::Closed);
         self.delivery.close();
-        if self.settings.delivery != Mode::Poll {
-            self.delivery.release_hooks();
+        match self.settings.delivery {
+            Mode::Poll => self.delivery.let_go_retired(),
+            Mode::Callbacks | Mode::Inline => self.delivery.release_hooks(),
         }
     }
 
@@ -199,6 +200,8 @@ impl Drop for Client {
         // What was not polled will not be. Elsewhere the threads let the hooks go when the last of them ends.
         if report.complete {
             self.delivery.release_hooks();
+        } else {
+            self.delivery.disown();
         }
     }
 }

@@ -13,6 +13,9 @@ use super::{proxy, url, Draft, TrustChoice};
 /// Largest PEM file.
 const MAX_CA_FILE: u64 = 16 << 20;
 
+/// Least stack of a thread: what a TLS handshake takes in a build without optimisation, and as much again.
+const MIN_STACK: usize = 64 << 10;
+
 /// The checked settings, or the first thing that is wrong.
 pub(super) fn settings(draft: &Draft, hooks: &Hooks) -> Result<Settings, Error> {
     let mut settings = draft.settings.clone();
@@ -26,6 +29,9 @@ pub(super) fn settings(draft: &Draft, hooks: &Hooks) -> Result<Settings, Error> 
     settings.trust = trust(draft)?;
     settings.client_identity = client_identity(draft)?;
     settings.proxies = proxy::resolve(&draft.proxy, (is_https, is_wss), &|name| std::env::var_os(name))?;
+    if (1..MIN_STACK).contains(&settings.stack_bytes) {
+        return Err(contradiction("thread.stack_bytes", &format!("0, or at least {MIN_STACK}")));
+    }
     if settings.delivery == Delivery::Poll && settings.audit_policy == AuditPolicy::Block {
         return Err(contradiction(
             "audit.policy",

@@ -242,6 +242,8 @@ pub struct Settings {
     pub delivery: Delivery,
     /// Callbacks slower than this are reported.
     pub slow_callback: Duration,
+    /// Stack of each thread; 0: as built in.
+    pub stack_bytes: usize,
 
     /// Where trusted authorities come from.
     pub trust: Trust,
@@ -323,6 +325,7 @@ impl Default for Settings {
             siem_source: "genesys_websocket_authenticator".into(),
             delivery: Delivery::Callbacks,
             slow_callback: Duration::from_secs(1),
+            stack_bytes: 0,
             trust: Trust::System,
             extra_ca_file: String::new(),
             extra_ca_pem: String::new(),

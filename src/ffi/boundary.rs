@@ -1,10 +1,11 @@
 //! What stands between C and the rest of the library: no panic passes, every failure becomes a status.
 
-use std::cell::{Cell, RefCell};
-use std::panic::{self, AssertUnwindSafe, PanicHookInfo};
+use std::cell::Cell;
+use std::panic::{self, AssertUnwindSafe};
 use std::sync::Once;
 
 use crate::error::{Code, Error, Stage};
+use crate::panics;
 
 use super::error::gwa_error_t;
 use super::raw::Out;
@@ -13,8 +14,6 @@ use super::status::{gwa_status_t, GWA_OK};
 thread_local! {
     /// How many boundaries this thread is inside of.
     static DEPTH: Cell<u32> = const { Cell::new(0) };
-    /// Where this thread panicked last.
-    static LOCATION: RefCell<String> = const { RefCell::new(String::new()) };
 }
 
 /// Runs `body` and gives what it gives, or `default` if it panics.
@@ -57,18 +56,12 @@ pub(super) fn status_or(
     number
 }
 
-/// Where this thread panicked last, as `file:line`, or the empty string. Known only in programs that
-/// came in through the C ABI.
-fn last_panic_location() -> String {
-    LOCATION.try_with(|location| location.borrow().clone()).unwrap_or_default()
-}
-
 fn caught<T>(body: impl FnOnce() -> T) -> Result<T, Error> {
     install_hook();
     let _inside = Inside::enter();
     panic::catch_unwind(AssertUnwindSafe(body)).map_err(|_payload| {
         // The payload is not shown: its text may quote what the library was working on.
-        Error::new(Code::Panic, Stage::Call, format!("at {}", last_panic_location()))
+        Error::new(Code::Panic, Stage::Call, format!("at {}", panics::last_place().unwrap_or_default()))
     })
 }
 
@@ -100,7 +93,7 @@ fn install_hook() {
         let previous = panic::take_hook();
         panic::set_hook(Box::new(move |info| {
             if is_ours() {
-                remember(info);
+                panics::note_place(info);
             } else {
                 previous(info);
             }
@@ -112,12 +105,6 @@ fn install_hook() {
 fn is_ours() -> bool {
     DEPTH.try_with(|depth| depth.get() > 0).unwrap_or(false)
         || std::thread::current().name().is_some_and(|name| name.starts_with("gwa-"))
-}
-
-fn remember(info: &PanicHookInfo<'_>) {
-    let Some(place) = info.location() else { return };
-    let text = format!("{}:{}", place.file(), place.line());
-    let _ = LOCATION.try_with(|location| location.replace(text));
 }
 
 #[cfg(test)]

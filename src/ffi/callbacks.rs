@@ -7,7 +7,7 @@ use std::mem::ManuallyDrop;
 use std::sync::Arc;
 
 use crate::event::{Notice, Sent};
-use crate::hooks::{AuditView, HookFailed, Message, Request};
+use crate::hooks::{AuditView, HookFailed, Message, Moment, Request, ThreadKind};
 use crate::proto::token::Token;
 
 use super::audit::gwa_audit_t;
@@ -18,8 +18,10 @@ use super::status::gwa_status_t;
 use super::token::gwa_token_t;
 
 /// Called exactly once with the user_data of a registration, after the last call of its callback: when the
-/// configuration and all clients made from it are gone, or the callback was replaced; before the registering
-/// call returns if that fails. On any thread; it may call the library, and should not block. NULL: nothing is called.
+/// configuration and all clients made from it have let go of it (they are gone, or the callback was replaced or
+/// unregistered); before the registering call returns if that fails. On any thread; no lock of the library is held. It
+/// may call the library (what would wait for a thread of the client is refused or deferred), and should not block.
+/// NULL: nothing is called.
 pub type gwa_release_fn = Option<unsafe extern "C" fn(user_data: *mut c_void)>;
 
 /// A message arrived. On gwa-dispatch (delivery = inline: on gwa-socket). `message` lives for the call;
@@ -65,6 +67,29 @@ pub type gwa_sent_fn = Option<unsafe extern "C" fn(user_data: *mut c_void, id: u
 /// NULL: silent.
 pub type gwa_log_fn =
     Option<unsafe extern "C" fn(user_data: *mut c_void, level: i32, target: *const c_char, text: *const c_char)>;
+
+/// For gwa_thread_fn: the thread begins. Nothing but the blocking of signals comes before.
+pub const GWA_THREAD_STARTED: i32 = 1;
+/// For gwa_thread_fn: the thread ends. Nothing of the library's or the application's comes after.
+pub const GWA_THREAD_ENDING: i32 = 2;
+
+/// For gwa_thread_fn: makes token requests.
+pub const GWA_THREAD_REFRESH: i32 = 1;
+/// For gwa_thread_fn: reads and writes the socket; with delivery = inline it calls on_message.
+pub const GWA_THREAD_SOCKET: i32 = 2;
+/// For gwa_thread_fn: calls all other callbacks; there is none with delivery = poll.
+pub const GWA_THREAD_DISPATCH: i32 = 3;
+
+/// A thread of the client begins or ends: `moment` is GWA_THREAD_STARTED or GWA_THREAD_ENDING, `thread` one of
+/// GWA_THREAD_REFRESH, GWA_THREAD_SOCKET, GWA_THREAD_DISPATCH, `name` what the system calls it, e.g. "gwa-socket". On that
+/// thread, first and last of all that runs there, so on several threads at once; signals are blocked already. Made for
+/// affinity, priority, attaching to a virtual machine. Each thread that tells its beginning tells its end, also after a
+/// panic, and for every start of the client (a connect that fails ends the threads). `name` lives as long as the
+/// library. It may block, which delays that thread: a renewal, the socket, other callbacks, or the end of a shutdown. It
+/// may call the library as each function's "Callback" says; what waits for a thread of the client is refused.
+/// NULL: not told.
+pub type gwa_thread_fn =
+    Option<unsafe extern "C" fn(user_data: *mut c_void, moment: i32, thread: i32, name: *const c_char)>;
 
 /// The application's pointer: passed back, never looked at.
 #[derive(Clone, Copy)]
@@ -185,6 +210,28 @@ pub(super) fn log(function: gwa_log_fn, own: Registration) -> Option<Arc<dyn Fn(
             let (target, text) = (c_line(target), c_line(text));
             // SAFETY: the registered function and its pointer; the texts live until it returns.
             unsafe { function(own.data(), level, target.as_ptr(), text.as_ptr()) };
+        })
+    })
+}
+
+/// The hook of `on_thread`.
+pub(super) fn thread(
+    function: gwa_thread_fn,
+    own: Registration,
+) -> Option<Arc<dyn Fn(Moment, ThreadKind) + Send + Sync>> {
+    function.map(|function| -> Arc<dyn Fn(Moment, ThreadKind) + Send + Sync> {
+        Arc::new(move |moment, kind| {
+            let moment = match moment {
+                Moment::Started => GWA_THREAD_STARTED,
+                Moment::Ending => GWA_THREAD_ENDING,
+            };
+            let (thread, name) = match kind {
+                ThreadKind::Refresh => (GWA_THREAD_REFRESH, c"gwa-refresh"),
+                ThreadKind::Socket => (GWA_THREAD_SOCKET, c"gwa-socket"),
+                ThreadKind::Dispatch => (GWA_THREAD_DISPATCH, c"gwa-dispatch"),
+            };
+            // SAFETY: the registered function and its pointer; the name is a literal.
+            unsafe { function(own.data(), moment, thread, name.as_ptr()) };
         })
     })
 }

@@ -376,7 +376,7 @@ pub extern "C" fn gwa_client_free(client: *mut gwa_client_t) -> gwa_status_t {
 }
 
 /// `timeout_ms` of C.
-fn limit(timeout_ms: u32) -> Option<Duration> {
+pub(super) fn limit(timeout_ms: u32) -> Option<Duration> {
     (timeout_ms != u32::MAX).then(|| Duration::from_millis(timeout_ms.into()))
 }
 

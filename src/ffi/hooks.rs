@@ -9,7 +9,7 @@ use crate::hooks::Hooks;
 use super::boundary;
 use super::callbacks::{
     self, gwa_ask_fn, gwa_audit_fn, gwa_log_fn, gwa_message_fn, gwa_release_fn, gwa_sent_fn, gwa_state_fn,
-    gwa_token_fn, Registration,
+    gwa_thread_fn, gwa_token_fn, Registration,
 };
 use super::config::gwa_config_t;
 use super::handle;
@@ -163,6 +163,25 @@ pub unsafe extern "C" fn gwa_config_on_log(
 ) -> gwa_status_t {
     let own = Registration::new(user_data, release);
     register(config, callbacks::log(function, own), |hooks| &mut hooks.on_log)
+}
+
+/// A thread of the client begins or ends: for affinity, priority, or what else a thread has to be prepared with. Its name
+/// is set and signals are blocked already. Replaces the callback set before, whose release is called. NULL for
+/// `function` unregisters; `release` is then called at once. Clients made before keep what they have.
+///
+/// Returns GWA_OK or GWA_E_BAD_HANDLE; `release` is called exactly once in every case.
+///
+/// Thread: any. Callback: allowed. Fork: GWA_E_FORKED. Signal: unsafe. Blocking: no.
+/// Ownership: `user_data` is the application's until `release` is called. Since: 0.1.0.
+#[no_mangle]
+pub unsafe extern "C" fn gwa_config_on_thread(
+    config: *mut gwa_config_t,
+    function: gwa_thread_fn,
+    user_data: *mut c_void,
+    release: gwa_release_fn,
+) -> gwa_status_t {
+    let own = Registration::new(user_data, release);
+    register(config, callbacks::thread(function, own), |hooks| &mut hooks.on_thread)
 }
 
 /// Puts a hook in its place. What was there, and on failure the new one, is dropped with no lock held.

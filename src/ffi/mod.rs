@@ -33,6 +33,7 @@ mod scopes;
 mod status;
 mod text;
 mod token;
+mod unregister;
 mod version;
 
 #[cfg(test)]

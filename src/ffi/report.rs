@@ -32,8 +32,8 @@ pub struct gwa_shutdown_report_t {
 }
 
 /// The callbacks, as C texts.
-const CALLBACKS: [&CStr; 8] =
-    [c"on_message", c"on_audit", c"on_siem", c"on_state", c"on_token", c"on_ask", c"on_sent", c"on_log"];
+const CALLBACKS: [&CStr; 9] =
+    [c"on_message", c"on_audit", c"on_siem", c"on_state", c"on_token", c"on_ask", c"on_sent", c"on_log", c"on_thread"];
 
 impl gwa_shutdown_report_t {
     /// The report as C reads it.

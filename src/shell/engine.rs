@@ -10,7 +10,7 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use super::clock::Clock;
-use super::delivery::Delivery;
+use super::delivery::{Delivery, OnThread};
 use super::dial::Net;
 use super::gate::{Deadline, Promise};
 use super::http::{Cancel, Http};
@@ -24,12 +24,12 @@ use crate::audit::Record;
 use crate::config::settings::{Delivery as Mode, Settings};
 use crate::error::{Code, Error, Stage};
 use crate::event::{Notice, State, StateChange};
-use crate::hooks::Answer;
+use crate::hooks::{Answer, ThreadKind};
 use crate::proto::outbox::Outbox;
 use crate::proto::refresher::{Input as RefreshInput, Refresher};
 use crate::proto::session::{Input as SessionInput, Rounds, Session};
 use crate::proto::token::Token;
-use crate::sys;
+use crate::{panics, sys};
 
 /// Stack of the threads that run no user code; of address space, pages are touched as needed.
 const STACK: usize = 512 << 10;
@@ -114,21 +114,20 @@ impl Engine {
         let producers = Arc::new(Producers { delivery: Arc::clone(&parts.delivery), keeps_open });
         if parts.settings.delivery != Mode::Poll {
             let (failure, delivery) = (self.failure(parts), Arc::clone(&parts.delivery));
-            self.spawn("gwa-dispatch", USER_STACK, move || {
-                guarded(&failure, "gwa-dispatch", || delivery.run_dispatcher());
+            self.spawn(parts, ThreadKind::Dispatch, move || {
+                guarded(&failure, ThreadKind::Dispatch, || delivery.run_dispatcher());
             })
             .inspect_err(|_| parts.delivery.begin_failed())?;
         }
         let (failure, ended, guard) = (self.failure(parts), Arc::clone(&self.ended), Arc::clone(&producers));
-        self.spawn("gwa-refresh", STACK, move || {
-            let carry = guarded(&failure, "gwa-refresh", || refresh.run());
+        self.spawn(parts, ThreadKind::Refresh, move || {
+            let carry = guarded(&failure, ThreadKind::Refresh, || refresh.run());
             ended.lock().carry = carry;
             drop(guard);
         })?;
-        let stack = if parts.settings.delivery == Mode::Inline { USER_STACK } else { STACK };
         let (failure, ended) = (self.failure(parts), Arc::clone(&self.ended));
-        self.spawn("gwa-socket", stack, move || {
-            let finished = guarded(&failure, "gwa-socket", || socket.run());
+        self.spawn(parts, ThreadKind::Socket, move || {
+            let finished = guarded(&failure, ThreadKind::Socket, || socket.run());
             ended.lock().finished = finished;
             drop(producers);
         })
@@ -144,16 +143,21 @@ impl Engine {
         }
     }
 
-    fn spawn(&self, name: &'static str, stack: usize, body: impl FnOnce() + Send + 'static) -> Result<(), Error> {
+    fn spawn(&self, parts: &Parts, kind: ThreadKind, body: impl FnOnce() + Send + 'static) -> Result<(), Error> {
+        let stack = stack_of(&parts.settings, kind);
+        let delivery = Arc::clone(&parts.delivery);
         let ended = Arc::clone(&self.ended);
         ended.lock().running += 1;
         let running = Running(ended);
         let run = move || {
             let _running = running;
             sys::block_signals_in_this_thread();
+            let _told = OnThread::started(&delivery, kind);
+            // The application is told of the end by this thread: what else holds delivery may end before.
+            drop(delivery);
             body();
         };
-        match thread::Builder::new().name(name.to_owned()).stack_size(stack).spawn(run) {
+        match thread::Builder::new().name(kind.name().to_owned()).stack_size(stack).spawn(run) {
             Ok(handle) => {
                 self.handles.lock().unwrap_or_else(PoisonError::into_inner).push(handle);
                 Ok(())
@@ -293,6 +297,20 @@ fn driver(
     }))
 }
 
+/// Stack of a thread: as configured, or by what runs on it.
+fn stack_of(settings: &Settings, kind: ThreadKind) -> usize {
+    let runs_callbacks = match kind {
+        ThreadKind::Refresh => false,
+        ThreadKind::Socket => settings.delivery == Mode::Inline,
+        ThreadKind::Dispatch => true,
+    };
+    match settings.stack_bytes {
+        0 if runs_callbacks => USER_STACK,
+        0 => STACK,
+        bytes => bytes,
+    }
+}
+
 /// Held by a thread for as long as it lives, however it ends.
 struct Running(Arc<Ended>);
 
@@ -340,20 +358,23 @@ struct Failure {
 }
 
 /// Runs a thread's body. A panic is a record and the state `Failed`, never a silent dead thread.
-fn guarded<T>(failure: &Failure, name: &'static str, body: impl FnOnce() -> T) -> Option<T> {
+fn guarded<T>(failure: &Failure, kind: ThreadKind, body: impl FnOnce() -> T) -> Option<T> {
     match catch_unwind(AssertUnwindSafe(body)) {
         Ok(value) => Some(value),
         Err(panic) => {
-            failure.report(name, &*panic);
+            failure.report(kind, &*panic);
             None
         }
     }
 }
 
 impl Failure {
-    fn report(&self, name: &'static str, panic: &(dyn Any + Send)) {
+    fn report(&self, kind: ThreadKind, panic: &(dyn Any + Send)) {
         let text = panic.downcast_ref::<&str>().copied().unwrap_or("a panic");
-        let location = format!("{name}: {text}");
+        let location = match panics::last_place() {
+            Some(place) => format!("{} at {place}: {text}", kind.name()),
+            None => format!("{}: {text}", kind.name()),
+        };
         let error = Error::new(Code::Panic, Stage::Live, location.clone());
         let id = Entropy::new().uuid_v4();
         let from = self.shared.state();

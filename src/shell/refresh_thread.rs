@@ -102,6 +102,8 @@ impl RefreshThread {
 
     fn handle(&mut self, input: Input) {
         let random = self.entropy.random_u64();
+        // Whoever answered may have been unregistered.
+        self.machine.set_can_ask(self.delivery.has_on_ask());
         self.machine.handle(self.clock.now(), random, input);
     }
 

@@ -73,6 +73,7 @@ impl SocketThread {
         self.waiter.watch_clocks();
         while self.stopped.is_none() {
             self.read_inbox();
+            self.delivery.freshen(&self.scratch);
             self.turn();
             let has_more = self.pump();
             if self.stopped.is_none() {

@@ -123,6 +123,11 @@ impl Refresher {
         }
     }
 
+    /// Whether somebody answers questions from here on; those that were asked stay open.
+    pub fn set_can_ask(&mut self, can_ask: bool) {
+        self.can_ask = can_ask;
+    }
+
     /// Takes a fact in. `random` feeds the jitter.
     pub fn handle(&mut self, now: Now, random: u64, input: Input) {
         self.dice = Dice::new(random);

@@ -2,52 +2,17 @@
 
 use std::cell::RefCell;
 use std::panic::{catch_unwind, AssertUnwindSafe};
+use std::rc::Rc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::Arc;
 
+use super::table::{Place, Table};
 use super::Delivery;
 use crate::audit::json::{Entry, Sink};
+use crate::error::{Code, Error, Stage};
 use crate::event::{Notice, Question};
-use crate::hooks::{AuditView, HookFailed, Hooks, Message, Request};
+use crate::hooks::{AuditView, Callback, HookFailed, Message, Moment, Request, ThreadKind};
 use crate::metrics::Counter;
-
-/// A registered function.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-#[repr(u8)]
-pub(super) enum Callback {
-    Message = 1,
-    State,
-    Token,
-    Ask,
-    Sent,
-    Audit,
-    Siem,
-    Log,
-}
-
-impl Callback {
-    const ALL: [Self; 8] =
-        [Self::Message, Self::State, Self::Token, Self::Ask, Self::Sent, Self::Audit, Self::Siem, Self::Log];
-
-    /// The name in logs, stats and the shutdown report.
-    pub(super) fn name(self) -> &'static str {
-        match self {
-            Self::Message => "on_message",
-            Self::State => "on_state",
-            Self::Token => "on_token",
-            Self::Ask => "on_ask",
-            Self::Sent => "on_sent",
-            Self::Audit => "on_audit",
-            Self::Siem => "on_siem",
-            Self::Log => "on_log",
-        }
-    }
-
-    /// Whether what it is given comes out of the event queue.
-    pub(super) fn is_event(self) -> bool {
-        !matches!(self, Self::Audit | Self::Siem | Self::Log)
-    }
-}
 
 /// Which callback runs, since when: one word, so that a reader never sees one's name with another's time.
 #[derive(Debug, Default)]
@@ -72,27 +37,44 @@ impl Slot {
 
 thread_local! {
     /// Clients whose callbacks this thread is in, innermost last.
-    static INSIDE: RefCell<Vec<usize>> = const { RefCell::new(Vec::new()) };
+    static INSIDE: RefCell<Vec<Mark>> = const { RefCell::new(Vec::new()) };
+}
+
+/// A client, and the hooks this thread calls for it if it is its dispatcher.
+struct Mark {
+    client: usize,
+    table: Option<Rc<Table>>,
 }
 
 /// Marks this thread as one that runs user code for a client, until dropped.
 pub(super) struct Inside(());
 
 impl Inside {
-    pub(super) fn enter(delivery: &Delivery) -> Self {
-        let _ = INSIDE.try_with(|inside| inside.borrow_mut().push(address(delivery)));
+    pub(super) fn enter(delivery: &Delivery, table: Option<Rc<Table>>) -> Self {
+        let mark = Mark { client: address(delivery), table };
+        let _ = INSIDE.try_with(|inside| inside.borrow_mut().push(mark));
         Self(())
     }
 
     /// Whether this thread is marked for this client.
     pub(super) fn is(delivery: &Delivery) -> bool {
-        INSIDE.try_with(|inside| inside.borrow().contains(&address(delivery))).unwrap_or(false)
+        let client = address(delivery);
+        INSIDE.try_with(|inside| inside.borrow().iter().any(|mark| mark.client == client)).unwrap_or(false)
+    }
+
+    /// The hooks that this thread calls, if it is the dispatcher of this client.
+    pub(super) fn table(delivery: &Delivery) -> Option<Rc<Table>> {
+        let client = address(delivery);
+        let of = |mark: &Mark| if mark.client == client { mark.table.clone() } else { None };
+        INSIDE.try_with(|inside| inside.borrow().iter().find_map(of)).ok().flatten()
     }
 }
 
 impl Drop for Inside {
     fn drop(&mut self) {
-        let _ = INSIDE.try_with(|inside| inside.borrow_mut().pop());
+        let mark = INSIDE.try_with(|inside| inside.borrow_mut().pop());
+        // Outside the borrow: a table that goes with it may release something.
+        drop(mark);
     }
 }
 
@@ -104,61 +86,60 @@ fn address(delivery: &Delivery) -> usize {
 /// Calls hooks one after the other. The end of one call is taken as the start of the next: one reading of the clock each.
 pub(super) struct Caller<'a> {
     pub(super) delivery: &'a Delivery,
-    pub(super) hooks: &'a Hooks,
+    pub(super) table: &'a Table,
     pub(super) slot: &'a Slot,
     pub(super) at_ms: u64,
 }
 
-impl Caller<'_> {
+impl<'a> Caller<'a> {
     /// `on_message`.
     pub(super) fn message(&mut self, message: Message<'_>) {
-        self.call_with(Callback::Message, self.hooks.on_message.as_deref(), |hook| hook(message));
+        self.call_with(Callback::Message, &self.table.message, |hook| hook(message));
     }
 
     /// `on_state`, `on_token`, `on_sent` or `on_ask`.
     pub(super) fn notice(&mut self, notice: &Notice) {
-        let hooks = self.hooks;
+        let table = self.table;
         match notice {
             Notice::State(_)
             | Notice::GapBegin(_)
             | Notice::GapEnd(_)
             | Notice::Handover(_)
             | Notice::Resumed(_)
-            | Notice::ClockStep(_) => {
-                self.call_with(Callback::State, hooks.on_state.as_deref(), |hook| hook(notice));
-            }
-            Notice::Token(token) => self.call_with(Callback::Token, hooks.on_token.as_deref(), |hook| hook(token)),
-            Notice::Sent(sent) => self.call_with(Callback::Sent, hooks.on_sent.as_deref(), |hook| hook(sent)),
+            | Notice::ClockStep(_) => self.call_with(Callback::State, &table.state, |hook| hook(notice)),
+            Notice::Token(token) => self.call_with(Callback::Token, &table.token, |hook| hook(token)),
+            Notice::Sent(sent) => self.call_with(Callback::Sent, &table.sent, |hook| hook(sent)),
+            Notice::Ask { id, .. } if table.ask.borrow().is_none() => self.delivery.refuse(*id),
             Notice::Ask { id, question } => {
                 let delivery = self.delivery;
-                self.call_with(Callback::Ask, hooks.on_ask.as_deref(), |hook| hook(delivery.request(*id, question)));
+                self.call_with(Callback::Ask, &table.ask, |hook| hook(delivery.request(*id, question)));
             }
         }
     }
 
     /// `on_ask` with a request that the application owns as well (poll mode).
     pub(super) fn ask(&mut self, request: &Request) {
-        self.call_with(Callback::Ask, self.hooks.on_ask.as_deref(), |hook| hook(request.clone()));
+        self.call_with(Callback::Ask, &self.table.ask, |hook| hook(request.clone()));
+    }
+
+    /// `on_thread`.
+    pub(super) fn thread(&mut self, hook: &dyn Fn(Moment, ThreadKind), moment: Moment, kind: ThreadKind) {
+        self.call(Callback::Thread, || hook(moment, kind));
     }
 
     /// `on_audit`, or `on_siem` with the `seq` it was given before. `json` is the buffer to render into.
     pub(super) fn audit(&mut self, entry: &Entry, sink: Sink, json: &mut String) {
-        let (hook, callback) = match sink {
-            Sink::Audit => (&self.hooks.on_audit, Callback::Audit),
-            Sink::Siem { .. } => (&self.hooks.on_siem, Callback::Siem),
-        };
-        let Some(hook) = hook else { return };
-        entry.render_with_nul(&self.delivery.context, sink, json);
-        self.audit_text(hook.as_ref(), callback, AuditView { json_with_nul: json, seq: entry.seq, kind: entry.kind() });
+        if self.sink(sink).borrow().is_some() {
+            entry.render_with_nul(&self.delivery.context, sink, json);
+            self.audit_text(sink, AuditView { json_with_nul: json, seq: entry.seq, kind: entry.kind() });
+        }
     }
 
     /// `on_audit` or `on_siem` with a record that is already text.
-    pub(super) fn audit_text(
-        &mut self,
-        hook: &(dyn Fn(AuditView<'_>) -> Result<(), HookFailed> + Send + Sync),
-        callback: Callback,
-        view: AuditView<'_>,
-    ) {
+    pub(super) fn audit_text(&mut self, sink: Sink, view: AuditView<'_>) {
+        let callback = if sink == Sink::Audit { Callback::Audit } else { Callback::Siem };
+        let hook = self.sink(sink).borrow();
+        let Some(hook) = hook.as_deref() else { return };
         if self.call(callback, || hook(view)) == Some(Err(HookFailed)) {
             self.delivery.count(Counter::HookFailures, 1);
             self.delivery.log(1, "delivery", format_args!("{} failed for record {}", callback.name(), view.seq));
@@ -167,11 +148,18 @@ impl Caller<'_> {
 
     /// `on_log`.
     pub(super) fn log(&mut self, level: i32, target: &str, text: &str) {
-        self.call_with(Callback::Log, self.hooks.on_log.as_deref(), |hook| hook(level, target, text));
+        self.call_with(Callback::Log, &self.table.log, |hook| hook(level, target, text));
     }
 
-    fn call_with<H: ?Sized>(&mut self, callback: Callback, hook: Option<&H>, run: impl FnOnce(&H)) {
-        if let Some(hook) = hook {
+    fn sink(&self, sink: Sink) -> &'a Place<dyn Fn(AuditView<'_>) -> Result<(), HookFailed> + Send + Sync> {
+        match sink {
+            Sink::Audit => &self.table.audit,
+            Sink::Siem { .. } => &self.table.siem,
+        }
+    }
+
+    fn call_with<H: ?Sized>(&mut self, callback: Callback, place: &Place<H>, run: impl FnOnce(&H)) {
+        if let Some(hook) = place.borrow().as_deref() {
             self.call(callback, || run(hook));
         }
     }
@@ -199,6 +187,14 @@ impl Delivery {
     pub(super) fn request(&self, id: u64, question: &Question) -> Request {
         let reply = self.lock().reply.clone();
         Request { id, question: question.clone(), reply: reply.unwrap_or_else(|| Arc::new(|_, _| ())) }
+    }
+
+    /// Nobody answers any more.
+    pub(super) fn refuse(&self, id: u64) {
+        let reply = self.lock().reply.clone();
+        if let Some(reply) = reply {
+            reply(id, Err(Error::new(Code::Cancelled, Stage::Token, "on_ask was unregistered.")));
+        }
     }
 
     #[cold]

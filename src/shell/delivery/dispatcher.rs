@@ -1,18 +1,24 @@
 //! The body of `gwa-dispatch`, the only thread of a client that runs the application's code (but see `inline`).
 
+use std::rc::Rc;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, MutexGuard};
+use std::sync::MutexGuard;
 
 use super::batch::{Batch, Item};
 use super::calls::{Caller, Inside};
 use super::log_queue::Line;
 use super::state::State;
+use super::table::Table;
+use super::unregister::Keeper;
 use super::{wait, wait_for, Delivery};
 use crate::audit::json::{Entry, Sink};
-use crate::hooks::Hooks;
+use crate::config::settings::Delivery as Mode;
+use crate::hooks::Callback;
 
 /// Work that goes before events.
 enum Urgent {
+    /// A hook was unregistered.
+    Retired,
     Record(Entry, u64),
     Line(Line),
 }
@@ -20,11 +26,11 @@ enum Urgent {
 impl Delivery {
     /// Calls hooks until the client is closed and everything is delivered, or until delivery is abandoned.
     pub(crate) fn run_dispatcher(&self) {
-        let _inside = Inside::enter(self);
-        // Declared before the hooks: they are dropped, and perhaps released, before the end is announced.
-        let _finish = Finish(self);
-        let Some(hooks) = self.hooks() else { return };
-        let mut dispatcher = Dispatcher::new(self, &hooks);
+        let is_mine = |callback| self.mode != Mode::Inline || callback != Callback::Message;
+        let table = Rc::new(Table::of(&self.lock().hooks, is_mine));
+        let _inside = Inside::enter(self, Some(Rc::clone(&table)));
+        let _finish = Finish { delivery: self, table: &table };
+        let mut dispatcher = Dispatcher::new(self, &table);
         while self.refill(&mut dispatcher.batch) {
             dispatcher.caller.at_ms = (self.tick)();
             if self.urgent.load(Ordering::Relaxed) {
@@ -76,9 +82,13 @@ impl Delivery {
         if let Some(seq) = delivered {
             state.delivered_seq = seq;
         }
-        let urgent = match state.pop_audit() {
-            Some((entry, prev_seq)) => Some(Urgent::Record(entry, prev_seq)),
-            None => state.log.pop().map(Urgent::Line),
+        let urgent = if state.has_retired(Keeper::Consumer) {
+            Some(Urgent::Retired)
+        } else {
+            match state.pop_audit() {
+                Some((entry, prev_seq)) => Some(Urgent::Record(entry, prev_seq)),
+                None => state.log.pop().map(Urgent::Line),
+            }
         };
         if urgent.is_none() {
             self.urgent.store(false, Ordering::Relaxed);
@@ -99,8 +109,8 @@ struct Dispatcher<'a> {
 }
 
 impl<'a> Dispatcher<'a> {
-    fn new(delivery: &'a Delivery, hooks: &'a Arc<Hooks>) -> Self {
-        let caller = Caller { delivery, hooks, slot: &delivery.calling, at_ms: 0 };
+    fn new(delivery: &'a Delivery, table: &'a Table) -> Self {
+        let caller = Caller { delivery, table, slot: &delivery.calling, at_ms: 0 };
         Self { delivery, caller, batch: Batch::default(), json: String::new() }
     }
 
@@ -112,6 +122,7 @@ impl<'a> Dispatcher<'a> {
         let mut delivered = None;
         while !self.is_abandoned() {
             match self.delivery.take_urgent(delivered.take()) {
+                Some(Urgent::Retired) => self.delivery.leave_table(self.caller.table),
                 Some(Urgent::Record(entry, prev_seq)) => {
                     self.serve_record(&entry, prev_seq);
                     delivered = Some(entry.seq);
@@ -152,17 +163,25 @@ impl<'a> Dispatcher<'a> {
     }
 }
 
-/// Announces the end of the thread however it ends.
-struct Finish<'a>(&'a Delivery);
+/// Announces the end of the thread however it ends: after its hooks are dropped, and perhaps released.
+struct Finish<'a> {
+    delivery: &'a Delivery,
+    table: &'a Table,
+}
 
 impl Drop for Finish<'_> {
     fn drop(&mut self) {
-        let mut state = self.0.lock();
+        let delivery = self.delivery;
+        self.table.clear();
+        let mut state = delivery.lock();
+        while state.has_retired(Keeper::Consumer) {
+            state = delivery.let_go(state, |retired| retired.is_kept_by(Keeper::Consumer));
+        }
         state.is_finished = true;
         state.has_dispatcher = false;
         // What nobody will see may hold tokens: it goes now. Its count stays, for the report.
         let left = (std::mem::take(&mut state.back), std::mem::take(&mut state.front));
-        self.0.progress.notify_all();
+        delivery.progress.notify_all();
         drop(state);
         drop(left);
     }

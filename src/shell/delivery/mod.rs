@@ -22,15 +22,19 @@ mod poll;
 mod producer;
 mod state;
 mod stats;
+mod table;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]
 mod tests_audit;
 #[cfg(test)]
 mod tests_poll;
+mod threads;
+mod unregister;
 
 pub(crate) use producer::{Drain, Room, Scratch};
 pub(crate) use stats::{NetworkReport, TokenTimes};
+pub(crate) use threads::OnThread;
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -43,7 +47,7 @@ use state::{Apart, Bounds, Gauges, State};
 
 use crate::audit::json::Context;
 use crate::config::settings::{Delivery as Mode, Settings};
-use crate::hooks::{Hooks, Reply};
+use crate::hooks::{Callback, Hooks, Reply};
 use crate::metrics::{Counter, Counters, Metrics};
 use crate::proto::time::Now;
 
@@ -100,10 +104,14 @@ pub(crate) struct Delivery {
     urgent: AtomicBool,
     /// No callback is to begin any more.
     abandoned: AtomicBool,
+    /// `on_message` was unregistered, and the socket thread still has a copy (inline mode).
+    is_inline_stale: AtomicBool,
     /// What the dispatcher, or `next_event`, is running.
     calling: Slot,
     /// What the socket thread is running (inline mode).
     inline: Slot,
+    /// `on_thread` of each thread.
+    threads: [Slot; 3],
     state: Apart<Mutex<State>>,
     /// Consumers sleep here until there is work.
     work: Condvar,
@@ -112,12 +120,12 @@ pub(crate) struct Delivery {
 }
 
 /// Which hooks there are: what nobody wants is not queued.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 struct Wants {
-    messages: bool,
-    sent: bool,
-    asks: bool,
-    logs: bool,
+    messages: AtomicBool,
+    sent: AtomicBool,
+    asks: AtomicBool,
+    logs: AtomicBool,
 }
 
 impl Delivery {
@@ -142,8 +150,10 @@ impl Delivery {
             is_starved: AtomicBool::new(false),
             urgent: AtomicBool::new(false),
             abandoned: AtomicBool::new(false),
+            is_inline_stale: AtomicBool::new(false),
             calling: Slot::default(),
             inline: Slot::default(),
+            threads: Default::default(),
             state: Apart(Mutex::new(State::new(audit, hooks))),
             work: Condvar::new(),
             progress: Condvar::new(),
@@ -165,7 +175,7 @@ impl Delivery {
 
     /// Whether somebody may answer questions. In poll mode a request may always be polled.
     pub(crate) fn has_on_ask(&self) -> bool {
-        self.wants.asks
+        self.wants.asks.load(Ordering::Relaxed)
     }
 
     /// Raises a counter.
@@ -194,9 +204,10 @@ impl Delivery {
         }
     }
 
-    /// The callback that is running and for how long it has been.
+    /// The callback that is running and for how long it has been; of several the one that began first.
     pub(crate) fn running_callback(&self) -> Option<(&'static str, Duration)> {
-        let (callback, since_ms) = self.calling.read().or_else(|| self.inline.read())?;
+        let slots = [&self.calling, &self.inline].into_iter().chain(&self.threads);
+        let (callback, since_ms) = slots.filter_map(Slot::read).min_by_key(|(_, since_ms)| *since_ms)?;
         let for_ms = (self.tick)().saturating_sub(since_ms);
         Some((callback.name(), Duration::from_millis(for_ms)))
     }
@@ -294,15 +305,16 @@ impl Delivery {
     pub(crate) fn release_hooks(&self) {
         self.abandoned.store(true, Ordering::Relaxed);
         let mut state = self.lock();
-        let mine = (state.hooks.take(), state.reply.take(), state.bell.take());
+        let mine = (std::mem::take(&mut state.hooks), state.reply.take(), state.bell.take());
+        let state = self.let_go(state, |_| true);
         drop(state);
-        let _inside = Inside::enter(self);
+        let _inside = Inside::enter(self, None);
         drop(mine);
     }
 
     /// A line for `on_log`. Without that hook it costs nothing: the text is not even made.
     pub(crate) fn log(&self, level: i32, target: &'static str, text: fmt::Arguments<'_>) {
-        if !self.wants.logs {
+        if !self.wants.logs.load(Ordering::Relaxed) {
             return;
         }
         let text = text.to_string();
@@ -316,10 +328,6 @@ impl Delivery {
     fn lock(&self) -> MutexGuard<'_, State> {
         // No code that panics runs under the lock; should it ever, the queues are still whole.
         self.state.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn hooks(&self) -> Option<Arc<Hooks>> {
-        self.lock().hooks.clone()
     }
 
     fn boot_ms(&self) -> u64 {
@@ -391,10 +399,22 @@ impl Wants {
     fn of(mode: Mode, hooks: &Hooks) -> Self {
         let polls = mode == Mode::Poll;
         Self {
-            messages: polls || hooks.on_message.is_some(),
-            sent: polls || hooks.on_sent.is_some(),
-            asks: polls || hooks.on_ask.is_some(),
-            logs: hooks.on_log.is_some(),
+            messages: AtomicBool::new(polls || hooks.on_message.is_some()),
+            sent: AtomicBool::new(polls || hooks.on_sent.is_some()),
+            asks: AtomicBool::new(polls || hooks.on_ask.is_some()),
+            logs: AtomicBool::new(hooks.on_log.is_some()),
+        }
+    }
+
+    /// A hook was unregistered.
+    fn forget(&self, callback: Callback, mode: Mode) {
+        let polls = mode == Mode::Poll;
+        match callback {
+            Callback::Message => self.messages.store(polls, Ordering::Relaxed),
+            Callback::Sent => self.sent.store(polls, Ordering::Relaxed),
+            Callback::Ask => self.asks.store(polls, Ordering::Relaxed),
+            Callback::Log => self.logs.store(false, Ordering::Relaxed),
+            Callback::Audit | Callback::Siem | Callback::State | Callback::Token | Callback::Thread => {}
         }
     }
 }

@@ -1,27 +1,29 @@
 //! Poll mode: no dispatcher; the application takes everything from one queue, in the order it came.
 
-use std::sync::{Arc, MutexGuard};
+use std::sync::MutexGuard;
 use std::time::Duration;
 
 use super::batch::Item;
-use super::calls::{Callback, Caller, Inside};
+use super::calls::{Caller, Inside};
 use super::log_queue::Line;
 use super::state::State;
+use super::table::Table;
+use super::unregister::Keeper;
 use super::{wait_for, Delivery};
 use crate::audit::json::{Entry, Sink};
 use crate::config::settings::Delivery as Mode;
 use crate::error::{Code, Error, Stage};
 use crate::event::Event;
 use crate::event::{MessageKind, Notice};
-use crate::hooks::{AuditView, Hooks, Message};
+use crate::hooks::{AuditView, Callback, Message};
 
 /// Longest single wait: a condition variable sleeps through a suspend, the deadline does not.
-const LONGEST_WAIT: Duration = Duration::from_secs(30);
+pub(super) const LONGEST_WAIT: Duration = Duration::from_secs(30);
 
-/// An item in hand, with the hooks if one is registered for it.
+/// An item in hand, with the hook if one is registered for it.
 struct Pick {
     taken: Taken,
-    hooks: Option<Arc<Hooks>>,
+    hook: Option<(Callback, Table)>,
 }
 
 /// An item out of the queue.
@@ -49,14 +51,14 @@ impl Delivery {
         if self.is_dispatch_thread() {
             return Err(Error::new(Code::Reentrant, Stage::Call, "next_event was called inside a callback."));
         }
-        let Some(Pick { taken, hooks }) = self.take(timeout, interrupted)? else { return Ok(None) };
+        let Some(Pick { taken, hook }) = self.take(timeout, interrupted)? else { return Ok(None) };
         let event = self.event(taken);
-        if let Some(hooks) = hooks {
-            let _baton = Baton(self);
-            let _inside = Inside::enter(self);
-            // Dropped before the marks: this may be the last reference, and then the hooks are released here.
-            let hooks = hooks;
-            self.show(&event, &hooks);
+        if let Some((callback, table)) = hook {
+            let _baton = Baton { delivery: self, callback };
+            let _inside = Inside::enter(self, None);
+            // Dropped before the marks: this may be the last copy, and then the hook is released here.
+            let table = table;
+            self.show(&event, &table);
         }
         Ok(Some(event))
     }
@@ -72,6 +74,7 @@ impl Delivery {
         let ends_ms = timeout.map(|timeout| self.boot_ms().saturating_add(whole_ms(timeout)));
         let mut state = self.lock();
         loop {
+            state = self.let_go(state, |retired| retired.is_kept_by(Keeper::Consumer));
             if interrupted() {
                 // This thread may have been the one woken for new work: another one has to look.
                 self.work.notify_one();
@@ -100,8 +103,8 @@ impl Delivery {
 
     /// Lets go of the queue with an item in hand: descriptor, other consumers and a waiting producer see what is left.
     fn leave(&self, mut state: MutexGuard<'_, State>, taken: Taken) -> Pick {
-        let hooks = state.hooks.clone().filter(|hooks| has_hook(hooks, &taken));
-        state.is_delivering = hooks.is_some();
+        let hook = state.copy_for(callback_of(&taken));
+        state.is_delivering = hook.is_some();
         let has_work = state.has_work();
         if !has_work {
             state.back.give_back();
@@ -116,7 +119,7 @@ impl Delivery {
             self.work.notify_one();
         }
         self.ring_if_room();
-        Pick { taken, hooks }
+        Pick { taken, hook }
     }
 
     /// Takes the oldest item of all queues.
@@ -180,8 +183,8 @@ impl Delivery {
     }
 
     /// Calls the function registered for an event.
-    fn show(&self, event: &Event, hooks: &Hooks) {
-        let mut caller = Caller { delivery: self, hooks, slot: &self.calling, at_ms: (self.tick)() };
+    fn show(&self, event: &Event, table: &Table) {
+        let mut caller = Caller { delivery: self, table, slot: &self.calling, at_ms: (self.tick)() };
         match event {
             Event::Message { kind, data_with_nul, connection } => {
                 caller.message(Message { kind: *kind, data_with_nul, connection: *connection });
@@ -189,11 +192,9 @@ impl Delivery {
             Event::Notice(notice) => caller.notice(notice),
             Event::Request(request) => caller.ask(request),
             Event::Audit { json_with_nul, seq, kind, siem } => {
-                let (hook, callback) =
-                    if *siem { (&hooks.on_siem, Callback::Siem) } else { (&hooks.on_audit, Callback::Audit) };
-                if let Some(hook) = hook {
-                    caller.audit_text(hook.as_ref(), callback, AuditView { json_with_nul, seq: *seq, kind });
-                }
+                // The text is there already: which one came before makes no difference any more.
+                let sink = if *siem { Sink::Siem { prev_seq: 0 } } else { Sink::Audit };
+                caller.audit_text(sink, AuditView { json_with_nul, seq: *seq, kind });
             }
             Event::Log { level, target, text } => caller.log(*level, target, text),
         }
@@ -201,37 +202,54 @@ impl Delivery {
 }
 
 /// Held while a hook runs inside `next_event`.
-struct Baton<'a>(&'a Delivery);
+struct Baton<'a> {
+    delivery: &'a Delivery,
+    callback: Callback,
+}
 
 impl Drop for Baton<'_> {
     fn drop(&mut self) {
-        let mut state = self.0.lock();
+        let delivery = self.delivery;
+        let mut state = delivery.call_ended(delivery.lock(), self.callback);
         state.is_delivering = false;
         if state.has_work() || state.is_closed {
-            self.0.raise(&mut state);
+            delivery.raise(&mut state);
         }
         // All: one may take what is left, another may have to see that the client is closed.
         let has_waiters = state.waiters > 0;
         drop(state);
         if has_waiters {
-            self.0.work.notify_all();
+            delivery.work.notify_all();
         }
     }
 }
 
-fn has_hook(hooks: &Hooks, taken: &Taken) -> bool {
-    match taken {
-        Taken::Message { .. } => hooks.on_message.is_some(),
-        Taken::Notice(Notice::Token(_)) => hooks.on_token.is_some(),
-        Taken::Notice(Notice::Sent(_)) => hooks.on_sent.is_some(),
-        Taken::Notice(Notice::Ask { .. }) => hooks.on_ask.is_some(),
-        Taken::Notice(_) => hooks.on_state.is_some(),
-        Taken::Record { sink: Sink::Audit, .. } => hooks.on_audit.is_some(),
-        Taken::Record { sink: Sink::Siem { .. }, .. } => hooks.on_siem.is_some(),
-        Taken::Line(_) => hooks.on_log.is_some(),
+impl State {
+    /// A copy of a hook for one call, if it is registered.
+    fn copy_for(&mut self, callback: Callback) -> Option<(Callback, Table)> {
+        if !self.hooks.has(callback) {
+            return None;
+        }
+        if let Some(calls) = self.calls.get_mut(callback as usize) {
+            *calls += 1;
+        }
+        Some((callback, Table::of(&self.hooks, |wanted| wanted == callback)))
     }
 }
 
-fn whole_ms(time: Duration) -> u64 {
+fn callback_of(taken: &Taken) -> Callback {
+    match taken {
+        Taken::Message { .. } => Callback::Message,
+        Taken::Notice(Notice::Token(_)) => Callback::Token,
+        Taken::Notice(Notice::Sent(_)) => Callback::Sent,
+        Taken::Notice(Notice::Ask { .. }) => Callback::Ask,
+        Taken::Notice(_) => Callback::State,
+        Taken::Record { sink: Sink::Audit, .. } => Callback::Audit,
+        Taken::Record { sink: Sink::Siem { .. }, .. } => Callback::Siem,
+        Taken::Line(_) => Callback::Log,
+    }
+}
+
+pub(super) fn whole_ms(time: Duration) -> u64 {
     u64::try_from(time.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX)
 }

@@ -7,11 +7,12 @@ use std::time::Duration;
 use super::batch::KEEP_BYTES;
 use super::calls::{Caller, Inside};
 use super::state::State;
+use super::table::Table;
 use super::Delivery;
 use crate::audit::Record;
 use crate::config::settings::Delivery as Mode;
 use crate::event::{MessageKind, Notice};
-use crate::hooks::{Hooks, Message};
+use crate::hooks::{Callback, Message};
 use crate::metrics::Counter;
 use crate::proto::time::Now;
 
@@ -34,10 +35,25 @@ pub(crate) enum Room {
 }
 
 /// What the socket thread keeps between messages for inline delivery. Dropped when that thread ends.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct Scratch {
-    hooks: Option<Arc<Hooks>>,
+    inline: Option<(Arc<Delivery>, Table)>,
     data: Vec<u8>,
+}
+
+impl Scratch {
+    /// The hooks that this thread calls.
+    pub(super) fn table(&self) -> Option<&Table> {
+        self.inline.as_ref().map(|(_, table)| table)
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        if let Some((delivery, table)) = &self.inline {
+            delivery.leave_socket(Some(table), true);
+        }
+    }
 }
 
 /// One pass over a readable socket: messages go in one by one, the consumer is woken once.
@@ -61,15 +77,20 @@ impl Scratch {
 }
 
 impl Delivery {
-    /// The socket thread's scratch space; holds the hooks in inline mode.
-    pub(crate) fn scratch(&self) -> Scratch {
-        let hooks = if self.mode == Mode::Inline { self.hooks() } else { None };
-        Scratch { hooks, data: Vec::new() }
+    /// The socket thread's scratch space; holds `on_message` in inline mode.
+    pub(crate) fn scratch(self: &Arc<Self>) -> Scratch {
+        if self.mode != Mode::Inline {
+            return Scratch::default();
+        }
+        let mut state = self.lock();
+        state.has_scratch = true;
+        let table = Table::of(&state.hooks, |callback| callback == Callback::Message);
+        Scratch { inline: Some((Arc::clone(self), table)), data: Vec::new() }
     }
 
     /// Begins a pass over a readable socket. Drop it before waiting for the socket: that wakes the consumer.
     pub(crate) fn drain<'a>(&'a self, scratch: &'a mut Scratch) -> Drain<'a> {
-        let inside = scratch.hooks.is_some().then(|| Inside::enter(self));
+        let inside = scratch.inline.is_some().then(|| Inside::enter(self, None));
         let at_ms = if inside.is_some() { (self.tick)() } else { 0 };
         Drain { delivery: self, scratch, began_ms: at_ms, at_ms, owed: 0, _inside: inside }
     }
@@ -82,8 +103,10 @@ impl Delivery {
 
     /// Queues a notice behind the messages and notices before it, whatever the bound.
     pub(crate) fn push_notice(&self, notice: Notice) {
-        if matches!(notice, Notice::Sent(_)) && !self.wants.sent {
-            return;
+        match &notice {
+            Notice::Sent(_) if !self.wants.sent.load(Ordering::Relaxed) => return,
+            Notice::Ask { id, .. } if !self.wants.asks.load(Ordering::Relaxed) => return self.refuse(*id),
+            _ => {}
         }
         let notice = Box::new(notice);
         self.push(|state| {
@@ -180,7 +203,7 @@ impl Drain<'_> {
         // Only the socket thread drains.
         delivery.counters.0.raise(Counter::MessagesReceived, 1);
         delivery.counters.0.raise(Counter::BytesReceived, data.len() as u64);
-        if !delivery.wants.messages {
+        if !delivery.wants.messages.load(Ordering::Relaxed) {
             return;
         }
         if delivery.mode == Mode::Inline {
@@ -210,7 +233,8 @@ impl Drain<'_> {
 
     /// Calls `on_message` here and now.
     fn deliver(&mut self, kind: MessageKind, data: &[u8], connection: u64) {
-        let Scratch { hooks: Some(hooks), data: copy } = &mut *self.scratch else { return };
+        self.delivery.freshen(self.scratch);
+        let Scratch { inline: Some((_, table)), data: copy } = &mut *self.scratch else { return };
         if self.delivery.abandoned.load(Ordering::Relaxed) {
             return;
         }
@@ -218,7 +242,7 @@ impl Drain<'_> {
         copy.reserve(data.len() + 1);
         copy.extend_from_slice(data);
         copy.push(0);
-        let mut caller = Caller { delivery: self.delivery, hooks, slot: &self.delivery.inline, at_ms: self.at_ms };
+        let mut caller = Caller { delivery: self.delivery, table, slot: &self.delivery.inline, at_ms: self.at_ms };
         caller.message(Message { kind, data_with_nul: copy, connection });
         self.at_ms = caller.at_ms;
         if copy.capacity() > KEEP_BYTES {

@@ -7,8 +7,12 @@ use super::audit_queue::AuditQueue;
 use super::batch::{Batch, ENTRY_BYTES};
 use super::histogram::Histogram;
 use super::log_queue::LogQueue;
+use super::unregister::{Keeper, Retired};
 use crate::audit::json::Entry;
-use crate::hooks::{Hooks, Reply};
+use crate::hooks::{Callback, Hooks, Reply};
+
+/// Length of a table with a place for each callback's number.
+const CALLBACKS: usize = Callback::ALL.len() + 1;
 
 /// Called when a full queue has room again.
 pub(super) type Bell = Arc<dyn Fn() + Send + Sync>;
@@ -47,7 +51,16 @@ pub(super) struct State {
     pub(super) has_dispatcher: bool,
     /// The dispatcher has ended: events that come now are counted and not kept.
     pub(super) is_finished: bool,
-    pub(super) hooks: Option<Arc<Hooks>>,
+    /// What is registered; threads call copies.
+    pub(super) hooks: Hooks,
+    /// What is registered no more and not yet released.
+    pub(super) retired: Vec<Retired>,
+    /// How many of each callback are retired, or are being released right now.
+    pub(super) leaving: [u32; CALLBACKS],
+    /// Calls under way that took a copy of their own, of each callback: polled ones, and `on_thread`.
+    pub(super) calls: [u32; CALLBACKS],
+    /// The socket thread may have a copy of `on_message` (inline mode).
+    pub(super) has_scratch: bool,
     pub(super) reply: Option<Reply>,
     pub(super) bell: Option<Bell>,
 }
@@ -72,7 +85,11 @@ impl State {
             is_closed: false,
             has_dispatcher: false,
             is_finished: false,
-            hooks: Some(Arc::new(hooks)),
+            hooks,
+            retired: Vec::new(),
+            leaving: [0; CALLBACKS],
+            calls: [0; CALLBACKS],
+            has_scratch: false,
             reply: None,
             bell: None,
         }
@@ -83,9 +100,9 @@ impl State {
         !self.back.is_empty() || self.has_urgent() || self.siem_next.is_some() || !self.front.is_empty()
     }
 
-    /// Whether an audit record or a line of log waits: these go before events.
+    /// Whether something waits that goes before events: an audit record, a line of log, a release.
     pub(super) fn has_urgent(&self) -> bool {
-        !self.audit.is_empty() || !self.log.is_empty()
+        !self.audit.is_empty() || !self.log.is_empty() || self.has_retired(Keeper::Consumer)
     }
 
     /// The next place in the order of everything.

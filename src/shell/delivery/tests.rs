@@ -54,7 +54,7 @@ pub(super) fn finish(delivery: &Delivery, dispatcher: JoinHandle<()>) {
     dispatcher.join().unwrap();
 }
 
-pub(super) fn text(delivery: &Delivery, data: &[u8]) {
+pub(super) fn text(delivery: &Arc<Delivery>, data: &[u8]) {
     delivery.push_message(&mut delivery.scratch(), MessageKind::Text, data, 1);
 }
 

@@ -94,7 +94,7 @@ fn a_panic_is_a_state_a_record_and_the_end_of_the_others() {
         clock: Clock::new(),
     };
     let body = || -> () { panic!("on purpose") };
-    let caught = thread::spawn(move || guarded(&failure, "gwa-x", body));
+    let caught = thread::spawn(move || guarded(&failure, ThreadKind::Refresh, body));
     assert!(caught.join().unwrap().is_none());
     // The others were told to stop; whoever waits is not left waiting.
     assert!(engine.wait_ended(Deadline::after(Some(LONG))).is_some());
