@@ -29,6 +29,8 @@ mod tests;
 mod tests_audit;
 #[cfg(test)]
 mod tests_poll;
+#[cfg(test)]
+mod tests_unregister;
 mod threads;
 mod unregister;
 

@@ -18,7 +18,7 @@ use crate::event::{MessageKind, Notice};
 use crate::hooks::{AuditView, Callback, Message};
 
 /// Longest single wait: a condition variable sleeps through a suspend, the deadline does not.
-pub(super) const LONGEST_WAIT: Duration = Duration::from_secs(30);
+const LONGEST_WAIT: Duration = Duration::from_secs(30);
 
 /// An item in hand, with the hook if one is registered for it.
 struct Pick {
@@ -250,6 +250,6 @@ fn callback_of(taken: &Taken) -> Callback {
     }
 }
 
-pub(super) fn whole_ms(time: Duration) -> u64 {
+fn whole_ms(time: Duration) -> u64 {
     u64::try_from(time.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX)
 }

@@ -204,7 +204,8 @@ impl Drain<'_> {
         delivery.counters.0.raise(Counter::MessagesReceived, 1);
         delivery.counters.0.raise(Counter::BytesReceived, data.len() as u64);
         if !delivery.wants.messages.load(Ordering::Relaxed) {
-            return;
+            // Perhaps not any more.
+            return delivery.freshen(self.scratch);
         }
         if delivery.mode == Mode::Inline {
             self.deliver(kind, data, connection);
@@ -233,7 +234,6 @@ impl Drain<'_> {
 
     /// Calls `on_message` here and now.
     fn deliver(&mut self, kind: MessageKind, data: &[u8], connection: u64) {
-        self.delivery.freshen(self.scratch);
         let Scratch { inline: Some((_, table)), data: copy } = &mut *self.scratch else { return };
         if self.delivery.abandoned.load(Ordering::Relaxed) {
             return;

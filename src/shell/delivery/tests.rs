@@ -106,7 +106,7 @@ pub(super) fn recorder() -> (Hooks, Arc<Mutex<Vec<String>>>) {
 }
 
 /// An `on_message` that says when it is entered and stays until told.
-fn gate() -> (Hooks, Receiver<Vec<u8>>, Sender<()>) {
+pub(super) fn gate() -> (Hooks, Receiver<Vec<u8>>, Sender<()>) {
     let (entered, has_entered) = channel();
     let (leave, may_leave) = channel::<()>();
     let may_leave = Mutex::new(may_leave);

@@ -15,10 +15,10 @@ use crate::hooks::{AuditView, Message};
 
 /// An event descriptor that remembers whether it is readable and refuses to be set or cleared twice.
 #[derive(Clone, Default)]
-struct Fd(Arc<AtomicBool>);
+pub(super) struct Fd(Arc<AtomicBool>);
 
 impl Fd {
-    fn is_readable(&self) -> bool {
+    pub(super) fn is_readable(&self) -> bool {
         self.0.load(Ordering::SeqCst)
     }
 }
@@ -37,14 +37,14 @@ impl EventFd for Fd {
     }
 }
 
-fn polled(hooks: Hooks) -> (Arc<Delivery>, Fd) {
+pub(super) fn polled(hooks: Hooks) -> (Arc<Delivery>, Fd) {
     let fd = Fd::default();
     let settings = Settings { delivery: Mode::Poll, ..Settings::default() };
     let delivery = Delivery::new(&settings, hooks, Hands::default().parts(Some(Box::new(fd.clone()))));
     (delivery, fd)
 }
 
-fn next(delivery: &Delivery) -> String {
+pub(super) fn next(delivery: &Delivery) -> String {
     match delivery.next_event(Some(Duration::ZERO), &|| false) {
         Ok(None) => "none".into(),
         Ok(Some(Event::Message { data_with_nul, .. })) => String::from_utf8(data_with_nul).unwrap(),

@@ -11,13 +11,13 @@ use std::sync::MutexGuard;
 use std::time::Duration;
 
 use super::calls::Inside;
-use super::poll::{whole_ms, LONGEST_WAIT};
 use super::producer::Scratch;
 use super::state::State;
 use super::table::Table;
-use super::{wait_for, Delivery};
+use super::{wait, wait_for, Delivery};
 use crate::config::settings::Delivery as Mode;
 use crate::hooks::Callback;
+use crate::shell::gate::Deadline;
 
 /// A hook that is called no more once its keeper has come by.
 pub(super) struct Retired {
@@ -53,23 +53,22 @@ impl Delivery {
         if Inside::is(self) {
             return self.let_go_inside(callback);
         }
-        let ends_ms = timeout.map(|timeout| self.boot_ms().saturating_add(whole_ms(timeout)));
+        let until = Deadline::after(timeout);
         let mut state = self.lock();
         loop {
             state = self.let_go_unkept(state, callback);
             if state.is_gone(callback) {
                 return true;
             }
-            let left = match ends_ms {
-                Some(ends_ms) => Duration::from_millis(ends_ms.saturating_sub(self.boot_ms())),
-                None => LONGEST_WAIT,
-            };
-            if left.is_zero() {
-                return false;
-            }
             state.watchers += 1;
-            (state, _) = wait_for(&self.progress, state, left.min(LONGEST_WAIT));
+            state = match until.left() {
+                None => wait(&self.progress, state),
+                Some(left) => wait_for(&self.progress, state, left).0,
+            };
             state.watchers -= 1;
+            if until.is_over() {
+                return self.let_go_unkept(state, callback).is_gone(callback);
+            }
         }
     }
 
