@@ -27,8 +27,9 @@
  *   Environment  is read by gwa_config_set_from_env() alone; nothing is printed, no signal handler is installed.
  *
  * Each function says: Thread (which may call it), Callback (what happens inside a callback of the same client), Fork
- * (what happens in a child with a handle of its parent; "allowed" where no handle is involved), Signal (whether a signal
- * handler may call it), Blocking (how long it may take), Ownership (who frees what), Since (the version that brought it).
+ * (what happens in a child with a handle of its parent; "allowed" where no handle is involved, "inert" where nothing
+ * happens), Signal (whether a signal handler may call it), Blocking (how long it may take), Ownership (who frees what),
+ * Since (the version that brought it).
  *
  * Configuration keys, with their defaults, types and ranges (gwa_config_set(), gwa_config_set_json(); secrets by
  * gwa_config_set_secret())
@@ -1738,7 +1739,7 @@ gwa_status_t gwa_request_fail(gwa_request_t *request,
 /**
  * Frees a question without an answer: it times out. NULL, and a handle that is dead, are nothing.
  *
- * Thread: any. Callback: allowed. Fork: nothing happens. Signal: unsafe. Blocking: no.
+ * Thread: any. Callback: allowed. Fork: inert. Signal: unsafe. Blocking: no.
  * Ownership: takes the request. Since: 0.1.0.
  */
 void gwa_request_free(gwa_request_t *request);
@@ -1757,7 +1758,7 @@ gwa_status_t gwa_config_new(gwa_config_t **out);
  * Frees a configuration; clients made from it keep their copies. Secrets and callbacks that no client has are wiped
  * and released. NULL, and a handle that is dead, are nothing.
  *
- * Thread: any. Callback: allowed. Fork: nothing happens. Signal: unsafe. Blocking: no.
+ * Thread: any. Callback: allowed. Fork: inert. Signal: unsafe. Blocking: no.
  * Ownership: takes the configuration. Since: 0.1.0.
  */
 void gwa_config_free(gwa_config_t *config);
@@ -1946,8 +1947,7 @@ gwa_status_t gwa_config_on_log(gwa_config_t *config,
  * Returns GWA_OK; GWA_E_BAD_HANDLE; GWA_E_INVALID_ARGUMENT for NULL; GWA_E_MISSING_KEY or GWA_E_BAD_VALUE, naming the key;
  * GWA_E_TRUST_STORE, naming the file; GWA_E_INTERNAL. `out` is written only with GWA_OK.
  *
- * Thread: any. Callback: allowed. Fork: GWA_E_FORKED for a configuration of the parent. Signal: unsafe. Blocking: reads
- * a file.
+ * Thread: any. Callback: allowed. Fork: GWA_E_FORKED. Signal: unsafe. Blocking: reads files.
  * Ownership: the caller frees `*out` with gwa_client_free(), `*err` with gwa_error_free() (NULL for `err` is allowed), and
  * keeps the configuration. Since: 0.1.0.
  */

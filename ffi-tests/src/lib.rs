@@ -8,3 +8,4 @@ pub mod proxy;
 pub mod relay;
 pub mod shim;
 pub mod sim;
+pub mod tags;

@@ -56,8 +56,7 @@ impl Checked for gwa_client_t {
 /// Returns GWA_OK; GWA_E_BAD_HANDLE; GWA_E_INVALID_ARGUMENT for NULL; GWA_E_MISSING_KEY or GWA_E_BAD_VALUE, naming the key;
 /// GWA_E_TRUST_STORE, naming the file; GWA_E_INTERNAL. `out` is written only with GWA_OK.
 ///
-/// Thread: any. Callback: allowed. Fork: GWA_E_FORKED for a configuration of the parent. Signal: unsafe. Blocking: reads
-/// a file.
+/// Thread: any. Callback: allowed. Fork: GWA_E_FORKED. Signal: unsafe. Blocking: reads files.
 /// Ownership: the caller frees `*out` with gwa_client_free(), `*err` with gwa_error_free() (NULL for `err` is allowed), and
 /// keeps the configuration. Since: 0.1.0.
 #[no_mangle]
