@@ -196,16 +196,16 @@ extern "C" {
 #endif
 
 /** For timeout_ms: wait without limit. */
-#define GWA_NO_LIMIT ((uint32_t)0xFFFFFFFFul)
+#define GWA_NO_LIMIT 0xFFFFFFFFu
 
 /** Whether the library in use fits the header this program was compiled with: GWA_OK or GWA_E_ABI_MISMATCH. */
-#define GWA_CHECK_ABI() gwa_check_abi((uint32_t)GWA_VERSION_NUMBER)
+#define GWA_CHECK_ABI() gwa_check_abi(GWA_VERSION_NUMBER)
 
 /** Sets up a gwa_metrics_t for gwa_client_metrics(): GWA_METRICS_INIT(&metrics). */
-#define GWA_METRICS_INIT(metrics) gwa_metrics_init((metrics), (uint32_t)sizeof *(metrics))
+#define GWA_METRICS_INIT(metrics) gwa_metrics_init((metrics), sizeof *(metrics))
 
 /** Sets up a gwa_shutdown_report_t for gwa_client_shutdown(): GWA_SHUTDOWN_REPORT_INIT(&report). */
-#define GWA_SHUTDOWN_REPORT_INIT(report) gwa_shutdown_report_init((report), (uint32_t)sizeof *(report))
+#define GWA_SHUTDOWN_REPORT_INIT(report) gwa_shutdown_report_init((report), sizeof *(report))
 
 
 /**
@@ -837,44 +837,44 @@ extern "C" {
 /**
  * An audit record or SIEM event: one JSON object and what is needed to file it.
  */
-typedef struct gwa_audit_t gwa_audit_t;
+typedef struct gwa_audit gwa_audit_t;
 
 /**
  * One authenticated WebSocket and the threads that keep it alive; a checked handle.
  */
-typedef struct gwa_client_t gwa_client_t;
+typedef struct gwa_client gwa_client_t;
 
 /**
  * Keys, values and callbacks of clients to be made; a checked handle. Copied when a client is made.
  */
-typedef struct gwa_config_t gwa_config_t;
+typedef struct gwa_config gwa_config_t;
 
 /**
  * What went wrong, where, and what to do next. Made by a call that failed (then freed by
  * gwa_error_free()), or part of an event.
  */
-typedef struct gwa_error_t gwa_error_t;
+typedef struct gwa_error gwa_error_t;
 
 /**
  * Something that happened. Lent to a callback for the time of the call, or owned: taken by
  * gwa_client_next_event() or gwa_event_clone() and freed by gwa_event_free(). An owned event may outlive its client.
  */
-typedef struct gwa_event_t gwa_event_t;
+typedef struct gwa_event gwa_event_t;
 
 /**
  * A question of the library; a checked handle. Answer it once, from any thread, now or later.
  */
-typedef struct gwa_request_t gwa_request_t;
+typedef struct gwa_request gwa_request_t;
 
 /**
  * A text of the library's, e.g. statistics; freed by gwa_text_free().
  */
-typedef struct gwa_text_t gwa_text_t;
+typedef struct gwa_text gwa_text_t;
 
 /**
  * An access token. Holds copies of secrets, wiped when it is freed.
  */
-typedef struct gwa_token_t gwa_token_t;
+typedef struct gwa_token gwa_token_t;
 
 /**
  * Result of a call: GWA_OK, GWA_DEFERRED (no error), or one of GWA_E_... (from 4100 up). Numbers are
@@ -949,7 +949,7 @@ typedef void (*gwa_log_fn)(void *user_data, int32_t level, const char *target, c
 /**
  * What a shutdown left behind. Set up with GWA_SHUTDOWN_REPORT_INIT(); newer versions add fields at the end.
  */
-typedef struct {
+typedef struct gwa_shutdown_report {
     /**
      * Size of the struct the caller has, in bytes.
      */
@@ -987,7 +987,7 @@ typedef struct {
 /**
  * Counters of a client since it was made. Set up with GWA_METRICS_INIT(); newer versions add fields at the end.
  */
-typedef struct {
+typedef struct gwa_metrics {
     /**
      * Size of the struct the caller has, in bytes.
      */

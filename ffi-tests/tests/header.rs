@@ -150,7 +150,23 @@ fn generated() -> String {
     }
     let mut bytes = Vec::new();
     builder.generate().expect("cbindgen reads the sources").write(&mut bytes);
-    String::from_utf8(bytes).expect("UTF-8")
+    tagged(&String::from_utf8(bytes).expect("UTF-8"))
+}
+
+/// cbindgen gives no tag to public structs and `gwa_client_t` to opaque ones: here `struct gwa_client` it is, for all, so
+/// that programs can declare them ahead without including the header.
+fn tagged(header: &str) -> String {
+    let mut text = String::with_capacity(header.len() + 64);
+    let mut ends = header.lines().filter_map(|line| line.strip_prefix("} ")?.strip_suffix("_t;"));
+    for line in header.lines() {
+        let opaque = line.strip_prefix("typedef struct ").and_then(|rest| rest.strip_suffix("_t;")?.split_once("_t "));
+        let _ = match opaque {
+            Some((tag, name)) if tag == name => writeln!(text, "typedef struct {tag} {name}_t;"),
+            _ if line == "typedef struct {" => writeln!(text, "typedef struct {} {{", ends.next().expect("an end")),
+            _ => writeln!(text, "{line}"),
+        };
+    }
+    text
 }
 
 /// The table of keys as the head of the header shows it: key and default, then type, range and meaning.
