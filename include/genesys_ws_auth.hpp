@@ -98,7 +98,12 @@ class token;
 class text;
 namespace detail {
 class c_string;
-}
+#if __cplusplus >= 201703L
+/** bool, for an exact match where both kinds of view can be made of each other. */
+template <class View>
+using if_string_view = typename std::enable_if<std::is_same<View, std::string_view>::value, bool>::type;
+#endif
+} // namespace detail
 
 /** For timeouts: wait without limit. */
 constexpr std::chrono::milliseconds no_limit = std::chrono::milliseconds::max();
@@ -148,13 +153,25 @@ public:
     friend bool operator!=(text_view a, text_view b) noexcept { return !a.equals(b); }
 #if __cplusplus >= 201703L
     /** Whether the bytes are equal. */
-    friend bool operator==(text_view a, std::string_view b) noexcept { return a.equals(b); }
-    /** Whether they are not. */
-    friend bool operator!=(text_view a, std::string_view b) noexcept { return !a.equals(b); }
+    template <class View> friend detail::if_string_view<View> operator==(text_view a, View b) noexcept
+    {
+        return a.equals(b);
+    }
     /** Whether the bytes are equal. */
-    friend bool operator==(std::string_view a, text_view b) noexcept { return b.equals(a); }
+    template <class View> friend detail::if_string_view<View> operator==(View a, text_view b) noexcept
+    {
+        return b.equals(a);
+    }
     /** Whether they are not. */
-    friend bool operator!=(std::string_view a, text_view b) noexcept { return !b.equals(a); }
+    template <class View> friend detail::if_string_view<View> operator!=(text_view a, View b) noexcept
+    {
+        return !a.equals(b);
+    }
+    /** Whether they are not. */
+    template <class View> friend detail::if_string_view<View> operator!=(View a, text_view b) noexcept
+    {
+        return !b.equals(a);
+    }
 #endif
 
 private:

@@ -70,7 +70,7 @@ impl Variant {
         Duration::from_secs(60) * self.slowness().min(6)
     }
 
-    fn library(self) -> &'static Result<PathBuf, String> {
+    pub(crate) fn library(self) -> &'static Result<PathBuf, String> {
         static PLAIN: OnceLock<Result<PathBuf, String>> = OnceLock::new();
         static MEMCHECK: OnceLock<Result<PathBuf, String>> = OnceLock::new();
         static ASAN: OnceLock<Result<PathBuf, String>> = OnceLock::new();
@@ -140,7 +140,11 @@ impl<'a> Program<'a> {
     ///
     /// If it does not compile without a warning.
     pub fn with_standard(name: &str, variant: Variant, standard: &str) -> Self {
-        let path = compiled(name, variant, standard);
+        Self::built(name, variant, compiled(name, variant, standard))
+    }
+
+    /// A program that is compiled already.
+    pub(crate) fn built(name: &str, variant: Variant, path: PathBuf) -> Self {
         let slowness = ("GWA_TEST_SLOWNESS".to_owned(), variant.slowness().to_string());
         let (args, settings) = (Vec::new(), Vec::new());
         Self {

@@ -1,0 +1,101 @@
+/*
+ * Captures of callbacks are destroyed exactly once, and no earlier than the last thing that may call: no registration
+ * leaks, whether it is replaced, refused, never used, or shared by several clients.
+ */
+#include "cases.hpp"
+
+namespace {
+
+typedef std::shared_ptr<int> witness;
+
+gwa::config config_with(const witness &seen)
+{
+    gwa::config config;
+    CHECK_OK(config.try_set("client.id", "id"));
+    CHECK_OK(config.try_set_secret("client.secret", "secret"));
+    CHECK_OK(config.try_on_message([seen](gwa::event_view) { ++*seen; }));
+    return config;
+}
+
+void replaced(const witness &seen)
+{
+    gwa::config config = config_with(seen);
+    CHECK(seen.use_count() == 2);
+    CHECK_OK(config.try_on_message([seen](gwa::event_view) { *seen += 2; }));
+    CHECK(seen.use_count() == 2); /* the first one is gone */
+    CHECK_OK(config.try_on_message(nullptr));
+    CHECK(seen.use_count() == 1);
+    CHECK_OK(config.try_on_message(std::function<void(gwa::event_view)>()));
+    CHECK(seen.use_count() == 1);
+}
+
+void every_kind(const witness &seen)
+{
+    gwa::config config;
+    CHECK_OK(config.try_on_message([seen](gwa::event_view) {}));
+    CHECK_OK(config.try_on_audit([seen](gwa::audit_view) { return gwa::hook::done; }));
+    CHECK_OK(config.try_on_siem([seen](gwa::audit_view) { return gwa::hook::done; }));
+    CHECK_OK(config.try_on_state([seen](gwa::event_view) {}));
+    CHECK_OK(config.try_on_token([seen](gwa::token_view) {}));
+    CHECK_OK(config.try_on_ask([seen](gwa::request &) {}));
+    CHECK_OK(config.try_on_sent([seen](uint64_t, gwa_status_t) {}));
+    CHECK_OK(config.try_on_log([seen](int32_t, gwa::text_view, gwa::text_view) {}));
+    CHECK(seen.use_count() == 9);
+    config.reset();
+    CHECK(seen.use_count() == 1);
+}
+
+void refused(const witness &seen)
+{
+    gwa::config gone(nullptr);
+    CHECK_STATUS(gone.try_on_message([seen](gwa::event_view) {}).status(), GWA_E_BAD_HANDLE);
+    CHECK(seen.use_count() == 1);
+    CHECK_STATUS(gone.try_on_ask([seen](gwa::request &) {}).status(), GWA_E_BAD_HANDLE);
+    CHECK(seen.use_count() == 1);
+    CHECK_STATUS(gone.try_on_message(nullptr).status(), GWA_E_BAD_HANDLE);
+}
+
+/* What clients have outlives the configuration, and the one that is replaced there. */
+void shared_by_clients(const witness &seen)
+{
+    gwa::config config = config_with(seen);
+    gwa::client first = gwa::client::try_create(config).value();
+    gwa::client second = gwa::client::try_create(config).value();
+    CHECK(first && second && seen.use_count() == 2);
+    CHECK_OK(config.try_on_message(nullptr));
+    CHECK(seen.use_count() == 2);
+    config.reset();
+    gwa::client moved = std::move(first);
+    CHECK_STATUS(first.reset(), GWA_OK); /* there is nothing left in it */
+    CHECK(seen.use_count() == 2);
+    CHECK_STATUS(moved.reset(), GWA_OK);
+    CHECK(seen.use_count() == 2);
+    second = gwa::client(); /* assigning frees what was there */
+    CHECK(seen.use_count() == 1);
+}
+
+void moved_configuration(const witness &seen)
+{
+    gwa::config from = config_with(seen);
+    gwa::config to(nullptr);
+    CHECK(!to);
+    to = std::move(from);
+    CHECK(to && !from && seen.use_count() == 2);
+    CHECK_STATUS(from.try_set("client.id", "x").status(), GWA_E_BAD_HANDLE);
+    CHECK_STATUS(from.try_on_message([seen](gwa::event_view) {}).status(), GWA_E_BAD_HANDLE);
+    to = config_with(seen);
+    CHECK(seen.use_count() == 2);
+}
+
+} // namespace
+
+void cases::releases()
+{
+    const witness seen = std::make_shared<int>(0);
+    void (*const all[])(const witness &) = {replaced, every_kind, refused, shared_by_clients, moved_configuration};
+    for (const auto one : all) {
+        one(seen);
+        CHECK(seen.use_count() == 1);
+    }
+    CHECK(*seen == 0);
+}

@@ -1,0 +1,253 @@
+//! C++ programs as tests: the cases of `ffi-tests/cpp`, compiled together into one program for each way to build it, and
+//! run like the C programs (see `cprog`).
+//!
+//! A compiler that is missing: the test is skipped with a line `SKIPPED: …` on stderr; with `GWA_REQUIRE_ALL=1` it fails.
+
+use std::collections::HashMap;
+use std::env;
+use std::fs;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::thread;
+
+use crate::cprog::{changed, output, scratch, Program, Variant, NATIVE_LIBS, ROOT};
+
+/// Standards of C++ from the first one that has `std::function`.
+pub const STANDARDS: [&str; 5] = ["c++11", "c++14", "c++17", "c++20", "c++2b"];
+
+/// What the wrapper is clean under, with each compiler (gcc has the last one alone).
+const WARNINGS: [&str; 10] = [
+    "-Wall",
+    "-Wextra",
+    "-pedantic-errors",
+    "-Wundef",
+    "-Wconversion",
+    "-Wsign-conversion",
+    "-Wshadow",
+    "-Wold-style-cast",
+    "-Wnon-virtual-dtor",
+    "-Werror",
+];
+
+/// What becomes of exceptions.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum Mode {
+    /// The wrapper throws.
+    Throwing,
+    /// `GWA_NO_EXCEPTIONS`: it does not, but callbacks may.
+    Catching,
+    /// `-fno-exceptions -fno-rtti`.
+    None,
+}
+
+impl Mode {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Throwing, Self::Catching, Self::None];
+
+    fn flags(self) -> &'static [&'static str] {
+        match self {
+            Self::Throwing => &[],
+            Self::Catching => &["-DGWA_NO_EXCEPTIONS"],
+            Self::None => &["-fno-exceptions", "-fno-rtti"],
+        }
+    }
+}
+
+/// A family of compilers.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum Compiler {
+    /// `g++` and `gcc`.
+    Gcc,
+    /// `clang++` and `clang`, in the newest of some versions that is installed.
+    Clang,
+}
+
+impl Compiler {
+    /// All of them.
+    pub const ALL: [Self; 2] = [Self::Gcc, Self::Clang];
+
+    /// The command that compiles C++ (or C), if it is installed.
+    pub fn command(self, is_cpp: bool) -> Option<&'static str> {
+        static FOUND: OnceLock<[Option<&'static str>; 4]> = OnceLock::new();
+        let found = FOUND.get_or_init(|| {
+            [
+                installed(&["gcc"]),
+                installed(&["g++"]),
+                installed(&["clang-19", "clang", "clang-16", "clang-14"]),
+                installed(&["clang++-19", "clang++", "clang++-16", "clang++-14"]),
+            ]
+        });
+        found[2 * usize::from(self == Self::Clang) + usize::from(is_cpp)]
+    }
+
+    fn warnings(self) -> impl Iterator<Item = &'static str> {
+        WARNINGS.into_iter().chain((self == Self::Gcc).then_some("-Weffc++"))
+    }
+}
+
+/// Calls `test` with each compiler that is installed.
+///
+/// # Panics
+///
+/// If one is not, and `GWA_REQUIRE_ALL=1`.
+pub fn each_compiler(name: &str, is_cpp: bool, mut test: impl FnMut(Compiler, &'static str)) {
+    for compiler in Compiler::ALL {
+        match compiler.command(is_cpp) {
+            Some(command) => test(compiler, command),
+            None => skip(name, &format!("{compiler:?} is not installed")),
+        }
+    }
+}
+
+/// Says that a part of a test cannot be run here.
+///
+/// # Panics
+///
+/// With `GWA_REQUIRE_ALL=1`.
+pub fn skip(name: &str, why: &str) {
+    static SKIPPED: AtomicUsize = AtomicUsize::new(0);
+    assert!(env::var_os("GWA_REQUIRE_ALL").is_none_or(|value| value != "1"), "{name} is required: {why}");
+    let count = SKIPPED.fetch_add(1, Ordering::Relaxed) + 1;
+    writeln!(io::stderr(), "SKIPPED: {name}: {why} ({count} skipped so far)").expect("stderr");
+}
+
+/// A way to compile the cases.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub struct Build {
+    /// With which compiler.
+    pub compiler: Compiler,
+    /// In which standard, e.g. `c++11`.
+    pub standard: &'static str,
+    /// What becomes of exceptions.
+    pub mode: Mode,
+    /// Another mode for the cases of [`MIXED`], linked with the rest.
+    pub mixed: Option<Mode>,
+}
+
+/// Cases that [`Build::mixed`] compiles otherwise.
+pub const MIXED: [&str; 2] = ["releases", "lifecycle"];
+
+impl Build {
+    /// A way with one mode.
+    pub fn new(compiler: Compiler, standard: &'static str, mode: Mode) -> Self {
+        Self { compiler, standard, mode, mixed: None }
+    }
+
+    /// Whether its compiler is installed; says so if not.
+    pub fn is_possible(&self) -> bool {
+        let is_installed = self.compiler.command(true).is_some();
+        if !is_installed {
+            skip(&format!("{self:?}"), "the compiler is not installed");
+        }
+        is_installed
+    }
+
+    /// A case, to be run.
+    ///
+    /// # Panics
+    ///
+    /// If the cases do not compile without a warning.
+    pub fn case(&self, name: &str, variant: Variant) -> Program<'static> {
+        Program::built(name, variant, self.program(variant)).arg(name)
+    }
+
+    /// Compiles a source without a warning, and makes no file of it.
+    ///
+    /// # Errors
+    ///
+    /// What the compiler says.
+    pub fn check(&self, source: &Path) -> Result<(), String> {
+        output(self.command(self.mode).arg("-fsyntax-only").arg(source)).map(|_| ())
+    }
+
+    /// Compiles a case to an object file.
+    ///
+    /// # Panics
+    ///
+    /// If it does not compile without a warning.
+    pub fn object(&self, case: &str, variant: Variant) -> PathBuf {
+        let object = scratch().join(format!("cpp-{}-{case}.{}.o", self.name(variant), std::process::id()));
+        let mode = self.mixed.filter(|_| MIXED.contains(&case)).unwrap_or(self.mode);
+        let mut compile = self.command(mode);
+        if variant == Variant::Asan {
+            compile.arg("-fsanitize=address");
+        }
+        compile.args(["-g1", "-pthread", "-c"]).arg(directory().join(format!("{case}.cpp")));
+        output(compile.arg("-o").arg(&object)).unwrap_or_else(|why| panic!("{why}"));
+        object
+    }
+
+    fn command(&self, mode: Mode) -> Command {
+        let mut command = Command::new(self.compiler.command(true).expect("it is installed"));
+        command.arg(format!("-std={}", self.standard)).args(self.compiler.warnings()).args(mode.flags());
+        command.arg(format!("-I{ROOT}/include"));
+        command
+    }
+
+    /// `gcc-c++11-throwing-plain`.
+    fn name(&self, variant: Variant) -> String {
+        let kind = if variant == Variant::Asan { "asan" } else { "plain" };
+        let mixed = self.mixed.map(|mode| format!("-with-{mode:?}")).unwrap_or_default();
+        format!("{:?}-{}-{:?}{mixed}-{kind}", self.compiler, self.standard, self.mode).to_lowercase()
+    }
+
+    /// The cases in one program; compiled once, and only if something is newer than what is there.
+    fn program(&self, variant: Variant) -> PathBuf {
+        static BUILT: Mutex<Option<HashMap<String, Arc<OnceLock<PathBuf>>>>> = Mutex::new(None);
+        let name = self.name(variant);
+        let once = {
+            let mut built = BUILT.lock().unwrap_or_else(PoisonError::into_inner);
+            Arc::clone(built.get_or_insert_with(HashMap::new).entry(name.clone()).or_default())
+        };
+        once.get_or_init(|| self.built(&name, variant)).clone()
+    }
+
+    fn built(&self, name: &str, variant: Variant) -> PathBuf {
+        let library = variant.library().as_ref().unwrap_or_else(|why| panic!("{why}"));
+        let out = scratch().join(format!("cpp-{name}"));
+        let headers = ["h", "hpp"].map(|end| PathBuf::from(format!("{ROOT}/include/genesys_ws_auth.{end}")));
+        let sources = files();
+        let newest = sources.iter().chain(&headers).chain([library]).filter_map(|path| changed(path)).max();
+        if changed(&out) > newest {
+            return out;
+        }
+        let cases: Vec<_> = sources.iter().filter(|path| path.extension().is_some_and(|end| end == "cpp")).collect();
+        let objects: Vec<_> = thread::scope(|scope| {
+            let compile =
+                |path: &Path| self.object(path.file_stem().and_then(|name| name.to_str()).expect("a name"), variant);
+            let threads: Vec<_> = cases.iter().map(|path| scope.spawn(move || compile(path))).collect();
+            threads.into_iter().map(|thread| thread.join().expect("it compiles")).collect()
+        });
+        let fresh = scratch().join(format!("cpp-{name}.{}", std::process::id()));
+        let mut link = self.command(self.mode);
+        if variant == Variant::Asan {
+            link.arg("-fsanitize=address");
+        }
+        link.arg("-pthread").args(&objects).arg(library).args(NATIVE_LIBS).arg("-o").arg(&fresh);
+        output(&mut link).unwrap_or_else(|why| panic!("{why}"));
+        objects.iter().for_each(|object| fs::remove_file(object).expect("it was made here"));
+        fs::rename(&fresh, &out).expect("the program is put in its place");
+        out
+    }
+}
+
+/// Where the cases lie.
+pub fn directory() -> PathBuf {
+    PathBuf::from(format!("{ROOT}/ffi-tests/cpp"))
+}
+
+fn files() -> Vec<PathBuf> {
+    let entries = fs::read_dir(directory()).expect("ffi-tests/cpp can be read");
+    entries.map(|entry| entry.expect("an entry").path()).collect()
+}
+
+fn installed(commands: &[&'static str]) -> Option<&'static str> {
+    let is_there = |command: &&str| {
+        let status = Command::new(command).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status();
+        status.is_ok_and(|status| status.success())
+    };
+    commands.iter().copied().find(|command| is_there(command))
+}
