@@ -1,6 +1,7 @@
 //! Development harness of genesys-ws-auth: the simulator and the tools around it.
 
 pub mod cprog;
+pub mod example;
 pub mod matrix;
 pub mod names;
 pub mod netlink;
