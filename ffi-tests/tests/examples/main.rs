@@ -78,5 +78,5 @@ fn shown(lines: &[String], what: &str) -> bool {
 fn skip(what: &str, why: &str) {
     use std::io::Write as _;
     assert!(std::env::var_os("GWA_REQUIRE_ALL").is_none_or(|value| value != "1"), "{what} is required: {why}");
-    writeln!(std::io::stderr(), "SKIPPED: {what}: {why} (1 test)").unwrap();
+    writeln!(std::io::stderr(), "SKIPPED: {what}: {why} (1 test)").expect("stderr");
 }
