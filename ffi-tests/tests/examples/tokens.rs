@@ -1,16 +1,20 @@
 //! Programs that take part in what becomes of tokens.
 
-use std::fs;
+use std::fs::{self, File};
+use std::io::{Read as _, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::Command;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::Arc;
+use std::thread;
 use std::time::Duration;
 
 use ffi_tests::cprog::{each, output, Variant};
 use ffi_tests::example::{command, Live, Recipe};
-use ffi_tests::sim::{Rotation, Sim};
+use ffi_tests::sim::{Issue, Rotation, Sim};
 
-use crate::{closed_with_1000, BOUND};
+use crate::{closed_with_1000, ended_well, eventful, lives_through, shown, BOUND};
 
 /// Each refresh token is good once.
 fn rotating(variant: Variant) -> Sim {
@@ -81,6 +85,58 @@ fn a_refresh_token_that_cannot_be_stored_is_told() {
         assert_eq!(ended.status.code(), Some(1), "it refuses to start: {ended:?}");
         assert!(!ended.stderr.is_empty());
         assert_eq!(sim.record().token_requests(), 0);
+        fs::remove_dir_all(directory).unwrap();
+    });
+}
+
+/// Answers the provider's command, through two FIFOs: nothing at first, then a new token each time. Says how many it gave.
+fn vault(sim: &Sim, directory: &Path, over: &AtomicBool) -> usize {
+    for given in 0.. {
+        let mut asked = String::new();
+        File::open(directory.join("ask")).and_then(|mut ask| ask.read_to_string(&mut asked)).unwrap();
+        if over.load(Ordering::SeqCst) {
+            return given - 1;
+        }
+        let mut answer = File::options().write(true).open(directory.join("answer")).unwrap();
+        if given > 0 {
+            let token = sim.token().mint(&Issue::new());
+            writeln!(answer, "{}\n{}", token.access_token, token.lifetime.as_secs()).unwrap();
+        }
+    }
+    unreachable!("more questions than numbers")
+}
+
+#[test]
+fn own_token() {
+    each("examples/c/own_token.c", |variant| {
+        let sim = Arc::new(eventful(variant));
+        let directory = output(Command::new("mktemp").arg("-d")).unwrap();
+        let directory = Path::new(directory.trim_end()).to_owned();
+        output(Command::new("mkfifo").args([directory.join("ask"), directory.join("answer")])).unwrap();
+        let over = Arc::new(AtomicBool::new(false));
+        let provider = thread::spawn({
+            let (sim, directory, over) = (Arc::clone(&sim), directory.clone(), Arc::clone(&over));
+            move || vault(&sim, &directory, &over)
+        });
+        let program = Recipe::c("c/own_token.c", &["-std=c99"]).build(variant);
+        let mut command = command(&program, variant);
+        command.arg(format!("cd {}; echo >ask; cat answer", directory.display()));
+        for name in ["GENESYS_CLIENT_ID", "GENESYS_CLIENT_SECRET", "GENESYS_REFRESH_TOKEN", "GWA_TOKEN_URL"] {
+            command.env(name, ""); // an empty value is the default: no secret is known
+        }
+        let live = Live::start(command, &sim, variant);
+        lives_through(&live, &sim);
+        live.signal("TERM");
+        let ended = live.finish().well();
+        ended_well(&ended.lines, &sim);
+        for step in ["Ready (authenticated)", "Ready (renewed)", "Reconnecting (connection lost)"] {
+            assert!(shown(&ended.lines, step), "{step}: {:#?}", ended.lines);
+        }
+        over.store(true, Ordering::SeqCst);
+        drop(File::options().write(true).open(directory.join("ask")).unwrap());
+        let given = provider.join().unwrap();
+        assert_eq!((sim.record().token_requests(), sim.token().issued().len()), (0, given));
+        assert!(given >= 2, "one for the start, one for the renewal");
         fs::remove_dir_all(directory).unwrap();
     });
 }
