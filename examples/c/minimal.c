@@ -1,6 +1,6 @@
 /*
- * A complete client: connects, shows every change of state, every audit record and one line a second, and shuts down
- * on Ctrl-C, or after as many seconds as its argument says.
+ * Shows states, gaps, audit records and a line a second; ends on SIGINT, SIGTERM, or after its argument of seconds.
+ *   cc minimal.c $(pkg-config --cflags --libs genesys-ws-auth) -o minimal
  *
  * Reads GENESYS_REGION, GENESYS_CLIENT_ID, GENESYS_CLIENT_SECRET and GENESYS_REFRESH_TOKEN; for the simulator also
  * GWA_TOKEN_URL, GWA_WS_URL and GWA_CA_FILE.
@@ -11,12 +11,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
+#include <unistd.h>
 static volatile sig_atomic_t interrupted;
 
 static void on_interrupt(int signal_number)
 {
-    (void)signal_number;
-    interrupted = 1;
+    interrupted = signal_number;
 }
 
 /* Callbacks come from one thread of the library; what they are given lives until they return. */
@@ -88,9 +88,9 @@ int main(int argc, char **argv)
         fprintf(stderr, "%s\n%s\n", gwa_error_message(error, NULL), gwa_error_hint(error, NULL));
     gwa_error_free(error);
     signal(SIGINT, on_interrupt);
+    signal(SIGTERM, on_interrupt);
     for (; status == GWA_OK && !interrupted && seconds != 0; seconds -= seconds > 0) {
-        struct timespec second = {1, 0};
-        nanosleep(&second, NULL);
+        sleep(1); /* or until a signal */
         show(client, "");
     }
     if (status == GWA_OK && (status = gwa_client_shutdown(client, 5000, NULL, NULL)) == GWA_OK)

@@ -66,7 +66,7 @@ impl Variant {
         Options { tls: Some(tls), ..Options::default() }
     }
 
-    fn limit(self) -> Duration {
+    pub(crate) fn limit(self) -> Duration {
         Duration::from_secs(60) * self.slowness().min(6)
     }
 
@@ -165,19 +165,7 @@ impl<'a> Program<'a> {
     ///
     /// If the CA file cannot be written.
     pub fn against(mut self, sim: &'a Sim) -> Self {
-        sim.token().policy(|policy| {
-            self.env.push(("GENESYS_CLIENT_ID".into(), policy.client_id.clone()));
-            self.env.push(("GENESYS_CLIENT_SECRET".into(), policy.client_secret.clone()));
-            self.env.push(("GENESYS_REFRESH_TOKEN".into(), policy.refresh_token.clone()));
-        });
-        let urls =
-            [("GWA_TOKEN_URL", sim.token_url()), ("GWA_WS_URL", sim.ws_url()), ("GENESYS_REGION", "localhost".into())];
-        self.env.extend(urls.map(|(name, value)| (name.to_owned(), value)));
-        if !sim.ca_pem().is_empty() {
-            let file = scratch().join(format!("ca-{}-{}.pem", std::process::id(), sim.addr().port()));
-            fs::write(&file, sim.ca_pem()).expect("the CA file is written");
-            self.env.push(("GWA_CA_FILE".into(), file.display().to_string()));
-        }
+        self.env.extend(environment(sim));
         self.sim = Some(sim);
         self
     }
@@ -327,6 +315,25 @@ impl Outcome {
     }
 }
 
+/// URLs, CA file and credentials of a simulator, as variables.
+pub(crate) fn environment(sim: &Sim) -> Vec<(String, String)> {
+    let mut all = vec![("GENESYS_REGION".to_owned(), "localhost".to_owned())];
+    let mut add = |name: &str, value: String| all.push((name.to_owned(), value));
+    sim.token().policy(|policy| {
+        add("GENESYS_CLIENT_ID", policy.client_id.clone());
+        add("GENESYS_CLIENT_SECRET", policy.client_secret.clone());
+        add("GENESYS_REFRESH_TOKEN", policy.refresh_token.clone());
+    });
+    add("GWA_TOKEN_URL", sim.token_url());
+    add("GWA_WS_URL", sim.ws_url());
+    if !sim.ca_pem().is_empty() {
+        let file = scratch().join(format!("ca-{}-{}.pem", std::process::id(), sim.addr().port()));
+        fs::write(&file, sim.ca_pem()).expect("the CA file is written");
+        add("GWA_CA_FILE", file.display().to_string());
+    }
+    all
+}
+
 /// Every secret a simulator has given out or expects, and the forms it could leak in, each with its name.
 pub fn secrets(sim: &Sim) -> Vec<(&'static str, String)> {
     let mut all = Vec::new();
@@ -369,7 +376,7 @@ fn collect(mut from: impl Read + Send + 'static) -> Receiver<String> {
     receiver
 }
 
-fn valgrind(program: &Path) -> Command {
+pub(crate) fn valgrind(program: &Path) -> Command {
     let mut command = Command::new("valgrind");
     command.args(["-q", "--error-exitcode=99", "--leak-check=full", "--errors-for-leak-kinds=definite"]);
     command.args(["--fair-sched=yes", "--child-silent-after-fork=yes"]);
@@ -380,7 +387,7 @@ fn valgrind(program: &Path) -> Command {
 // ---- building ----------------------------------------------------------------------------------------------
 
 /// The target directory; tests and programs lie in `<target>/<profile>[/deps]`.
-fn target() -> PathBuf {
+pub(crate) fn target() -> PathBuf {
     let own = env::current_exe().expect("the test knows where it lies");
     let profile = own.ancestors().nth(1).filter(|directory| !directory.ends_with("deps"));
     let target = profile.map_or_else(|| own.ancestors().nth(3), Path::parent);
@@ -421,7 +428,8 @@ fn asan_library() -> Result<PathBuf, String> {
     instrumented.then_some(library).ok_or_else(|| "the library is not instrumented".to_owned())
 }
 
-pub(crate) fn output(command: &mut Command) -> Result<String, String> {
+/// What a command printed; or, if it failed, what it said about that.
+pub fn output(command: &mut Command) -> Result<String, String> {
     let output = command.output().map_err(|error| format!("{command:?}: {error}"))?;
     if output.status.success() {
         return Ok(String::from_utf8_lossy(&output.stdout).into_owned());

@@ -2,6 +2,7 @@
 
 pub mod cprog;
 pub mod cxx;
+pub mod example;
 pub mod matrix;
 pub mod names;
 pub mod netlink;

@@ -1,0 +1,23 @@
+/*
+ * Settings from the environment, for the examples: GENESYS_REGION, GENESYS_CLIENT_ID, GENESYS_CLIENT_SECRET and
+ * GENESYS_REFRESH_TOKEN, and what the simulator needs beside them: GWA_TOKEN_URL, GWA_WS_URL and GWA_CA_FILE.
+ */
+#ifndef EXAMPLE_SETTINGS_H
+#define EXAMPLE_SETTINGS_H
+
+#include <genesys_ws_auth.h>
+#include <stdlib.h>
+
+static gwa_status_t settings_from_env(gwa_config_t *config, gwa_error_t **error)
+{
+    static const char *const given[3][2] = {
+        {"GWA_TOKEN_URL", "token.url"}, {"GWA_WS_URL", "ws.url"}, {"GWA_CA_FILE", "tls.ca_file"}};
+    gwa_status_t status = gwa_config_set_from_env(config, error);
+    int i;
+    for (i = 0; status == GWA_OK && i < 3; i++)
+        if (getenv(given[i][0]) != NULL)
+            status = gwa_config_set(config, given[i][1], getenv(given[i][0]), error);
+    return status;
+}
+
+#endif

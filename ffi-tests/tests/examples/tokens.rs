@@ -1,0 +1,142 @@
+//! Programs that take part in what becomes of tokens.
+
+use std::fs::{self, File};
+use std::io::{Read as _, Write as _};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+use std::process::Command;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use ffi_tests::cprog::{each, output, Variant};
+use ffi_tests::example::{command, Live, Recipe};
+use ffi_tests::sim::{Issue, Rotation, Sim};
+
+use crate::{closed_with_1000, ended_well, eventful, lives_through, shown, BOUND};
+
+/// Each refresh token is good once.
+fn rotating(variant: Variant) -> Sim {
+    let mut options = variant.options();
+    options.token.lifetime = Duration::from_secs(3 * u64::from(variant.slowness().min(5)));
+    options.token.rotation = Rotation::RevokeOld { grace: Duration::ZERO };
+    Sim::start(options)
+}
+
+const PERSIST: Recipe<'static> = Recipe {
+    source: "c/persist_refresh_token.c",
+    compiler: "gcc",
+    flags: &["-std=c99"],
+    libraries: &[],
+    with_library: true,
+};
+
+/// Runs it until it has stored `count` tokens.
+fn persist(variant: Variant, sim: &Sim, directory: &Path, count: usize) {
+    let mut command = command(&PERSIST.build(variant), variant);
+    command.arg(directory);
+    let live = Live::start(command, sim, variant);
+    let already = sim.record().read(|log| log.auths.iter().filter(|auth| auth.accepted == Some(true)).count());
+    live.wait_for("stored tokens", |lines| {
+        lines.iter().filter(|line| *line == "refresh token stored").count() >= count
+    });
+    // The access token that came with the last one is used after that.
+    assert!(sim.record().wait_until(BOUND, |log| {
+        log.auths.iter().filter(|auth| auth.accepted == Some(true)).count() >= already + count
+    }));
+    live.signal("TERM");
+    let ended = live.finish().well();
+    assert!(ended.lines.iter().all(|line| line == "refresh token stored"), "{ended:?}");
+}
+
+#[test]
+fn persist_refresh_token() {
+    each("examples/c/persist_refresh_token.c", |variant| {
+        let sim = rotating(variant);
+        let directory = output(Command::new("mktemp").arg("-d")).unwrap();
+        let directory = Path::new(directory.trim_end());
+        fs::write(directory.join("refresh_token.new"), "left over from a crash").unwrap();
+        for (run, count) in [(1, 3), (2, 1)] {
+            persist(variant, &sim, directory, count);
+            let stored = fs::read_to_string(directory.join("refresh_token")).unwrap();
+            assert_eq!(Some(stored), sim.token().issued().pop().and_then(|last| last.refresh_token), "run {run}");
+            let mode = fs::metadata(directory.join("refresh_token")).unwrap().permissions().mode();
+            assert_eq!((mode & 0o7777, fs::read_dir(directory).unwrap().count()), (0o600, 1));
+        }
+        // The second run would have got nothing for the token of its environment: that was used up.
+        assert!(sim.record().read(|log| log.requests.iter().all(|request| request.status != Some(400))));
+        closed_with_1000(&sim);
+        fs::remove_dir_all(directory).unwrap();
+    });
+}
+
+#[test]
+fn a_refresh_token_that_cannot_be_stored_is_told() {
+    each("examples/c/persist_refresh_token.c", |variant| {
+        let sim = rotating(variant);
+        let directory = output(Command::new("mktemp").arg("-d")).unwrap();
+        let directory = Path::new(directory.trim_end());
+        // A directory in the place of the file: rename(2) refuses.
+        fs::create_dir(directory.join("refresh_token")).unwrap();
+        let mut command = command(&PERSIST.build(variant), variant);
+        command.arg(directory);
+        let ended = Live::start(command, &sim, variant).finish();
+        assert_eq!(ended.status.code(), Some(1), "it refuses to start: {ended:?}");
+        assert!(!ended.stderr.is_empty());
+        assert_eq!(sim.record().token_requests(), 0);
+        fs::remove_dir_all(directory).unwrap();
+    });
+}
+
+/// Answers the provider's command, through two FIFOs: nothing at first, then a new token each time. Says how many it gave.
+fn vault(sim: &Sim, directory: &Path, over: &AtomicBool) -> usize {
+    for given in 0.. {
+        let mut asked = String::new();
+        File::open(directory.join("ask")).and_then(|mut ask| ask.read_to_string(&mut asked)).unwrap();
+        if over.load(Ordering::SeqCst) {
+            return given - 1;
+        }
+        let mut answer = File::options().write(true).open(directory.join("answer")).unwrap();
+        if given > 0 {
+            let token = sim.token().mint(&Issue::new());
+            writeln!(answer, "{}\n{}", token.access_token, token.lifetime.as_secs()).unwrap();
+        }
+    }
+    unreachable!("more questions than numbers")
+}
+
+#[test]
+fn own_token() {
+    each("examples/c/own_token.c", |variant| {
+        let sim = Arc::new(eventful(variant));
+        let directory = output(Command::new("mktemp").arg("-d")).unwrap();
+        let directory = Path::new(directory.trim_end()).to_owned();
+        output(Command::new("mkfifo").args([directory.join("ask"), directory.join("answer")])).unwrap();
+        let over = Arc::new(AtomicBool::new(false));
+        let provider = thread::spawn({
+            let (sim, directory, over) = (Arc::clone(&sim), directory.clone(), Arc::clone(&over));
+            move || vault(&sim, &directory, &over)
+        });
+        let program = Recipe::c("c/own_token.c", &["-std=c99"]).build(variant);
+        let mut command = command(&program, variant);
+        command.arg(format!("cd {}; echo >ask; cat answer", directory.display()));
+        for name in ["GENESYS_CLIENT_ID", "GENESYS_CLIENT_SECRET", "GENESYS_REFRESH_TOKEN", "GWA_TOKEN_URL"] {
+            command.env(name, ""); // an empty value is the default: no secret is known
+        }
+        let live = Live::start(command, &sim, variant);
+        lives_through(&live, &sim);
+        live.signal("TERM");
+        let ended = live.finish().well();
+        ended_well(&ended.lines, &sim);
+        for step in ["Ready (authenticated)", "Ready (renewed)", "Reconnecting (connection lost)"] {
+            assert!(shown(&ended.lines, step), "{step}: {:#?}", ended.lines);
+        }
+        over.store(true, Ordering::SeqCst);
+        drop(File::options().write(true).open(directory.join("ask")).unwrap());
+        let given = provider.join().unwrap();
+        assert_eq!((sim.record().token_requests(), sim.token().issued().len()), (0, given));
+        assert!(given >= 2, "one for the start, one for the renewal");
+        fs::remove_dir_all(directory).unwrap();
+    });
+}
