@@ -2282,7 +2282,7 @@ gwa_status_t gwa_client_free(gwa_client_t *client);
  * another one. If the configuration or another client made from it still has the callback, `release` waits for those.
  * Do not call it while holding a mutex that a callback or `release` takes: gwa_client_unregister_later() is for that.
  *
- * `timeout_ms`: 0 does not wait, GWA_NO_LIMIT waits without limit.
+ * `timeout_ms`: 0 does not wait, GWA_NO_LIMIT waits without limit. gwa_client_interrupt() does not end it.
  *
  * Returns GWA_OK: this client never calls it again and has let go of it; also if it is not registered, or was
  * unregistered before. GWA_DEFERRED: the time was up, or the call came from this callback (from another one: if the two run
