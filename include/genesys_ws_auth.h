@@ -9,8 +9,8 @@
  *   Errors       Where a call takes `gwa_error_t **err`, it is always written: NULL, or an error to free with
  *                gwa_error_free(). NULL for `err` is allowed. There is no last error and no errno.
  *   Results      All other out-parameters are written only on success.
- *   Handles      gwa_config_t, gwa_client_t and gwa_request_t are checked: NULL, a freed handle and one of
- *                another type give GWA_E_BAD_HANDLE. A free function takes NULL and does nothing.
+ *   Handles      gwa_config_t, gwa_client_t, gwa_token_source_t and gwa_request_t are checked: NULL, a freed handle and
+ *                one of another type give GWA_E_BAD_HANDLE. A free function takes NULL and does nothing.
  *   Objects      Events, audit records, errors, tokens and texts are plain pointers: owned ones are freed once
  *                by their own function and may outlive the client; what is lent to a callback, or part of
  *                another object, is left alone by the free functions.
@@ -956,6 +956,11 @@ typedef struct gwa_request gwa_request_t;
  * A text of the library's, e.g. statistics; freed by gwa_text_free().
  */
 typedef struct gwa_text gwa_text_t;
+
+/**
+ * A source of tokens for any number of clients of this process; a checked handle.
+ */
+typedef struct gwa_token_source gwa_token_source_t;
 
 /**
  * An access token. Holds copies of secrets, wiped when it is freed.
@@ -2313,6 +2318,64 @@ gwa_status_t gwa_client_unregister(gwa_client_t *client,
  */
 gwa_status_t gwa_client_unregister_later(gwa_client_t *client,
                                          int32_t callback);
+
+/**
+ * Makes a source of tokens with a copy of the configuration: one token request serves all clients that are made with it
+ * (gwa_client_new_with_source()). Used of the configuration are the credentials, token.*, scopes.*, connect.*, tls.*, proxy*
+ * and close, free and audit settings, and its callbacks: on_token, on_ask, on_audit, on_siem, on_log and on_state tell of the
+ * source itself, one at a time on a gwa-dispatch thread of the source (none without callbacks). `delivery` is callbacks.
+ * Starts no thread, calls no callback: a gwa-refresh thread runs from when the first client is started until the last one
+ * that runs has stopped; the gwa-dispatch thread from then on to the end of the source.
+ *
+ * When its tokens are refused by the server of one client, by two of them alike or with 403, only that client goes to
+ * GWA_STATE_REAUTH_REQUIRED, until its gwa_client_refresh_now() or a new secret; the source goes on for the others, unless the
+ * token endpoint refuses the credentials.
+ *
+ * Returns GWA_OK; GWA_E_BAD_HANDLE; GWA_E_INVALID_ARGUMENT for NULL; GWA_E_MISSING_KEY or GWA_E_BAD_VALUE, naming the key
+ * (delivery = poll or inline among them); GWA_E_TRUST_STORE, naming the file; GWA_E_INTERNAL. `out` is written only with
+ * GWA_OK.
+ *
+ * Thread: any. Callback: allowed. Fork: GWA_E_FORKED for a configuration of the parent. Signal: unsafe. Blocking: reads
+ * a file.
+ * Ownership: the caller frees `*out` with gwa_token_source_free(), `*err` with gwa_error_free() (NULL for `err` is allowed),
+ * and keeps the configuration. Since: 0.1.0.
+ */
+gwa_status_t gwa_token_source_new(const gwa_config_t *config,
+                                  gwa_token_source_t **out,
+                                  gwa_error_t **err);
+
+/**
+ * Frees a source. The handle is dead afterwards, whatever is returned. Clients that were made with it keep it alive and go
+ * on, its callbacks included; the last of them to be shut down or freed ends it. NULL is nothing.
+ *
+ * Returns GWA_OK: clients use it still, or every thread of it is joined and no callback of it will run again. GWA_DEFERRED: no
+ * client uses it and a callback of it is still running after free.timeout_ms (or is the one this is called from): release
+ * functions run when it returns. GWA_E_BAD_HANDLE if the handle is dead already.
+ *
+ * Thread: any. Callback: allowed; GWA_DEFERRED, does not wait, in one of its own when no client uses it. Fork: GWA_E_FORKED.
+ * Signal: unsafe. Blocking: up to free.timeout_ms.
+ * Ownership: takes the source; errors and tokens it gave live on. Since: 0.1.0.
+ */
+gwa_status_t gwa_token_source_free(gwa_token_source_t *source);
+
+/**
+ * Makes a client, as gwa_client_new() does, whose tokens come from a source. It has socket and dispatch threads of its own;
+ * what configures tokens (client.*, token.*) is ignored and may be missing. scopes.required is checked for this client too, of
+ * every token: what the source requires is what it takes from the endpoint. on_token is called for the tokens this client is
+ * given; on_ask is never called. gwa_client_set_secret() replaces the secret of the source, for all of its clients, and
+ * gwa_client_refresh_now() brings a new token to all of them.
+ *
+ * Returns as gwa_client_new(), and GWA_E_BAD_HANDLE for a source that is dead. `out` is written only with GWA_OK.
+ *
+ * Thread: any. Callback: allowed. Fork: GWA_E_FORKED for a configuration or source of the parent. Signal: unsafe. Blocking:
+ * reads a file.
+ * Ownership: the caller frees `*out` with gwa_client_free(), `*err` with gwa_error_free() (NULL for `err` is allowed), and
+ * keeps the configuration and the source, which it may free at once. Since: 0.1.0.
+ */
+gwa_status_t gwa_client_new_with_source(const gwa_config_t *config,
+                                        gwa_token_source_t *source,
+                                        gwa_client_t **out,
+                                        gwa_error_t **err);
 
 /**
  * Sets up a shutdown report: all 0, and its size. Call it as GWA_SHUTDOWN_REPORT_INIT(report). NULL, and a size below 4, are

@@ -1,6 +1,7 @@
 //! The client: everything an application does with a connection, blocking and thread-safe.
 
 mod life;
+mod source;
 mod unregister;
 
 use std::fmt;
@@ -11,6 +12,8 @@ use std::time::Duration;
 
 use self::life::Life;
 pub use self::life::ShutdownReport;
+use self::source::Share;
+pub use self::source::TokenSource;
 use crate::audit::scopes_json;
 use crate::config::settings::{Delivery as Mode, Proxy, Settings};
 use crate::config::Config;
@@ -18,7 +21,6 @@ use crate::error::{Code, Error, Stage};
 pub use crate::event::Event;
 use crate::event::{MessageKind, State};
 use crate::metrics::Metrics;
-use crate::proto::oauth::Credentials;
 use crate::proto::outbox::Outbox;
 use crate::proto::refresher::{Credential, Input};
 use crate::proto::scope;
@@ -26,12 +28,14 @@ use crate::proto::session::{self, Rounds};
 use crate::proto::token::Token;
 use crate::secret::Secret;
 use crate::shell::clock::Clock;
-use crate::shell::delivery::{Delivery, EventFd as EventSignal, NetworkReport, Parts as DeliveryParts, TokenTimes};
+use crate::shell::delivery::{Delivery, EventFd as EventSignal, NetworkReport, Parts as DeliveryParts};
+use crate::shell::delivery::{SourceReport, TokenTimes};
 use crate::shell::engine::Engine;
 use crate::shell::gate::{no_descriptor, Deadline, Gate};
 use crate::shell::interrupt::Interrupt;
 use crate::shell::random::Entropy;
-use crate::shell::{Carry, Net, Shared};
+use crate::shell::source::{Kind, Parts as SourceParts, Source};
+use crate::shell::{Net, Shared};
 use crate::sys::EventFd;
 
 /// Near its end, a token that still serves is preferred to a longer wait for the next one.
@@ -47,6 +51,8 @@ pub struct Client {
     delivery: Arc<Delivery>,
     outbox: Arc<Mutex<Outbox>>,
     shared: Arc<Shared>,
+    /// Where its tokens come from: a source of its own, or one that others use too.
+    share: Share,
     interrupt: Interrupt,
     life: Mutex<Life>,
     /// A shutdown has waited for the threads: its caller has decided how long that may take.
@@ -60,8 +66,13 @@ impl Client {
     /// # Errors
     /// What is wrong with the configuration, or `TrustStore`.
     pub fn new(config: &Config) -> Result<Self, Error> {
-        let settings = Arc::new(config.settings()?);
-        let clock = Clock::new();
+        Self::build(config, config.settings()?, None)
+    }
+
+    fn build(config: &Config, settings: Settings, source: Option<&Arc<Source>>) -> Result<Self, Error> {
+        let settings = Arc::new(settings);
+        // Tokens are timed by the clock of their source.
+        let clock = source.map_or_else(Clock::new, |source| source.clock());
         let net = Net::new(Arc::clone(&settings))?;
         let level = match settings.delivery {
             Mode::Poll => Some(Box::new(Level(event_fd()?)) as Box<dyn EventSignal>),
@@ -73,17 +84,20 @@ impl Client {
             tick: Arc::new(Clock::tick_ms),
             event_fd: level,
         };
-        let credentials = Credentials {
-            client_secret: settings.client_secret.clone(),
-            refresh_token: settings.refresh_token.clone(),
-            code: None,
+        let delivery = Delivery::new(&settings, config.hooks.clone(), parts);
+        let shared = Arc::<Shared>::default();
+        let own = || {
+            let (settings, net, delivery) = (Arc::clone(&settings), net.clone(), Arc::clone(&delivery));
+            let (shared, carry) = (Arc::clone(&shared), source::carry(&settings));
+            Source::new(SourceParts { settings, clock, net, delivery, shared, carry }, Kind::Private)
         };
         Ok(Self {
-            delivery: Delivery::new(&settings, config.hooks.clone(), parts),
             outbox: Arc::new(Mutex::new(Outbox::new(settings.send_queue_messages, settings.send_queue_bytes))),
-            shared: Arc::default(),
+            share: Share::of(source.map_or_else(own, Arc::clone)),
             interrupt: Interrupt::new()?,
-            life: Mutex::new(Life::Idle(Box::new(Carry { credentials, unauthorized: 0 }), None)),
+            life: Mutex::new(Life::Idle(None)),
+            delivery,
+            shared,
             has_waited: AtomicBool::new(false),
             settings,
             clock,
@@ -206,7 +220,10 @@ impl Client {
         if let Some(error) = self.shared.failure() {
             return Err(error.clone());
         }
-        self.life().replace(credential)
+        let life = self.life();
+        life.is_open()?;
+        self.share.source().replace(credential);
+        Ok(())
     }
 
     /// What the client is doing.
@@ -227,7 +244,7 @@ impl Client {
             renewal_in_ms: token.schedule.refresh_ms.saturating_sub(now.boot_ms),
             usable_for_ms: token.remaining_ms(now.boot_ms),
         });
-        self.delivery.stats_json(self.state(), token, self.shared.server_ahead_ms(), &self.network())
+        self.delivery.stats_json(self.state(), token, self.share.source().server_ahead_ms(), &self.network())
     }
 
     /// Level-triggered descriptor, readable while events wait (poll mode); -1 in other modes. The client owns it.
@@ -275,7 +292,16 @@ impl Client {
             min_tls: min_tls.name(),
             token_proxy: uses(&proxies.token, token_url),
             socket_proxy: uses(&proxies.socket, ws_url),
+            source: self.source_report(),
         }
+    }
+
+    /// The source of its tokens, if others may use it too.
+    fn source_report(&self) -> Option<SourceReport> {
+        let source = self.share.source();
+        source
+            .is_shared()
+            .then(|| SourceReport { clients: source.running_clients(), token_requests: source.token_requests() })
     }
 
     // ---- small helpers --------------------------------------------------------------------------------------

@@ -36,7 +36,7 @@ mod shell;
 #[allow(unsafe_code)]
 mod sys;
 
-pub use client::{scopes_check, Client};
+pub use client::{scopes_check, Client, TokenSource};
 pub use config::Config;
 pub use error::{Blame, Category, Code, Error, Stage};
 pub use secret::Secret;

@@ -10,7 +10,7 @@ use std::{fs, io::Write as _};
 use ffi_tests::tags;
 
 /// Sources in the order of the header.
-const SOURCES: [&str; 18] = [
+const SOURCES: [&str; 19] = [
     "version",
     "status",
     "error",
@@ -25,6 +25,7 @@ const SOURCES: [&str; 18] = [
     "hooks",
     "client",
     "unregister",
+    "source",
     "report",
     "metrics",
     "scopes",

@@ -8,12 +8,10 @@ use super::{bad_state, Client};
 use crate::config::settings::Delivery as Mode;
 use crate::error::{Code, Error, Stage};
 use crate::event::State;
-use crate::proto::refresher::{Credential, Input};
 use crate::proto::session::Rounds;
 use crate::shell::dial::resolvers_stuck;
 use crate::shell::engine::{Engine, Left, Parts};
 use crate::shell::gate::{Deadline, Promise};
-use crate::shell::Carry;
 
 /// What a shutdown left behind.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -37,12 +35,12 @@ pub struct ShutdownReport {
 
 /// Where in its life a client is.
 pub(super) enum Life {
-    /// No thread runs.
-    Idle(Box<Carry>, Option<String>),
+    /// No thread runs. The session id is offered by the next one.
+    Idle(Option<String>),
     /// The threads run.
     Running(Arc<Engine>),
-    /// A connect has failed and its threads are being stopped; credentials that came meanwhile.
-    Stopping(Arc<Engine>, Vec<Credential>),
+    /// A connect has failed and its threads are being stopped.
+    Stopping(Arc<Engine>),
     /// The threads were told to stop, for good.
     Closed(Option<Arc<Engine>>),
 }
@@ -52,21 +50,18 @@ impl Life {
     pub(super) fn engine(&self) -> Result<Arc<Engine>, Error> {
         match self {
             Self::Running(engine) => Ok(Arc::clone(engine)),
-            Self::Idle(..) => Err(bad_state("It is not started.")),
-            Self::Stopping(..) => Err(bad_state("Its connect has failed.")),
+            Self::Idle(_) => Err(bad_state("It is not started.")),
+            Self::Stopping(_) => Err(bad_state("Its connect has failed.")),
             Self::Closed(_) => Err(closed()),
         }
     }
 
-    /// Takes a new credential to where the next token request will find it.
-    pub(super) fn replace(&mut self, credential: Credential) -> Result<(), Error> {
+    /// An error once it is closed.
+    pub(super) fn is_open(&self) -> Result<(), Error> {
         match self {
-            Self::Idle(carry, _) => carry.replace(credential),
-            Self::Running(engine) => engine.tell_refresh(Input::Credential(credential)),
-            Self::Stopping(_, pending) => pending.push(credential),
-            Self::Closed(_) => return Err(closed()),
+            Self::Idle(_) | Self::Running(_) | Self::Stopping(_) => Ok(()),
+            Self::Closed(_) => Err(closed()),
         }
-        Ok(())
     }
 }
 
@@ -76,10 +71,10 @@ impl Client {
         if let Some(error) = self.shared.failure() {
             return Err(error.clone());
         }
-        let (carry, session_id) = match &*life {
-            Life::Idle(carry, session_id) => ((**carry).clone(), session_id.clone()),
+        let session_id = match &*life {
+            Life::Idle(session_id) => session_id.clone(),
             Life::Running(_) => return Err(bad_state("It is running already.")),
-            Life::Stopping(..) => return Err(bad_state("A connect that failed is still being stopped.")),
+            Life::Stopping(_) => return Err(bad_state("A connect that failed is still being stopped.")),
             Life::Closed(_) => return Err(bad_state("It is closed; create another client.")),
         };
         let parts = Parts {
@@ -89,7 +84,7 @@ impl Client {
             delivery: Arc::clone(&self.delivery),
             outbox: Arc::clone(&self.outbox),
             shared: Arc::clone(&self.shared),
-            carry,
+            source: Arc::clone(self.share.source()),
             session_id,
         };
         *life = Life::Running(Arc::new(Engine::start(parts, rounds, told)?));
@@ -102,22 +97,20 @@ impl Client {
         let mut life = self.life();
         let Life::Running(engine) = &*life else { return };
         let engine = Arc::clone(engine);
-        *life = Life::Stopping(Arc::clone(&engine), Vec::new());
+        *life = Life::Stopping(Arc::clone(&engine));
         drop(life);
         engine.pause();
         let left = self.wait_ended(&engine, Deadline::after(Some(self.free_timeout())));
         let mut life = self.life();
-        let Life::Stopping(_, pending) = &mut *life else { return };
-        let pending = std::mem::take(pending);
-        *life = match left.and_then(|left| left.carry.zip(left.finished)) {
-            Some((mut carry, finished)) => {
-                pending.into_iter().for_each(|credential| carry.replace(credential));
+        let Life::Stopping(_) = &*life else { return };
+        *life = match left.and_then(|left| left.finished) {
+            Some(finished) if self.shared.failure().is_none() => {
                 self.shared.clear_token();
                 self.shared.set_state(State::Idle);
-                Life::Idle(Box::new(carry), finished.session_id)
+                Life::Idle(finished.session_id)
             }
             // A callback is stuck, or a thread has panicked.
-            None => Life::Closed(Some(engine)),
+            Some(_) | None => Life::Closed(Some(engine)),
         };
     }
 
@@ -134,9 +127,10 @@ impl Client {
             Some(_) => None,
             None => Some(Left::default()),
         };
-        let complete = left.is_some();
+        let mut complete = left.is_some();
         if complete {
             self.settle();
+            complete = self.share.give_back(until);
         }
         self.report(complete, engine.as_deref())
     }
@@ -145,8 +139,8 @@ impl Client {
     fn begin_close(&self) -> Option<Arc<Engine>> {
         let mut life = self.life();
         let engine = match &*life {
-            Life::Idle(..) => None,
-            Life::Running(engine) | Life::Stopping(engine, _) => Some(Arc::clone(engine)),
+            Life::Idle(_) => None,
+            Life::Running(engine) | Life::Stopping(engine) => Some(Arc::clone(engine)),
             Life::Closed(engine) => engine.clone(),
         };
         *life = Life::Closed(engine.clone());

@@ -16,14 +16,40 @@ const MAX_CA_FILE: u64 = 16 << 20;
 /// Least stack of a thread: what a TLS handshake takes in a build without optimisation, and as much again.
 const MIN_STACK: usize = 64 << 10;
 
+/// What is made of a configuration.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Role {
+    /// A client that gets its own tokens.
+    Client,
+    /// A source of tokens: it has no socket.
+    Source,
+    /// A client whose tokens come from a source: it has no credentials.
+    Borrower,
+}
+
 /// The checked settings, or the first thing that is wrong.
-pub(super) fn settings(draft: &Draft, hooks: &Hooks) -> Result<Settings, Error> {
+pub(super) fn settings(draft: &Draft, hooks: &Hooks, role: Role) -> Result<Settings, Error> {
     let mut settings = draft.settings.clone();
-    credentials(&settings, hooks)?;
+    if role == Role::Source && settings.delivery != Delivery::Callbacks {
+        return Err(contradiction(
+            "delivery",
+            "a source of tokens has no events to poll and no messages; callbacks only",
+        ));
+    }
+    if role != Role::Borrower {
+        credentials(&settings, hooks)?;
+    }
     let or = |given: &String, default: String| if given.is_empty() { default } else { given.clone() };
     settings.token_url = or(&draft.token_url, format!("https://api.{}/oauth/token", settings.region));
     settings.ws_url = or(&draft.ws_url, format!("wss://api.{}/ws", settings.region));
     let plain = settings.allow_plain_loopback;
+    // What is not used needs no trust store.
+    if role == Role::Borrower || settings.grant == Grant::Application {
+        settings.token_url.clear();
+    }
+    if role == Role::Source {
+        settings.ws_url.clear();
+    }
     let is_https = address("token.url", &settings.token_url, ("https", "http"), plain)?;
     let is_wss = address("ws.url", &settings.ws_url, ("wss", "ws"), plain)?;
     settings.trust = trust(draft)?;
@@ -74,8 +100,11 @@ fn credentials(settings: &Settings, hooks: &Hooks) -> Result<(), Error> {
     Ok(())
 }
 
-/// Checks a URL; whether it is the one with TLS.
+/// Checks a URL, if there is one; whether it is the one with TLS.
 fn address(key: &str, text: &str, (secure, plain): (&str, &str), allow_plain: bool) -> Result<bool, Error> {
+    if text.is_empty() {
+        return Ok(false);
+    }
     let parsed = url::parse(text, secure, plain).map_err(|why| contradiction(key, why))?;
     if parsed.plain && !(parsed.is_loopback() && allow_plain) {
         let why = format!(

@@ -20,6 +20,7 @@ use crate::error::{Code, Error, Stage};
 use crate::hooks::Hooks;
 use crate::secret::Secret;
 
+pub use check::Role;
 pub use keys::{keys, Key};
 pub use settings::Settings;
 pub use value::Type;
@@ -120,7 +121,12 @@ impl Config {
 
     /// The checked settings, or the first thing that is wrong with them.
     pub fn settings(&self) -> Result<Settings, Error> {
-        check::settings(&self.draft, &self.hooks)
+        self.settings_for(Role::Client)
+    }
+
+    /// The same, for what is to be made of them.
+    pub(crate) fn settings_for(&self, role: Role) -> Result<Settings, Error> {
+        check::settings(&self.draft, &self.hooks, role)
     }
 
     /// How long `gwa_client_free` waits.

@@ -29,6 +29,11 @@ pub struct gwa_client_t {
 }
 
 impl gwa_client_t {
+    /// The object behind a new handle.
+    pub(super) fn new(client: Client, free_timeout: Duration) -> Self {
+        Self { client, free_timeout, _live: Live::new() }
+    }
+
     /// The client itself.
     pub(super) fn client(&self) -> &Client {
         &self.client
@@ -45,7 +50,7 @@ impl Checked for gwa_client_t {
     fn from_object(object: &Object) -> Option<&Arc<Self>> {
         match object {
             Object::Client(client) => Some(client),
-            Object::Config(_) | Object::Request(_) => None,
+            Object::Config(_) | Object::Request(_) | Object::Source(_) => None,
         }
     }
 }
@@ -72,7 +77,7 @@ pub unsafe extern "C" fn gwa_client_new(
         // SAFETY: writable or NULL.
         let out = unsafe { raw::out(out, "out") }?;
         let client = Client::new(&config)?;
-        out.write(handle::put(gwa_client_t { client, free_timeout: config.free_timeout(), _live: Live::new() })?);
+        out.write(handle::put(gwa_client_t::new(client, config.free_timeout()))?);
         Ok(())
     })
 }

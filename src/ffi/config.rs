@@ -48,7 +48,7 @@ impl Checked for gwa_config_t {
     fn from_object(object: &Object) -> Option<&Arc<Self>> {
         match object {
             Object::Config(config) => Some(config),
-            Object::Client(_) | Object::Request(_) => None,
+            Object::Client(_) | Object::Request(_) | Object::Source(_) => None,
         }
     }
 }

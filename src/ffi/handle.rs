@@ -15,6 +15,7 @@ use crate::error::{Code, Error, Stage};
 use super::client::gwa_client_t;
 use super::config::gwa_config_t;
 use super::request::gwa_request_t;
+use super::source::gwa_token_source_t;
 
 /// What a handle stands for.
 #[derive(Clone)]
@@ -25,6 +26,8 @@ pub(super) enum Object {
     Client(Arc<gwa_client_t>),
     /// A question of the library.
     Request(Arc<gwa_request_t>),
+    /// A source of tokens.
+    Source(Arc<gwa_token_source_t>),
 }
 
 /// A type that C holds by checked handle.

@@ -30,6 +30,7 @@ mod raw;
 mod report;
 mod request;
 mod scopes;
+mod source;
 mod status;
 mod text;
 mod token;

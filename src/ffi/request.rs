@@ -54,7 +54,7 @@ impl Checked for gwa_request_t {
     fn from_object(object: &Object) -> Option<&Arc<Self>> {
         match object {
             Object::Request(request) => Some(request),
-            Object::Config(_) | Object::Client(_) => None,
+            Object::Config(_) | Object::Client(_) | Object::Source(_) => None,
         }
     }
 }

@@ -11,6 +11,7 @@
 
 #![deny(clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)]
 
+pub mod audience;
 pub mod backoff;
 pub mod dice;
 pub mod frame;

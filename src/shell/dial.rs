@@ -32,10 +32,13 @@ pub struct Net {
 }
 
 impl Net {
-    /// Checks both URLs and reads the trust store, unless both endpoints are plain loopback ones.
+    /// Checks both URLs and reads the trust store, unless both endpoints are plain loopback ones, or not there.
     pub fn new(settings: Arc<Settings>) -> Result<Self, Error> {
-        let parse = |url: &str| Target::parse(url, settings.allow_plain_loopback);
-        let needs_tls = parse(&settings.token_url)?.tls | parse(&settings.ws_url)?.tls;
+        let is_tls = |url: &str| match url {
+            "" => Ok(false),
+            url => Target::parse(url, settings.allow_plain_loopback).map(|target| target.tls),
+        };
+        let needs_tls = is_tls(&settings.token_url)? | is_tls(&settings.ws_url)?;
         let tls = needs_tls.then(|| TlsClient::new(&settings)).transpose()?;
         Ok(Self { settings, tls })
     }

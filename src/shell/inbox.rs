@@ -1,20 +1,15 @@
 //! The messages between the threads. Every sender rings the receiver's bell, so that one wait covers sockets and inbox.
 
 use std::sync::mpsc::{self, Receiver, Sender};
-use std::sync::Arc;
 
-use super::gate::Promise;
 use super::wait::Bell;
 use crate::proto::refresher;
-use crate::proto::token::Token;
 
-/// What gwa-refresh is told.
+/// What gwa-refresh is told: a fact for the machine, and which client says so (0: none of them in particular).
 #[derive(Debug)]
-pub enum ToRefresh {
-    /// A fact for the machine.
-    Input(refresher::Input),
-    /// The application wants a token.
-    Wanted { min_left_ms: u64, promise: Promise<Arc<Token>> },
+pub struct ToRefresh {
+    pub member: u64,
+    pub input: refresher::Input,
 }
 
 /// The sending end of a thread's inbox.

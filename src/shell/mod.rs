@@ -22,6 +22,7 @@ pub mod random;
 mod refresh_thread;
 mod shared;
 mod socket_thread;
+pub mod source;
 mod stream;
 #[cfg(test)]
 mod testing;

@@ -1,25 +1,20 @@
 //! gwa-refresh: drives the refresher. All HTTP runs here, so that the socket thread never waits for it.
 
-use std::collections::HashMap;
 use std::sync::mpsc::Receiver;
 use std::sync::Arc;
 
-use super::clock::Clock;
-use super::delivery::Delivery;
-use super::gate::Promise;
 use super::http::{Cancel, Http};
-use super::inbox::{Inbox, ToRefresh};
+use super::inbox::ToRefresh;
 use super::random::Entropy;
+use super::source::Source;
 use super::wait::Waiter;
-use super::Shared;
 use crate::error::{Code, Error, Stage};
 use crate::event::{Notice, Question};
+use crate::hooks::Answer;
 use crate::metrics::Counter;
 use crate::proto::http::Request;
 use crate::proto::oauth::Credentials;
 use crate::proto::refresher::{Credential, Input, News, Output, Refresher};
-use crate::proto::session;
-use crate::proto::token::Token;
 
 /// A wall clock that is off by more is worth a line of log: certificates and audit records depend on it.
 const CLOCK_TOLERANCE_MS: u64 = 30_000;
@@ -29,6 +24,8 @@ const CLOCK_TOLERANCE_MS: u64 = 30_000;
 pub struct Carry {
     pub credentials: Credentials,
     pub unauthorized: u32,
+    /// Serial of the newest token.
+    pub serial: u64,
 }
 
 impl Carry {
@@ -44,21 +41,15 @@ impl Carry {
 
 /// Everything the thread owns.
 pub struct RefreshThread {
-    pub clock: Clock,
     pub entropy: Entropy,
     pub waiter: Waiter,
     pub inbox: Receiver<ToRefresh>,
     pub machine: Refresher,
     pub http: Http,
     pub cancel: Cancel,
-    pub socket: Inbox<session::Input>,
-    pub delivery: Arc<Delivery>,
-    pub shared: Arc<Shared>,
-    pub wanted: HashMap<u64, Promise<Arc<Token>>>,
-    pub last_wish: u64,
+    pub source: Arc<Source>,
     /// Host and port of the token endpoint, or nothing if the application provides tokens.
     pub endpoint: String,
-    pub close_timeout_ms: u64,
     /// A request that was cancelled; the machine hears of it after the close.
     pub broken_off: Option<(u64, Error)>,
     /// The machine was told to stop.
@@ -67,8 +58,20 @@ pub struct RefreshThread {
 }
 
 impl RefreshThread {
-    /// Runs until the machine has stopped.
-    pub fn run(mut self: Box<Self>) -> Carry {
+    /// Runs until the machine has stopped, and nobody has joined meanwhile who needs another.
+    pub fn run(mut self: Box<Self>) {
+        loop {
+            self.run_machine();
+            let serial = self.machine.serial();
+            let (credentials, unauthorized) = (self.machine.credentials().clone(), self.machine.unauthorized());
+            let carry = Carry { credentials, unauthorized, serial };
+            let Some((machine, cancel)) = self.source.next(carry, self.waiter.bell()) else { return };
+            (self.machine, self.cancel) = (machine, cancel);
+            (self.broken_off, self.closed, self.stopped) = (None, false, false);
+        }
+    }
+
+    fn run_machine(&mut self) {
         while !self.stopped {
             while let Ok(message) = self.inbox.try_recv() {
                 self.take(message);
@@ -78,54 +81,68 @@ impl RefreshThread {
                 self.wait();
             }
         }
-        self.delivery.count(Counter::SenselessInputs, self.machine.senseless());
-        Carry { credentials: self.machine.credentials().clone(), unauthorized: self.machine.unauthorized() }
+        self.source.delivery.count(Counter::SenselessInputs, self.machine.senseless());
     }
 
-    fn take(&mut self, message: ToRefresh) {
-        match message {
-            ToRefresh::Input(Input::Close) => {
+    fn take(&mut self, ToRefresh { member, input }: ToRefresh) {
+        match input {
+            Input::Close => {
                 self.closed = true;
                 self.handle(Input::Close);
                 if let Some((epoch, error)) = self.broken_off.take() {
                     self.handle(Input::Replied { epoch, outcome: Err(error) });
                 }
             }
-            ToRefresh::Input(input) => self.handle(input),
-            ToRefresh::Wanted { min_left_ms, promise } => {
-                self.last_wish += 1;
-                self.wanted.insert(self.last_wish, promise);
-                self.handle(Input::Wanted { id: self.last_wish, min_left_ms });
+            // What one client's server says of it is no end for the others.
+            Input::GiveUp { serial, .. } if self.machine.would_give_up(serial) && !self.source.give_up(member) => {}
+            Input::GiveUp { .. } | Input::Refused { .. } => {
+                self.handle(input);
+                self.source.holds(self.machine.token());
             }
+            Input::RefreshNow => {
+                self.source.wake(member);
+                self.handle(input);
+            }
+            Input::Credential(_) => {
+                let anew = self.source.wake_all();
+                self.handle(input);
+                if anew {
+                    self.handle(Input::RefreshNow);
+                }
+            }
+            Input::Answered { answer: Ok(Answer::Code(_)), .. } => {
+                self.source.wake_all();
+                self.handle(input);
+            }
+            input => self.handle(input),
         }
     }
 
     fn handle(&mut self, input: Input) {
         let random = self.entropy.random_u64();
         // Whoever answered may have been unregistered.
-        self.machine.set_can_ask(self.delivery.has_on_ask());
-        self.machine.handle(self.clock.now(), random, input);
+        self.machine.set_can_ask(self.source.delivery.has_on_ask());
+        self.machine.handle(self.source.clock.now(), random, input);
     }
 
     fn obey(&mut self) {
         while let Some(output) = self.machine.poll() {
             match output {
                 Output::Http { epoch, request } => self.request(epoch, &request),
-                Output::Publish(token) => self.publish(token),
+                Output::Publish(token) => self.source.publish(&token),
                 Output::News(news) => self.pass_on(news),
                 Output::Ask { id, question } => {
-                    self.delivery.count(Counter::TokenRequests, u64::from(question == Question::AccessToken));
-                    self.delivery.push_notice(Notice::Ask { id, question });
+                    let delivery = &self.source.delivery;
+                    delivery.count(Counter::TokenRequests, u64::from(question == Question::AccessToken));
+                    delivery.push_notice(Notice::Ask { id, question });
                 }
                 Output::Audit(record) => {
                     let id = self.entropy.uuid_v4();
-                    self.delivery.push_record(self.clock.now(), id, record);
+                    self.source.record(id, record);
                 }
                 Output::ServerClock { ahead_ms } => self.learn_clock(ahead_ms),
                 Output::Answer { id, outcome } => {
-                    if let Some(promise) = self.wanted.remove(&id) {
-                        promise.keep(outcome.map_err(|error| self.located(error)));
-                    }
+                    self.source.answer(id, outcome.map_err(|error| self.located(error)));
                 }
                 Output::Stopped => self.stopped = true,
             }
@@ -133,9 +150,9 @@ impl RefreshThread {
     }
 
     fn request(&mut self, epoch: u64, request: &Request) {
-        self.delivery.count(Counter::TokenRequests, 1);
+        self.source.delivery.count(Counter::TokenRequests, 1);
         self.cancel.set_grace(self.grace_ms());
-        let outcome = self.http.post(request, &self.cancel, &mut self.waiter, &self.clock);
+        let outcome = self.http.post(request, &self.cancel, &mut self.waiter, &self.source.clock);
         match outcome {
             // Broken off by a close, which is on its way: no failed attempt, so no record of one.
             Err(error) if error.code() == Code::Cancelled && !self.closed => self.broken_off = Some((epoch, error)),
@@ -152,19 +169,10 @@ impl RefreshThread {
     fn grace_ms(&self) -> u64 {
         let Credentials { refresh_token, code, .. } = self.machine.credentials();
         if refresh_token.is_some() || code.is_some() {
-            self.close_timeout_ms
+            self.source.settings.close_timeout_ms
         } else {
             0
         }
-    }
-
-    /// The snapshot first: who reads it after the event must find the new token.
-    fn publish(&mut self, token: Arc<Token>) {
-        let new = self.shared.set_token(&token);
-        if new {
-            self.delivery.push_notice(Notice::Token(Arc::clone(&token)));
-        }
-        self.socket.send(session::Input::Publish(token));
     }
 
     fn pass_on(&mut self, mut news: News) {
@@ -173,21 +181,21 @@ impl RefreshThread {
             *error = self.located(error.clone());
         }
         match &news {
-            News::Throttled { .. } => self.delivery.count(Counter::Throttles, 1),
-            News::Waiting | News::Blocked { .. } => self.delivery.count(Counter::TokenFailures, 1),
+            News::Throttled { .. } => self.source.delivery.count(Counter::Throttles, 1),
+            News::Waiting | News::Blocked { .. } => self.source.delivery.count(Counter::TokenFailures, 1),
             News::Fetching | News::Verifying | News::RoundFailed { .. } => {}
         }
         if let News::RoundFailed { error, .. } | News::Blocked { error, .. } = &news {
             self.log_failure(error);
         }
-        self.socket.send(session::Input::News(news));
+        self.source.pass_on(&news);
     }
 
     fn learn_clock(&self, ahead_ms: i64) {
-        self.shared.set_server_ahead_ms(ahead_ms);
+        self.source.learn_clock(ahead_ms);
         if ahead_ms.unsigned_abs() > CLOCK_TOLERANCE_MS {
             let text = format_args!("this machine's clock is {} ms off the server's", ahead_ms.saturating_neg());
-            self.delivery.log(2, "clock", text);
+            self.source.delivery.log(2, "clock", text);
         }
     }
 
@@ -201,14 +209,14 @@ impl RefreshThread {
     }
 
     fn log_failure(&self, error: &Error) {
-        self.delivery.log(2, "refresh", format_args!("{error}"));
+        self.source.delivery.log(2, "refresh", format_args!("{error}"));
     }
 
     fn wait(&mut self) {
         let until = self.machine.next_timeout();
         // A wait that fails leaves nothing to do but to look again: the machine's deadlines still hold.
-        let _ = self.waiter.wait(until, self.clock.now());
-        if self.machine.next_timeout().is_some_and(|at| at <= self.clock.now().boot_ms) {
+        let _ = self.waiter.wait(until, self.source.clock.now());
+        if self.machine.next_timeout().is_some_and(|at| at <= self.source.clock.now().boot_ms) {
             self.handle(Input::Timeout);
         }
     }

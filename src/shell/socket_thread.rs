@@ -12,10 +12,9 @@ use super::delivery::{Delivery, Scratch};
 use super::dial::Net;
 use super::endpoints;
 use super::gate::Promise;
-use super::http::Cancel;
-use super::inbox::{Inbox, ToRefresh};
 use super::link::{Link, Opening};
 use super::random::Entropy;
+use super::source::Lease;
 use super::wait::Waiter;
 use super::Shared;
 use crate::error::{Code, Error, Stage};
@@ -39,9 +38,8 @@ pub struct SocketThread {
     pub net: Net,
     /// Host and port of the WebSocket URL.
     pub endpoint: String,
-    pub refresh: Inbox<ToRefresh>,
-    /// Breaks the token request off.
-    pub cancel: Cancel,
+    /// Where its tokens come from.
+    pub tokens: Lease,
     pub delivery: Arc<Delivery>,
     pub scratch: Scratch,
     pub outbox: Arc<Mutex<Outbox>>,
@@ -122,8 +120,8 @@ impl SocketThread {
             Output::Abort { epoch } => self.abort(epoch),
             Output::SendOn(epoch) => self.send_on = epoch,
             Output::Notice(notice) => self.notice(notice),
-            Output::Refused { serial } => self.tell_refresh(refresher::Input::Refused { serial }),
-            Output::GiveUp { error, serial } => self.tell_refresh(refresher::Input::GiveUp { error, serial }),
+            Output::Refused { serial } => self.tokens.tell(refresher::Input::Refused { serial }),
+            Output::GiveUp { error, serial } => self.tokens.tell(refresher::Input::GiveUp { error, serial }),
             Output::Audit(record) => self.audit(record),
             Output::Renewed { lead_ms, handover } => self.count_renewal(lead_ms, handover),
             Output::MarkInBandUnable => endpoints::mark_in_band_unable(&self.endpoint, &self.clock, self.clock.now()),

@@ -5,7 +5,7 @@ use std::time::Duration;
 use ffi_tests::cprog::{each, Program};
 use ffi_tests::sim::Issue;
 
-use crate::honest;
+use crate::{honest, renewing};
 
 const HOUR: Duration = Duration::from_secs(3_600);
 
@@ -21,6 +21,22 @@ fn an_application_provides_its_own_tokens() {
             assert_eq!((log.token_requests(), log.auths(), log.reauths()), (0, 1, 1), "{delivery}");
             let shown: Vec<_> = log.auths.iter().map(|auth| auth.token.clone()).collect();
             assert_eq!(shown, tokens, "{delivery}");
+        });
+    }
+}
+
+#[test]
+fn two_clients_share_one_token() {
+    for order in ["first", "between", "last"] {
+        each("two_clients_source", |variant| {
+            let sim = renewing(variant, 2, 50);
+            let run = Program::new("two_clients_source", variant).against(&sim).arg(order).run().passed();
+            let log = sim.record().snapshot();
+            assert_eq!(log.ws_connects(), 2, "{order}");
+            let requests = u64::try_from(log.token_requests()).unwrap();
+            // One may have been broken off by the end.
+            let tokens = run.number("tokens");
+            assert!(tokens <= requests && requests <= tokens + 1, "{order}: {requests} requests, {tokens} tokens");
         });
     }
 }

@@ -143,6 +143,11 @@ impl Refresher {
         self.can_ask = can_ask;
     }
 
+    /// Goes on counting where an earlier machine stopped, so that no two tokens of a source have one serial.
+    pub fn after(self, serial: u64) -> Self {
+        Self { serial, ..self }
+    }
+
     /// Takes a fact in. `random` feeds the jitter.
     pub fn handle(&mut self, now: Now, random: u64, input: Input) {
         self.dice = Dice::new(random);
@@ -182,6 +187,22 @@ impl Refresher {
     /// 401s in a row.
     pub fn unauthorized(&self) -> u32 {
         self.unauthorized
+    }
+
+    /// Serial of the newest token.
+    pub fn serial(&self) -> u64 {
+        self.serial
+    }
+
+    /// The token in force.
+    pub fn token(&self) -> Option<&Arc<Token>> {
+        self.token.as_ref()
+    }
+
+    /// Whether [`Input::GiveUp`] would end the attempts: not while a newer token than `serial` is out or on its way.
+    pub fn would_give_up(&self, serial: u64) -> bool {
+        let newer = self.serial > serial && !active(Mutant::GiveUpIsStale);
+        matches!(self.phase, Phase::Holding | Phase::Waiting) && !newer
     }
 
     /// Inputs that made no sense in their state.
@@ -356,20 +377,14 @@ impl Refresher {
 
     /// A request in flight is let finish: its answer may carry the only valid refresh token.
     fn give_up(&mut self, now: Now, error: Error, serial: u64) {
-        match self.phase {
-            // A newer token is on its way to the session, which has not seen it yet.
-            Phase::Holding | Phase::Waiting if self.serial > serial && !active(Mutant::GiveUpIsStale) => {
-                self.senseless += 1;
-            }
-            Phase::Holding | Phase::Waiting => {
-                self.token = None;
-                self.answer_all(now, &error);
-                self.set_phase(Phase::Blocked { error, asked: None }, None);
-            }
-            Phase::Stopped | Phase::Fetching { .. } | Phase::Persisting { .. } | Phase::Blocked { .. } => {
-                self.senseless += 1;
-            }
+        // A newer token may be on its way to the session, which has not seen it yet.
+        if !self.would_give_up(serial) {
+            self.senseless += 1;
+            return;
         }
+        self.token = None;
+        self.answer_all(now, &error);
+        self.set_phase(Phase::Blocked { error, asked: None }, None);
     }
 
     fn block(&mut self, now: Now, error: Error) {

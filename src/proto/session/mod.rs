@@ -83,6 +83,8 @@ struct InBand {
 #[derive(Debug)]
 pub struct Session {
     settings: Arc<Settings>,
+    /// Tokens come from a source that others share: what this client needs of them is checked here.
+    shares: bool,
     rounds: Rounds,
     started: bool,
     closing: bool,
@@ -152,6 +154,7 @@ impl Session {
     pub fn new(settings: Arc<Settings>, session_id: Option<String>) -> Self {
         Self {
             settings,
+            shares: false,
             rounds: Rounds::Forever,
             started: false,
             closing: false,
@@ -198,6 +201,11 @@ impl Session {
             dice: Dice::new(0),
             out: VecDeque::new(),
         }
+    }
+
+    /// Its tokens come from a source that others share, which has checked only what it needs itself.
+    pub fn sharing(self) -> Self {
+        Self { shares: true, ..self }
     }
 
     /// Takes a fact in. `random` feeds the jitter.

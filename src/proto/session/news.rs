@@ -7,11 +7,16 @@ use crate::audit::{Outcome, Phase, Record};
 use crate::error::{Code, Error};
 use crate::proto::mutant::{active, Mutant};
 use crate::proto::refresher::News;
+use crate::proto::scope::{self, Grants};
 use crate::proto::time::Now;
 use crate::proto::token::Token;
 
 impl Session {
     pub(super) fn publish(&mut self, now: Now, token: Arc<Token>) {
+        if let Err(error) = self.check_scopes(&token) {
+            self.seen_serial = token.serial;
+            return self.news(now, News::Blocked { error, started_ms: now.boot_ms });
+        }
         // One that was seen before is published again because of a late refusal; by now it may be refused or dead too.
         if token.serial > self.seen_serial || active(Mutant::SeenTakenAgain) && self.token.is_none() {
             self.seen_serial = token.serial;
@@ -26,6 +31,20 @@ impl Session {
             self.dial_ms = Some(now.boot_ms.max(self.not_before_ms));
         }
         self.renew_if_possible(now);
+    }
+
+    /// A shared token may lack what this client needs. Checked, and recorded, once a token.
+    fn check_scopes(&mut self, token: &Token) -> Result<(), Error> {
+        if !self.shares || token.serial <= self.seen_serial {
+            return Ok(());
+        }
+        let settings = &*self.settings;
+        let claimed = scope::grants(token.access_token.expose(), None, settings.max_token_bytes);
+        // What the token does not say itself, the answer that brought it has.
+        let grants = Grants { scopes: token.scopes.clone(), ..claimed };
+        let (audit, outcome) = scope::check(&grants, &settings.required_scopes, settings.unknown_scopes);
+        self.out.push_back(Output::Audit(Record::Scopes(audit)));
+        outcome
     }
 
     pub(super) fn news(&mut self, now: Now, news: News) {

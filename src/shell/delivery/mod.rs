@@ -35,7 +35,7 @@ mod threads;
 mod unregister;
 
 pub(crate) use producer::{Drain, Room, Scratch};
-pub(crate) use stats::{NetworkReport, TokenTimes};
+pub(crate) use stats::{NetworkReport, SourceReport, TokenTimes};
 pub(crate) use threads::OnThread;
 
 use std::fmt;

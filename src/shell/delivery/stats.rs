@@ -33,6 +33,17 @@ pub(crate) struct NetworkReport {
     pub(crate) token_proxy: Option<String>,
     /// Host and port of the proxy to the socket.
     pub(crate) socket_proxy: Option<String>,
+    /// The source of tokens, if others may use it too.
+    pub(crate) source: Option<SourceReport>,
+}
+
+/// A source that clients share.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(crate) struct SourceReport {
+    /// Clients that run on it.
+    pub(crate) clients: usize,
+    /// Requests made for all of them.
+    pub(crate) token_requests: u64,
 }
 
 impl NetworkReport {
@@ -81,6 +92,14 @@ impl Delivery {
             Some(ms) => _ = stats.plain("server_clock_ahead_ms", ms),
         }
         stats.object("network", |members| network.members(members));
+        match network.source {
+            None => _ = stats.plain("token_source", "null"),
+            Some(SourceReport { clients, token_requests }) => {
+                stats.object("token_source", |source| {
+                    source.plain("clients", clients).plain("token_requests", token_requests);
+                });
+            }
+        }
         match token {
             None => _ = stats.plain("token", "null"),
             Some(token) => {

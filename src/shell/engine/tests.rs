@@ -12,6 +12,8 @@ use crate::secret::Secret;
 use crate::shell::delivery::Parts as DeliveryParts;
 use crate::shell::gate::Gate;
 use crate::shell::interrupt::Interrupt;
+use crate::shell::source::{Kind, Parts as SourceParts};
+use crate::shell::Carry;
 
 const LONG: Duration = Duration::from_secs(20);
 
@@ -67,16 +69,21 @@ fn parts(poison: &Arc<AtomicBool>) -> (Parts, Receiver<Told>) {
         ..Hooks::default()
     };
     let credentials = Credentials { client_secret: Secret::new("secret".into()), refresh_token: None, code: None };
-    let parts = Parts {
-        net: Net::new(Arc::clone(&settings)).unwrap(),
-        delivery: Delivery::new(&settings, hooks, clocks),
-        outbox: Arc::new(Mutex::new(Outbox::new(10, 1_000))),
-        shared: Arc::default(),
-        carry: Carry { credentials, unauthorized: 0 },
-        session_id: None,
-        settings,
-        clock,
-    };
+    let (net, shared) = (Net::new(Arc::clone(&settings)).unwrap(), Arc::<Shared>::default());
+    let delivery = Delivery::new(&settings, hooks, clocks);
+    let source = Source::new(
+        SourceParts {
+            settings: Arc::clone(&settings),
+            clock,
+            net: net.clone(),
+            delivery: Arc::clone(&delivery),
+            shared: Arc::clone(&shared),
+            carry: Carry { credentials, unauthorized: 0, serial: 0 },
+        },
+        Kind::Private,
+    );
+    let outbox = Arc::new(Mutex::new(Outbox::new(10, 1_000)));
+    let parts = Parts { net, delivery, outbox, shared, source, session_id: None, settings, clock };
     (parts, told)
 }
 
@@ -87,8 +94,8 @@ fn a_panic_is_a_state_a_record_and_the_end_of_the_others() {
     let (gate, promise) = Gate::new().unwrap();
     let engine = Engine::start(parts, Rounds::Forever, Some(promise)).unwrap();
     let failure = Failure {
-        refresh: engine.refresh.clone(),
-        socket: engine.socket.clone(),
+        lease: Some(engine.tokens.clone()),
+        socket: Some(engine.socket.clone()),
         delivery,
         shared: Arc::clone(&shared),
         clock: Clock::new(),
@@ -119,12 +126,12 @@ fn a_dispatcher_that_panics_fails_the_client_and_keeps_nobody_waiting() {
 #[test]
 fn messages_of_a_socket_thread_that_panics_end_once() {
     let (parts, told) = parts(&Arc::default());
-    let (refresh_waiter, socket_waiter) = (waiter(&parts.clock).unwrap(), waiter(&parts.clock).unwrap());
-    let (refresh, _inbox) = Inbox::new(refresh_waiter.bell());
-    let (_socket, inbox) = Inbox::new(socket_waiter.bell());
+    let waiter = waiter(&parts.clock).unwrap();
+    let (socket, inbox) = Inbox::new(waiter.bell());
     let (gate, promise) = Gate::<()>::new().unwrap();
-    let cancel = Cancel::new(refresh_waiter.bell());
-    let socket = driver(&parts, socket_waiter, inbox, (refresh, cancel), Some(promise)).unwrap();
+    let (delivery, shared) = (Arc::clone(&parts.delivery), Arc::clone(&parts.shared));
+    let tokens = parts.source.join(Outlet { socket, delivery, shared }, None).unwrap();
+    let socket = driver(&parts, waiter, inbox, tokens.clone(), Some(promise)).unwrap();
     let outbox = Arc::clone(&parts.outbox);
     outbox.lock().unwrap().push(MessageKind::Text, b"x").unwrap();
     parts.delivery.begin();
@@ -136,6 +143,8 @@ fn messages_of_a_socket_thread_that_panics_end_once() {
     let error = gate.wait(Deadline::after(Some(LONG)), &Interrupt::new().unwrap()).unwrap_err();
     assert_eq!(error.code(), Code::Panic, "connect is told");
     assert!(outbox.lock().unwrap().push(MessageKind::Text, b"y").is_err(), "nobody would send it");
+    tokens.leave();
+    assert!(parts.source.finish(Deadline::after(Some(LONG))));
     parts.delivery.close();
     parts.delivery.run_dispatcher();
     assert_eq!(told.try_iter().collect::<Vec<_>>(), [Told::Sent(1, Some(Code::Panic))]);

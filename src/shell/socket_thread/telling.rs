@@ -5,8 +5,6 @@ use crate::audit::{Outcome, Record};
 use crate::error::{Error, Stage};
 use crate::event::{Notice, State};
 use crate::metrics::Counter;
-use crate::proto::refresher;
-use crate::shell::inbox::ToRefresh;
 
 impl SocketThread {
     pub(super) fn notice(&mut self, mut notice: Notice) {
@@ -56,10 +54,6 @@ impl SocketThread {
         self.delivery.token_took_effect(lead_ms);
     }
 
-    pub(super) fn tell_refresh(&self, input: refresher::Input) {
-        self.refresh.send(ToRefresh::Input(input));
-    }
-
     /// Who waits for the outcome of the start hears it, once.
     pub(super) fn outcome(&mut self, outcome: Result<(), Error>) {
         if let Some(promise) = self.connecting.take() {
@@ -72,8 +66,7 @@ impl SocketThread {
         if for_good {
             // First: who waits for a token is told why there will be none.
             self.shared.keep_failure(self.located(error.clone()));
-            self.tell_refresh(refresher::Input::Close);
-            self.cancel.cancel();
+            self.tokens.leave();
             // Nothing will be sent any more.
             self.give_back(&error);
         }

@@ -1,0 +1,236 @@
+//! Who hears of the tokens of one source: every client that uses it, and no client that has given up on them.
+//!
+//! A client *gives up* when its server refused two different tokens alike, or the client itself. That says nothing about
+//! the others: the source goes on for them, and the one that gave up hears nothing more until somebody acts. Only when all
+//! of them have given up, as the only client of a source of its own does, is the source told to stop trying.
+//!
+//! Who joins late is told what all others know: the token in force, and what the refresher last said that still holds.
+
+use std::sync::Arc;
+
+use super::refresher::News;
+use super::session::Input;
+use super::time::Now;
+use super::token::Token;
+
+/// The clients of a source, each with the `T` by which it is told.
+#[derive(Debug)]
+pub struct Audience<T> {
+    members: Vec<Member<T>>,
+    last_id: u64,
+    token: Option<Arc<Token>>,
+    /// What was said after the token.
+    news: Option<News>,
+}
+
+#[derive(Debug)]
+struct Member<T> {
+    id: u64,
+    outlet: T,
+    gave_up: bool,
+}
+
+impl<T> Default for Audience<T> {
+    fn default() -> Self {
+        Self { members: Vec::new(), last_id: 0, token: None, news: None }
+    }
+}
+
+impl<T> Audience<T> {
+    /// One more; its number, which is never given out again.
+    pub fn join(&mut self, outlet: T) -> u64 {
+        self.last_id += 1;
+        self.members.push(Member { id: self.last_id, outlet, gave_up: false });
+        self.last_id
+    }
+
+    /// One less; what it was told by, if it was there.
+    pub fn leave(&mut self, id: u64) -> Option<T> {
+        let index = self.members.iter().position(|member| member.id == id)?;
+        Some(self.members.swap_remove(index).outlet)
+    }
+
+    /// Everybody leaves.
+    pub fn dissolve(&mut self) -> impl Iterator<Item = T> {
+        std::mem::take(&mut self.members).into_iter().map(|member| member.outlet)
+    }
+
+    /// Whether this one is there.
+    pub fn has(&self, id: u64) -> bool {
+        self.members.iter().any(|member| member.id == id)
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.members.len()
+    }
+
+    /// Whether nobody is there.
+    pub fn is_empty(&self) -> bool {
+        self.members.is_empty()
+    }
+
+    /// Whom to tell.
+    pub fn hearers(&self) -> impl Iterator<Item = &T> {
+        self.members.iter().filter(|member| !member.gave_up).map(|member| &member.outlet)
+    }
+
+    /// This one has given up; whether nobody is left who has not. Nobody is asked twice: `false` for a stranger.
+    pub fn give_up(&mut self, id: u64) -> bool {
+        let Some(member) = self.members.iter_mut().find(|member| member.id == id) else { return false };
+        member.gave_up = true;
+        self.members.iter().all(|member| member.gave_up)
+    }
+
+    /// The application acted for this one: it tries again.
+    pub fn wake(&mut self, id: u64) {
+        self.members.iter_mut().filter(|member| member.id == id).for_each(|member| member.gave_up = false);
+    }
+
+    /// There are new credentials: all try again. Whether one of them had given up.
+    pub fn wake_all(&mut self) -> bool {
+        self.members.iter_mut().fold(false, |any, member| std::mem::take(&mut member.gave_up) | any)
+    }
+
+    /// A token was published.
+    pub fn published(&mut self, token: &Arc<Token>) {
+        (self.token, self.news) = (Some(Arc::clone(token)), None);
+    }
+
+    /// Something else was said.
+    pub fn said(&mut self, news: &News) {
+        // The end of a round is an event: what holds afterwards was said before it.
+        if !matches!(news, News::RoundFailed { .. }) {
+            self.news = Some(news.clone());
+        }
+    }
+
+    /// The token that the refresher still has; `None` takes it back.
+    pub fn holds(&mut self, token: Option<&Arc<Token>>) {
+        self.token.take_if(|_| token.is_none());
+    }
+
+    /// Nothing of what was said holds any longer: the refresher has stopped.
+    pub fn forget(&mut self) {
+        (self.token, self.news) = (None, None);
+    }
+
+    /// What somebody who joins now has missed.
+    pub fn missed(&self, now: Now) -> Vec<Input> {
+        let token = self.token.clone().filter(|token| token.is_usable(now.boot_ms)).map(Input::Publish);
+        // It was not there for the attempts before: what it hears of begins with it.
+        let news = self.news.clone().map(|news| match news {
+            News::Blocked { error, .. } => News::Blocked { error, started_ms: now.boot_ms },
+            news => news,
+        });
+        // Who waits for its first token hears at once that it will take long.
+        let failed = match &news {
+            Some(News::Throttled { error, long: true, .. }) => {
+                Some(News::RoundFailed { error: error.clone(), started_ms: now.boot_ms })
+            }
+            _ => None,
+        };
+        token.into_iter().chain(news.into_iter().chain(failed).map(Input::News)).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::{Code, Error, Stage};
+    use crate::proto::dice::Dice;
+    use crate::proto::token::Schedule;
+    use crate::secret::Secret;
+
+    fn token(serial: u64) -> Arc<Token> {
+        Arc::new(Token {
+            access_token: Secret::new(format!("hush-{serial}")),
+            token_type: "bearer".into(),
+            lifetime_ms: 60_000,
+            refresh_token: None,
+            scope: String::new(),
+            granted_at_wall_ms: 0,
+            serial,
+            schedule: Schedule::new(0, 60_000, None, &mut Dice::new(0)),
+            scopes: None,
+        })
+    }
+
+    fn at(boot_ms: u64) -> Now {
+        Now { boot_ms, ..Now::default() }
+    }
+
+    fn error() -> Error {
+        Error::new(Code::ThrottledLong, Stage::Token, "")
+    }
+
+    fn heard(audience: &Audience<char>) -> String {
+        audience.hearers().collect()
+    }
+
+    #[test]
+    fn one_that_gave_up_hears_nothing_until_somebody_acts() {
+        let mut audience = Audience::default();
+        let (a, b) = (audience.join('a'), audience.join('b'));
+        assert!(!audience.give_up(a), "the other goes on");
+        assert_eq!(heard(&audience), "b");
+        audience.wake(b);
+        assert_eq!(heard(&audience), "b", "somebody else acted");
+        audience.wake(a);
+        assert_eq!(heard(&audience), "ab");
+        assert!(!audience.give_up(a) && audience.give_up(b), "now nobody goes on");
+        assert!(!audience.give_up(77), "a stranger");
+        assert!(audience.wake_all() && !audience.wake_all());
+        assert_eq!(heard(&audience), "ab");
+    }
+
+    #[test]
+    fn who_has_left_is_not_counted() {
+        let mut audience = Audience::default();
+        let (a, b) = (audience.join('a'), audience.join('b'));
+        assert_eq!((audience.leave(b), audience.leave(b)), (Some('b'), None));
+        assert!(audience.give_up(a), "the last one");
+        assert_eq!(audience.leave(a), Some('a'));
+        assert!(audience.is_empty());
+        assert!(audience.join('c') > b, "numbers are not used again");
+        assert_eq!(audience.dissolve().collect::<String>(), "c");
+        assert_eq!(audience.len(), 0);
+    }
+
+    #[test]
+    fn who_joins_late_is_told_what_holds() {
+        let mut audience = Audience::<char>::default();
+        let missed = |audience: &Audience<char>, boot_ms| format!("{:?}", audience.missed(at(boot_ms)));
+        assert_eq!(missed(&audience, 0), "[]");
+        audience.said(&News::Fetching);
+        assert_eq!(missed(&audience, 0), "[News(Fetching)]");
+        audience.published(&token(1));
+        assert!(matches!(audience.missed(at(1))[..], [Input::Publish(_)]), "what was said before is over");
+        assert!(audience.missed(at(60_000)).is_empty(), "it is dead by now");
+        audience.said(&News::Waiting);
+        audience.said(&News::RoundFailed { error: error(), started_ms: 5 });
+        assert!(matches!(audience.missed(at(1))[..], [Input::Publish(_), Input::News(News::Waiting)]));
+        audience.holds(Some(&token(1)));
+        assert_eq!(audience.missed(at(1)).len(), 2);
+        audience.holds(None);
+        assert!(matches!(audience.missed(at(1))[..], [Input::News(News::Waiting)]), "it was refused");
+        audience.forget();
+        assert!(audience.missed(at(1)).is_empty());
+    }
+
+    #[test]
+    fn who_joins_while_there_is_no_hope_is_told_so() {
+        let mut audience = Audience::<char>::default();
+        audience.said(&News::Blocked { error: error(), started_ms: 5 });
+        let [Input::News(News::Blocked { started_ms, .. })] = audience.missed(at(70))[..] else { panic!() };
+        assert_eq!(started_ms, 70, "its attempt begins with it");
+        audience.said(&News::Throttled { error: error(), until_ms: 900, long: true });
+        let [Input::News(News::Throttled { until_ms: 900, .. }), Input::News(News::RoundFailed { started_ms: 70, .. })] =
+            audience.missed(at(70))[..]
+        else {
+            panic!()
+        };
+        audience.said(&News::Throttled { error: error(), until_ms: 900, long: false });
+        assert_eq!(audience.missed(at(70)).len(), 1);
+    }
+}

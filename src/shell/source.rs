@@ -1,0 +1,533 @@
+//! A source of tokens: one refresher and its thread, for one client or for many.
+//!
+//! Every client has a source. A client of its own has a *private* one, which speaks through the client's delivery and has
+//! it for its only member. A *shared* one speaks through a delivery of its own, and lives until its handle is released and
+//! the last client that was made with it is closed. Either way gwa-refresh runs while at least one client does.
+//!
+//! What a client is told goes out under the lock, so that who joins misses nothing and hears nothing twice.
+
+use std::any::Any;
+use std::collections::HashMap;
+use std::panic::{catch_unwind, AssertUnwindSafe};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use super::clock::Clock;
+use super::delivery::Delivery;
+use super::dial::Net;
+use super::engine::{guarded, waiter, Failure, Producers, Threads};
+use super::gate::{Deadline, Promise};
+use super::http::{Cancel, Http};
+use super::inbox::{Inbox, ToRefresh};
+use super::random::Entropy;
+use super::refresh_thread::{Carry, RefreshThread};
+use super::shared::Shared;
+use crate::audit::Record;
+use crate::config::settings::Settings;
+use crate::error::{Code, Error, Stage};
+use crate::event::{Notice, State as Shown, StateChange};
+use crate::hooks::ThreadKind;
+use crate::proto::audience::Audience;
+use crate::proto::refresher::{Credential, Input, News, Refresher};
+use crate::proto::session::Input as SessionInput;
+use crate::proto::token::Token;
+
+/// What a source is made of.
+pub struct Parts {
+    pub settings: Arc<Settings>,
+    pub clock: Clock,
+    pub net: Net,
+    pub delivery: Arc<Delivery>,
+    pub shared: Arc<Shared>,
+    pub carry: Carry,
+}
+
+/// Whose a source is.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Kind {
+    /// One client's: part of it.
+    Private,
+    /// Nobody's in particular. `speaks`: somebody listens to its delivery.
+    Shared { speaks: bool },
+}
+
+/// Where tokens come from.
+pub struct Source {
+    pub(super) settings: Arc<Settings>,
+    pub(super) clock: Clock,
+    pub(super) delivery: Arc<Delivery>,
+    net: Net,
+    /// Of a private source, its client's.
+    shared: Arc<Shared>,
+    kind: Kind,
+    threads: Threads,
+    state: Mutex<State>,
+}
+
+/// How a client is told.
+#[derive(Clone)]
+pub struct Outlet {
+    pub socket: Inbox<SessionInput>,
+    pub delivery: Arc<Delivery>,
+    pub shared: Arc<Shared>,
+}
+
+/// A running client's place in the audience. Leaving is not left to its end: see [`Lease::leave`].
+#[derive(Clone)]
+pub struct Lease {
+    source: Arc<Source>,
+    member: u64,
+}
+
+struct State {
+    carry: Carry,
+    audience: Audience<Outlet>,
+    running: Option<Running>,
+    wishes: HashMap<u64, Wish>,
+    last_wish: u64,
+    /// Credentials that came while the machine was stopping: the next one has them.
+    pending: Vec<Credential>,
+    /// Clients made with it that are not closed.
+    clients: usize,
+    is_released: bool,
+    has_dispatcher: bool,
+    failure: Option<Error>,
+}
+
+struct Running {
+    inbox: Inbox<ToRefresh>,
+    cancel: Cancel,
+    /// The machine was told to stop. Who joins now waits for the next one.
+    is_stopping: bool,
+}
+
+struct Wish {
+    member: u64,
+    min_left_ms: u64,
+    promise: Promise<Arc<Token>>,
+}
+
+impl Source {
+    /// One at rest.
+    pub fn new(parts: Parts, kind: Kind) -> Arc<Self> {
+        let Parts { settings, clock, net, delivery, shared, carry } = parts;
+        let state = State {
+            carry,
+            audience: Audience::default(),
+            running: None,
+            wishes: HashMap::new(),
+            last_wish: 0,
+            pending: Vec::new(),
+            clients: 0,
+            is_released: false,
+            has_dispatcher: false,
+            failure: None,
+        };
+        let threads = Threads::default();
+        Arc::new(Self { settings, clock, delivery, net, shared, kind, threads, state: Mutex::new(state) })
+    }
+
+    /// Whether other clients may use it too.
+    pub fn is_shared(&self) -> bool {
+        self.kind != Kind::Private
+    }
+
+    /// The clock its tokens are timed by.
+    pub fn clock(&self) -> Clock {
+        self.clock
+    }
+
+    /// How far the server's clock is ahead of this machine's.
+    pub fn server_ahead_ms(&self) -> Option<i64> {
+        self.shared.server_ahead_ms()
+    }
+
+    /// Clients that run.
+    pub fn running_clients(&self) -> usize {
+        self.lock().audience.len()
+    }
+
+    /// Requests made so far, and questions for a token.
+    pub fn token_requests(&self) -> u64 {
+        self.delivery.metrics().token_requests
+    }
+
+    // ---- clients --------------------------------------------------------------------------------------------
+
+    /// A client runs from now on: it is told what holds already. `guard` is kept by the thread of a private source.
+    pub fn join(self: &Arc<Self>, outlet: Outlet, guard: Option<Arc<Producers>>) -> Result<Lease, Error> {
+        let mut state = self.lock();
+        if let Some(error) = &state.failure {
+            return Err(error.clone());
+        }
+        // The others have given up, and so has the refresher: the new one gets its chance.
+        let is_hopeless = !state.audience.is_empty() && state.audience.hearers().next().is_none();
+        let member = state.audience.join(outlet.clone());
+        match &state.running {
+            Some(running) if running.is_stopping => {}
+            Some(running) => {
+                state.audience.missed(self.clock.now()).into_iter().for_each(|input| outlet.tell(input));
+                if is_hopeless {
+                    running.inbox.send(ToRefresh { member, input: Input::RefreshNow });
+                }
+            }
+            None => {
+                if let Err(error) = self.begin(&mut state, guard) {
+                    state.audience.leave(member);
+                    return Err(error);
+                }
+            }
+        }
+        Ok(Lease { source: Arc::clone(self), member })
+    }
+
+    /// The last one to go ends the refresher; a request in flight is broken off.
+    fn leave(&self, member: u64) {
+        let mut state = self.lock();
+        let is_gone = state.audience.leave(member).is_some();
+        // Whoever waits hears that it was cancelled.
+        state.wishes.retain(|_, wish| wish.member != member);
+        if !is_gone || !state.audience.is_empty() {
+            return;
+        }
+        if let Some(running) = &mut state.running {
+            running.is_stopping = true;
+            running.cancel.cancel();
+            running.inbox.send(ToRefresh { member: 0, input: Input::Close });
+        }
+    }
+
+    /// A new credential, for the next request.
+    pub fn replace(&self, credential: Credential) {
+        let mut state = self.lock();
+        match &state.running {
+            Some(running) if running.is_stopping => state.pending.push(credential),
+            Some(running) => running.inbox.send(ToRefresh { member: 0, input: Input::Credential(credential) }),
+            None => state.carry.replace(credential),
+        }
+    }
+
+    fn tell(&self, member: u64, input: Input) {
+        if let Some(running) = &self.lock().running {
+            running.inbox.send(ToRefresh { member, input });
+        }
+    }
+
+    fn want(&self, member: u64, min_left_ms: u64, promise: Promise<Arc<Token>>) {
+        let mut state = self.lock();
+        if !state.audience.has(member) {
+            return;
+        }
+        state.last_wish += 1;
+        let id = state.last_wish;
+        state.wishes.insert(id, Wish { member, min_left_ms, promise });
+        if let Some(running) = state.running.as_ref().filter(|running| !running.is_stopping) {
+            running.inbox.send(ToRefresh { member, input: Input::Wanted { id, min_left_ms } });
+        }
+    }
+
+    // ---- its end --------------------------------------------------------------------------------------------
+
+    /// One more client that may run.
+    pub fn add_client(&self) {
+        self.lock().clients += 1;
+    }
+
+    /// One of them is closed for good.
+    pub fn drop_client(&self) {
+        let mut state = self.lock();
+        state.clients -= 1;
+        self.close_if_over(&state);
+    }
+
+    /// Its handle is gone: it lives as long as its clients do.
+    pub fn release(&self) {
+        let mut state = self.lock();
+        state.is_released = true;
+        self.close_if_over(&state);
+    }
+
+    /// Waits for its threads if nobody else can: who lets go of a source last does. Whether there is nothing to wait for
+    /// any more.
+    pub fn finish(&self, until: Deadline) -> bool {
+        if !self.is_shared() {
+            return self.threads.wait(until);
+        }
+        if !self.lock().is_over() {
+            return true;
+        }
+        if self.delivery.is_dispatch_thread() {
+            return false;
+        }
+        let has_ended = self.threads.wait(until);
+        if has_ended {
+            self.delivery.release_hooks();
+        } else {
+            self.delivery.abandon();
+        }
+        has_ended
+    }
+
+    /// No more callbacks will be due: the dispatcher drains and ends.
+    fn close_if_over(&self, state: &State) {
+        if self.is_shared() && state.is_over() && state.running.is_none() {
+            self.delivery.close();
+        }
+    }
+
+    // ---- threads --------------------------------------------------------------------------------------------
+
+    fn begin(self: &Arc<Self>, state: &mut State, guard: Option<Arc<Producers>>) -> Result<(), Error> {
+        self.begin_dispatcher(state)?;
+        let waiter = waiter(&self.clock)?;
+        let (inbox, receiver) = Inbox::new(waiter.bell());
+        let cancel = Cancel::new(waiter.bell());
+        let thread = RefreshThread {
+            endpoint: self.endpoint()?,
+            entropy: Entropy::new(),
+            waiter,
+            inbox: receiver,
+            machine: self.machine(&state.carry),
+            http: Http::new(&self.net),
+            cancel: cancel.clone(),
+            source: Arc::clone(self),
+            broken_off: None,
+            closed: false,
+            stopped: false,
+        };
+        let reply = inbox.clone();
+        self.delivery.set_reply(Arc::new(move |id, answer| {
+            reply.send(ToRefresh { member: 0, input: Input::Answered { id, answer } });
+        }));
+        let (source, thread) = (Arc::clone(self), Box::new(thread));
+        self.threads.spawn(&self.settings, &self.delivery, ThreadKind::Refresh, move || {
+            let _guard = guard;
+            if let Err(panic) = catch_unwind(AssertUnwindSafe(|| thread.run())) {
+                source.panicked(&*panic);
+            }
+        })?;
+        inbox.send(ToRefresh { member: 0, input: Input::Start });
+        state.running = Some(Running { inbox, cancel, is_stopping: false });
+        Ok(())
+    }
+
+    /// The dispatcher of a shared source stays until the end of the source.
+    fn begin_dispatcher(self: &Arc<Self>, state: &mut State) -> Result<(), Error> {
+        if self.kind != (Kind::Shared { speaks: true }) || state.has_dispatcher {
+            return Ok(());
+        }
+        self.delivery.begin();
+        let source = Arc::clone(self);
+        let body = move || {
+            let failure = source.failure_of(None);
+            guarded(&failure, ThreadKind::Dispatch, || source.delivery.run_dispatcher());
+        };
+        let spawned = self.threads.spawn(&self.settings, &self.delivery, ThreadKind::Dispatch, body);
+        spawned.inspect_err(|_| self.delivery.begin_failed())?;
+        state.has_dispatcher = true;
+        Ok(())
+    }
+
+    fn machine(&self, carry: &Carry) -> Refresher {
+        let can_ask = self.delivery.has_on_ask();
+        let Carry { credentials, unauthorized, serial } = carry.clone();
+        Refresher::new(Arc::clone(&self.settings), credentials, can_ask, unauthorized).after(serial)
+    }
+
+    /// Host and port of the token endpoint, if there is one.
+    fn endpoint(&self) -> Result<String, Error> {
+        let url = &self.settings.token_url;
+        if url.is_empty() {
+            return Ok(String::new());
+        }
+        Ok(self.net.target(url)?.peer())
+    }
+
+    // ---- what the refresh thread says -----------------------------------------------------------------------
+
+    /// A token is in force. The snapshot first: who reads it after the event must find the new token.
+    pub(super) fn publish(&self, token: &Arc<Token>) {
+        let mut state = self.lock();
+        state.audience.published(token);
+        state.audience.hearers().for_each(|outlet| outlet.publish(token));
+        drop(state);
+        if self.speaks_for_itself() && self.shared.set_token(token) {
+            self.delivery.push_notice(Notice::Token(Arc::clone(token)));
+        }
+        self.show(Shown::Ready, "token granted", None);
+    }
+
+    pub(super) fn pass_on(&self, news: &News) {
+        let mut state = self.lock();
+        state.audience.said(news);
+        state.audience.hearers().for_each(|outlet| outlet.socket.send(SessionInput::News(news.clone())));
+        drop(state);
+        let held = || self.shared.token().is_some_and(|token| token.is_usable(self.clock.now().boot_ms));
+        match news {
+            News::Fetching if held() => self.show(Shown::Renewing, "token requested", None),
+            News::Fetching => self.show(Shown::AcquiringToken, "token requested", None),
+            News::Throttled { error, .. } => self.show(Shown::Throttled, "throttled", Some(error)),
+            News::RoundFailed { error, .. } if held() => {
+                self.show(Shown::Degraded, "token request failed", Some(error));
+            }
+            News::Blocked { error, .. } => self.show(Shown::ReauthRequired, "credentials refused", Some(error)),
+            News::Verifying | News::Waiting | News::RoundFailed { .. } => {}
+        }
+    }
+
+    /// An audit record of the source.
+    pub(super) fn record(&self, id: String, record: Record) {
+        if self.kind != (Kind::Shared { speaks: false }) {
+            self.delivery.push_record(self.clock.now(), id, record);
+        }
+    }
+
+    pub(super) fn learn_clock(&self, ahead_ms: i64) {
+        self.shared.set_server_ahead_ms(ahead_ms);
+    }
+
+    pub(super) fn answer(&self, id: u64, outcome: Result<Arc<Token>, Error>) {
+        let wish = self.lock().wishes.remove(&id);
+        if let Some(wish) = wish {
+            wish.promise.keep(outcome);
+        }
+    }
+
+    /// The refresher has this token left.
+    pub(super) fn holds(&self, token: Option<&Arc<Token>>) {
+        self.lock().audience.holds(token);
+    }
+
+    /// Whether nobody is left who has not given up.
+    pub(super) fn give_up(&self, member: u64) -> bool {
+        self.lock().audience.give_up(member)
+    }
+
+    pub(super) fn wake(&self, member: u64) {
+        self.lock().audience.wake(member);
+    }
+
+    pub(super) fn wake_all(&self) -> bool {
+        self.lock().audience.wake_all()
+    }
+
+    /// The machine has stopped: another one if somebody has joined meanwhile, else the thread ends.
+    pub(super) fn next(&self, carry: Carry, bell: super::wait::Bell) -> Option<(Refresher, Cancel)> {
+        let mut state = self.lock();
+        state.carry = carry;
+        for credential in std::mem::take(&mut state.pending) {
+            state.carry.replace(credential);
+        }
+        state.audience.forget();
+        let machine = (!state.audience.is_empty()).then(|| self.machine(&state.carry));
+        let State { running, wishes, .. } = &mut *state;
+        let next = machine.zip(running.as_mut()).map(|(machine, running)| {
+            (running.is_stopping, running.cancel) = (false, Cancel::new(bell));
+            running.inbox.send(ToRefresh { member: 0, input: Input::Start });
+            for (id, Wish { member, min_left_ms, .. }) in &*wishes {
+                let input = Input::Wanted { id: *id, min_left_ms: *min_left_ms };
+                running.inbox.send(ToRefresh { member: *member, input });
+            }
+            (machine, running.cancel.clone())
+        });
+        if next.is_none() {
+            state.running = None;
+        }
+        if self.speaks_for_itself() {
+            self.shared.clear_token();
+            self.show(Shown::Idle, "no client runs", None);
+        }
+        self.close_if_over(&state);
+        next
+    }
+
+    // ---- small helpers --------------------------------------------------------------------------------------
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A private source leaves that to its client.
+    fn speaks_for_itself(&self) -> bool {
+        self.kind == (Kind::Shared { speaks: true })
+    }
+
+    fn show(&self, to: Shown, reason: &'static str, error: Option<&Error>) {
+        let from = self.shared.state();
+        if self.speaks_for_itself() && from != to && self.shared.set_state(to) {
+            let error = error.cloned();
+            self.delivery.push_notice(Notice::State(StateChange { from, to, reason, error }));
+        }
+    }
+
+    fn failure_of(&self, outlet: Option<Outlet>) -> Failure {
+        let (delivery, shared) = match &outlet {
+            Some(outlet) => (Arc::clone(&outlet.delivery), Arc::clone(&outlet.shared)),
+            None => (Arc::clone(&self.delivery), Arc::clone(&self.shared)),
+        };
+        Failure { lease: None, socket: outlet.map(|outlet| outlet.socket), delivery, shared, clock: self.clock }
+    }
+
+    /// gwa-refresh has panicked: every client of it has failed.
+    fn panicked(&self, panic: &(dyn Any + Send)) {
+        let mut state = self.lock();
+        state.failure = Some(Error::new(Code::Panic, Stage::Token, "The source of tokens has failed."));
+        state.running = None;
+        let outlets: Vec<Outlet> = state.audience.dissolve().collect();
+        drop(state);
+        for outlet in outlets {
+            self.failure_of(Some(outlet)).report(ThreadKind::Refresh, panic);
+        }
+        if self.speaks_for_itself() {
+            self.failure_of(None).report(ThreadKind::Refresh, panic);
+        }
+        let mut state = self.lock();
+        // Now that the clients know why.
+        state.wishes.clear();
+        self.close_if_over(&state);
+    }
+}
+
+impl State {
+    /// Nobody will run it any more.
+    fn is_over(&self) -> bool {
+        self.is_released && self.clients == 0 && self.audience.is_empty()
+    }
+}
+
+impl Outlet {
+    fn publish(&self, token: &Arc<Token>) {
+        if self.shared.set_token(token) {
+            self.delivery.push_notice(Notice::Token(Arc::clone(token)));
+        }
+        self.socket.send(SessionInput::Publish(Arc::clone(token)));
+    }
+
+    fn tell(&self, input: SessionInput) {
+        match input {
+            SessionInput::Publish(token) => self.publish(&token),
+            input => self.socket.send(input),
+        }
+    }
+}
+
+impl Lease {
+    /// Tells the refresher.
+    pub fn tell(&self, input: Input) {
+        self.source.tell(self.member, input);
+    }
+
+    /// Asks for a token. The promise is broken if there will be none, or the client stops.
+    pub fn want(&self, min_left_ms: u64, promise: Promise<Arc<Token>>) {
+        self.source.want(self.member, min_left_ms, promise);
+    }
+
+    /// This client needs no more tokens. Returns at once; a second time is nothing.
+    pub fn leave(&self) {
+        self.source.leave(self.member);
+    }
+
+    /// Whether the threads of its source have ended, if they are this client's alone.
+    pub fn wait(&self, until: Deadline) -> bool {
+        self.source.is_shared() || self.source.finish(until)
+    }
+}
