@@ -1,9 +1,12 @@
 //! Callbacks that are taken away, threads that say when they begin and end, what becomes of panics and exceptions.
 
 use ffi_tests::cprog::{each, Program};
-use ffi_tests::sim::Rotation;
+use ffi_tests::sim::{Rotation, TokenReply};
 
 use crate::pumping;
+
+/// `thread.stack_bytes` takes no less.
+const LEAST_STACK: usize = 128 << 10;
 
 const DELIVERIES: [&str; 3] = ["callbacks", "inline", "poll"];
 
@@ -48,4 +51,56 @@ fn while_the_client_is_freed() {
 #[test]
 fn what_others_have_is_released_with_the_last_of_them() {
     unregister("shared");
+}
+
+/// A program whose threads say when they begin and end; the client ends like this.
+fn threads(delivery: &str, end: &str, stack: usize) {
+    each("thread_hooks", |variant| {
+        let sim = pumping(variant, 5, 0);
+        let program = Program::new("thread_hooks", variant).against(&sim).arg(delivery).arg(end);
+        let program = program.set("delivery", delivery).set("token.attempts", 1).set("thread.stack_bytes", stack);
+        let program = program.env("GWA_TEST_STACK", stack);
+        if end == "fails" {
+            sim.token().then(TokenReply::NotJson);
+        }
+        program.run().passed();
+    });
+}
+
+#[test]
+fn threads_tell_their_beginning_and_their_end() {
+    for delivery in DELIVERIES {
+        for end in ["shutdown", "fails"] {
+            threads(delivery, end, 0);
+        }
+    }
+    for delivery in ["callbacks", "inline"] {
+        threads(delivery, "free", 0);
+    }
+}
+
+/// The least stack that may be configured carries TLS handshakes, renewals and callbacks.
+#[test]
+fn threads_live_on_the_least_stack() {
+    for delivery in DELIVERIES {
+        threads(delivery, "shutdown", LEAST_STACK);
+    }
+}
+
+#[test]
+fn a_panic_is_told_with_its_place() {
+    for (thread, times) in [
+        ("gwa-refresh", "once"),
+        ("gwa-refresh", "always"),
+        ("gwa-socket", "once"),
+        ("gwa-socket", "always"),
+        ("main", "once"),
+    ] {
+        each("panic_place", |variant| {
+            let sim = pumping(variant, 5, 0);
+            let run = Program::new("panic_place", variant).against(&sim).arg(thread).arg(times).run().passed();
+            assert!(!run.stderr.contains("panicked at"), "nothing is printed: {}", run.stderr);
+            assert!(!run.stderr.contains("RUST_BACKTRACE"), "{}", run.stderr);
+        });
+    }
 }
