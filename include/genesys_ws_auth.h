@@ -185,7 +185,7 @@
  *   callbacks.slow_ms = 1000
  *       whole number, 1 to 3600000 ms: callbacks slower than this are reported
  *   thread.stack_bytes = 0
- *       whole number, 0 to 1073741824 bytes: stack of each thread of the client, 65536 at least; 0: 1 MiB
+ *       whole number, 0 to 1073741824 bytes: stack of each thread of the client, 131072 at least; 0: 1 MiB
  *       where callbacks run, else 512 KiB
  *   close.timeout_ms = 2000
  *       whole number, 0 to 60000 ms: WebSocket close handshake

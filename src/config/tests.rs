@@ -198,6 +198,7 @@ fn contradictions_are_refused() {
     for pairs in [
         [("delivery", "poll"), ("audit.policy", "block")],
         [("client.id", "a:b"), ("token.basic", "raw")],
+        [("thread.stack_bytes", "131071"), ("region", "h")],
         [("tls.trust", "system"), ("tls.ca_file", "ca.pem")],
         [("tls.ca_pem", "-----BEGIN CERTIFICATE-----"), ("tls.ca_file", "ca.pem")],
         [("tls.trust", "directory"), ("tls.ca_file", "ca.pem")],

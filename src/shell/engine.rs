@@ -368,18 +368,21 @@ impl Failure {
             None => format!("{}: {text}", kind.name()),
         };
         let error = Error::new(Code::Panic, Stage::Live, location.clone());
-        let id = Entropy::new().uuid_v4();
         let from = self.shared.state();
         self.shared.fail(error.clone());
-        self.delivery.push_record(self.clock.now(), id, Record::Panicked { location });
-        let change = StateChange { from, to: State::Failed, reason: "panic", error: Some(error) };
-        self.delivery.push_notice(Notice::State(change));
         if let Some(lease) = &self.lease {
             lease.leave();
         }
         if let Some(socket) = &self.socket {
             socket.send(SessionInput::Close);
         }
+        // What made the thread panic, a clock that fails say, may do so again: the client is told all the same.
+        let _ = catch_unwind(AssertUnwindSafe(|| {
+            let id = Entropy::new().uuid_v4();
+            self.delivery.push_record(self.clock.now(), id, Record::Panicked { location });
+        }));
+        let change = StateChange { from, to: State::Failed, reason: "panic", error: Some(error) };
+        self.delivery.push_notice(Notice::State(change));
     }
 }
 

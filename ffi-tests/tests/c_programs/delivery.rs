@@ -2,7 +2,7 @@
 
 use ffi_tests::cprog::{each, Program};
 
-use crate::{honest, pumping, BOUND};
+use crate::{honest, pumping, renewing, BOUND};
 
 #[test]
 fn audit_records_keep_their_order() {
@@ -16,6 +16,26 @@ fn audit_records_keep_their_order() {
         );
         assert_eq!(sim.record().reauths(), 1);
     });
+}
+
+#[test]
+fn what_is_lost_is_told_to_both_sinks() {
+    for (policy, delivery) in [
+        ("drop_oldest", "callbacks"),
+        ("drop_newest", "callbacks"),
+        ("block", "callbacks"),
+        ("block", "inline"),
+        ("drop_oldest", "poll"),
+        ("drop_newest", "poll"),
+    ] {
+        each("audit_overflow", |variant| {
+            let sim = renewing(variant, 2, 100);
+            let program = Program::new("audit_overflow", variant).against(&sim).arg(delivery);
+            let program = program.set("delivery", delivery).set("audit.policy", policy).set("audit.queue_records", 2);
+            let run = program.run().passed();
+            assert!(run.number("records") > run.number("lost") && run.number("lost") >= 3, "{policy}, {delivery}");
+        });
+    }
 }
 
 #[test]

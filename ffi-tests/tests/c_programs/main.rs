@@ -1,6 +1,7 @@
 //! The C programs of `ffi-tests/c`, each against a simulator with the script it needs. Both the program's verdict and
 //! the simulator's record count; see `ffi_tests::cprog` for the variants.
 
+mod callbacks;
 mod calls;
 mod delivery;
 mod ends;
