@@ -21,8 +21,8 @@ pub(super) fn settings(draft: &Draft, hooks: &Hooks) -> Result<Settings, Error> 
     let mut settings = draft.settings.clone();
     credentials(&settings, hooks)?;
     let or = |given: &String, default: String| if given.is_empty() { default } else { given.clone() };
-    settings.token_url = or(&draft.token_url, format!("https://api.{}/oauth/token", settings.region));
-    settings.ws_url = or(&draft.ws_url, format!("wss://api.{}/ws", settings.region));
+    settings.token_url = or(&draft.token_url, token_url(&settings.region));
+    settings.ws_url = or(&draft.ws_url, ws_url(&settings.region));
     let plain = settings.allow_plain_loopback;
     let is_https = address("token.url", &settings.token_url, ("https", "http"), plain)?;
     let is_wss = address("ws.url", &settings.ws_url, ("wss", "ws"), plain)?;
@@ -39,6 +39,16 @@ pub(super) fn settings(draft: &Draft, hooks: &Hooks) -> Result<Settings, Error> 
         ));
     }
     Ok(settings)
+}
+
+/// `token.url` unless set.
+pub(super) fn token_url(region: &str) -> String {
+    format!("https://api.{region}/oauth/token")
+}
+
+/// `ws.url` unless set.
+pub(super) fn ws_url(region: &str) -> String {
+    format!("wss://api.{region}/ws")
 }
 
 fn credentials(settings: &Settings, hooks: &Hooks) -> Result<(), Error> {
