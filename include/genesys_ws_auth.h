@@ -37,16 +37,17 @@
  *   region = mypurecloud.com
  *       host name without scheme and port: domain of the Genesys Cloud region
  *   client.id
- *       text of at most 1024 bytes without control characters: OAuth client id; needed unless token.grant =
- *       application
- *   client.secret
- *       secret text of at most 1048576 bytes without control characters: OAuth client secret; needed unless
+ *       text of at most 1024 characters, none of them a control character: OAuth client id; needed unless
  *       token.grant = application
+ *   client.secret
+ *       secret text of at most 1048576 characters, none of them a control character: OAuth client secret;
+ *       needed unless token.grant = application
  *   token.url
  *       https URL (http to a loopback address) without credentials and fragment: token endpoint;
  *       https://api.{region}/oauth/token unless set
  *   token.refresh_token
- *       secret text of at most 1048576 bytes without control characters: refresh token to begin with
+ *       secret text of at most 1048576 characters, none of them a control character: refresh token to begin
+ *       with
  *   token.grant = auto
  *       auto | refresh_token | client_credentials | authorization_code | application: OAuth grant; auto is
  *       refresh_token if there is one, else client_credentials; application: on_ask provides tokens, and no
@@ -54,7 +55,8 @@
  *   token.basic = rfc6749
  *       rfc6749 | raw: how id and secret enter the Basic header: form-url-encoded first, or as they are
  *   token.redirect_uri
- *       text of at most 2048 bytes without control characters: redirect_uri of the authorization_code grant
+ *       text of at most 2048 characters, none of them a control character: redirect_uri of the
+ *       authorization_code grant
  *   token.timeout_ms = 15000
  *       whole number, 1 to 300000 ms: a token request, from resolving to the last byte
  *   token.attempts = 3
@@ -121,25 +123,26 @@
  *       auto | system | file | directory | memory: where trusted authorities come from; auto is file,
  *       directory or memory if tls.ca_file, tls.ca_directory or tls.ca_pem is set, else system
  *   tls.ca_file
- *       text of at most 4096 bytes without control characters: PEM file of trusted authorities
+ *       text of at most 4096 characters, none of them a control character: PEM file of trusted authorities
  *   tls.ca_directory
- *       text of at most 4096 bytes without control characters: directory of PEM files of trusted authorities;
- *       what is none is left out
+ *       text of at most 4096 characters, none of them a control character: directory of PEM files of trusted
+ *       authorities; what is none is left out
  *   tls.ca_pem
  *       PEM text of at most 4194304 bytes: PEM text of trusted authorities
  *   tls.extra_ca_file
- *       text of at most 4096 bytes without control characters: PEM file of further authorities, beside those
- *       of tls.trust
+ *       text of at most 4096 characters, none of them a control character: PEM file of further authorities,
+ *       beside those of tls.trust
  *   tls.extra_ca_pem
  *       PEM text of at most 4194304 bytes: PEM text of further authorities, beside those of tls.trust
  *   tls.pins
  *       sha256/<base64 of SHA-256 of a public key's DER>, separated by commas: public keys of which one has
  *       to be in the server's verified chain, authority included
  *   tls.client_cert_file
- *       text of at most 4096 bytes without control characters: PEM file of the client certificate and those
- *       between it and its authority
+ *       text of at most 4096 characters, none of them a control character: PEM file of the client certificate
+ *       and those between it and its authority
  *   tls.client_key_file
- *       text of at most 4096 bytes without control characters: PEM file of its private key, not encrypted
+ *       text of at most 4096 characters, none of them a control character: PEM file of its private key, not
+ *       encrypted
  *   tls.client_cert_pem
  *       PEM text of at most 4194304 bytes: PEM text of the client certificate, instead of the file
  *   tls.client_key_pem
@@ -153,10 +156,10 @@
  *   proxy.wss
  *       none | environment | http://host:port, without credentials: proxy to the socket; as proxy unless set
  *   proxy.user
- *       text of at most 1024 bytes without control characters: user name at the proxy (Basic), without a
- *       colon
+ *       text of at most 1024 characters, none of them a control character: user name at the proxy (Basic),
+ *       without a colon
  *   proxy.password
- *       secret text of at most 1048576 bytes without control characters: password at the proxy
+ *       secret text of at most 1048576 characters, none of them a control character: password at the proxy
  *   proxy.except
  *       hosts, domains, addresses and networks, separated by commas, or *: reached without the proxy: hosts,
  *       domains and all below them, addresses, networks as 10.0.0.0/8, each with :port or without, or *
@@ -181,7 +184,7 @@
  *       drop_oldest | drop_newest | block: when the audit queue is full; block holds the producer up to 1 s a
  *       record; not with delivery = poll
  *   audit.siem_source = genesys_websocket_authenticator
- *       text of at most 256 bytes without control characters: "source" of SIEM events
+ *       text of at most 256 characters, none of them a control character: "source" of SIEM events
  *   callbacks.slow_ms = 1000
  *       whole number, 1 to 3600000 ms: callbacks slower than this are reported
  *   thread.stack_bytes = 0
@@ -1905,8 +1908,9 @@ gwa_status_t gwa_config_set_secret(gwa_config_t *config,
 
 /**
  * Sets keys from one JSON object of at most 1 MiB, flat ({"token.timeout_ms": 5000}) or nested
- * ({"token": {"timeout_ms": 5000}}). Numbers and booleans may be JSON numbers and booleans, lists may be arrays of texts.
- * Secrets are refused: they have gwa_config_set_secret(). A key that stands there twice is refused.
+ * ({"token": {"timeout_ms": 5000}}). Numbers and flags are JSON numbers and booleans, lists are arrays of texts, all else is
+ * text, and the empty text brings back the default: gwa_config_schema() says it key by key. Secrets are refused: they have
+ * gwa_config_set_secret(). A key that stands there twice is refused.
  *
  * Returns as gwa_config_set(). All keys are set, or none.
  *
@@ -1917,6 +1921,31 @@ gwa_status_t gwa_config_set_json(gwa_config_t *config,
                                  const char *json,
                                  size_t len,
                                  gwa_error_t **err);
+
+/**
+ * A JSON Schema (2020-12) of what gwa_config_set_json() accepts: every key with type, range, default and meaning; secrets
+ * are writeOnly, and accepted nowhere. Two things it cannot say: the limit of 1 MiB, and that a key stands there once.
+ *
+ * Returns GWA_OK, or GWA_E_INVALID_ARGUMENT for NULL; `out` is written only with GWA_OK.
+ *
+ * Thread: any. Callback: allowed. Fork: allowed. Signal: unsafe. Blocking: no.
+ * Ownership: the caller frees `*out` with gwa_text_free(). Since: 0.1.0.
+ */
+gwa_status_t gwa_config_schema(gwa_text_t **out);
+
+/**
+ * The effective configuration as one flat JSON object: every key with the value it has, by default or derived from other keys
+ * (token.url, ws.url, proxy.https, proxy.wss, tls.trust). Secrets are "***" when they are set and null when not; values of
+ * headers and URLs with a query, which may carry credentials, are "***" as well. Without these it can be given to
+ * gwa_config_set_json() again, and means the same.
+ *
+ * Returns GWA_OK, GWA_E_BAD_HANDLE, or GWA_E_INVALID_ARGUMENT for NULL; `out` is written only with GWA_OK.
+ *
+ * Thread: any. Callback: allowed. Fork: GWA_E_FORKED. Signal: unsafe. Blocking: no.
+ * Ownership: the caller frees `*out` with gwa_text_free(). Since: 0.1.0.
+ */
+gwa_status_t gwa_config_json(const gwa_config_t *config,
+                             gwa_text_t **out);
 
 /**
  * Sets region, client.id, client.secret and token.refresh_token from the environment variables GENESYS_REGION,
@@ -2188,6 +2217,18 @@ gwa_status_t gwa_client_set_secret(gwa_client_t *client,
                                    const void *value,
                                    size_t len,
                                    gwa_error_t **err);
+
+/**
+ * The configuration in force, as gwa_config_json() writes it; secrets that gwa_client_set_secret() has set are counted in.
+ * Which proxies and trust store that comes to is told by gwa_client_stats().
+ *
+ * Returns GWA_OK, GWA_E_BAD_HANDLE, or GWA_E_INVALID_ARGUMENT for NULL; `out` is written only with GWA_OK.
+ *
+ * Thread: any. Callback: allowed. Fork: GWA_E_FORKED. Signal: unsafe. Blocking: no.
+ * Ownership: the caller frees `*out` with gwa_text_free(). Since: 0.1.0.
+ */
+gwa_status_t gwa_client_config(gwa_client_t *client,
+                               gwa_text_t **out);
 
 /**
  * What the client is doing: writes one of GWA_STATE_... to `state`.

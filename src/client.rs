@@ -16,7 +16,7 @@ use self::source::Share;
 pub use self::source::TokenSource;
 use crate::audit::scopes_json;
 use crate::config::settings::{Delivery as Mode, Proxy, Settings};
-use crate::config::Config;
+use crate::config::{Config, Written};
 use crate::error::{Code, Error, Stage};
 pub use crate::event::Event;
 use crate::event::{MessageKind, State};
@@ -57,6 +57,8 @@ pub struct Client {
     life: Mutex<Life>,
     /// A shutdown has waited for the threads: its caller has decided how long that may take.
     has_waited: AtomicBool,
+    /// What the application has set, without secrets.
+    written: Mutex<Written>,
 }
 
 /// Waits take `None` for "no limit".
@@ -99,6 +101,7 @@ impl Client {
             delivery,
             shared,
             has_waited: AtomicBool::new(false),
+            written: Mutex::new(config.written()),
             settings,
             clock,
             net,
@@ -210,8 +213,8 @@ impl Client {
     pub fn set_secret(&self, key: &str, value: Secret) -> Result<(), Error> {
         crate::config::check_secret(key, &value)?;
         let credential = match key {
-            "client.secret" => Credential::ClientSecret(value),
-            "token.refresh_token" => Credential::RefreshToken(value),
+            "client.secret" => Credential::ClientSecret(value.clone()),
+            "token.refresh_token" => Credential::RefreshToken(value.clone()),
             _ => {
                 let text = format!("{key:?}; client.secret and token.refresh_token can be replaced.");
                 return Err(Error::new(Code::UnknownKey, Stage::Call, text));
@@ -223,7 +226,14 @@ impl Client {
         let life = self.life();
         life.is_open()?;
         self.share.source().replace(credential);
+        drop(life);
+        self.written().secret(key, &value);
         Ok(())
+    }
+
+    /// The configuration in force, as [`Config::to_json`] has it.
+    pub fn config_json(&self) -> String {
+        self.written().json()
     }
 
     /// What the client is doing.
@@ -308,6 +318,10 @@ impl Client {
 
     fn life(&self) -> MutexGuard<'_, Life> {
         self.life.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn written(&self) -> MutexGuard<'_, Written> {
+        self.written.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn engine(&self) -> Result<Arc<Engine>, Error> {

@@ -41,8 +41,8 @@ pub(super) fn settings(draft: &Draft, hooks: &Hooks, role: Role) -> Result<Setti
         credentials(&settings, hooks)?;
     }
     let or = |given: &String, default: String| if given.is_empty() { default } else { given.clone() };
-    settings.token_url = or(&draft.token_url, format!("https://api.{}/oauth/token", settings.region));
-    settings.ws_url = or(&draft.ws_url, format!("wss://api.{}/ws", settings.region));
+    settings.token_url = or(&draft.token_url, token_url(&settings.region));
+    settings.ws_url = or(&draft.ws_url, ws_url(&settings.region));
     let plain = settings.allow_plain_loopback;
     // What is not used needs no trust store.
     if role == Role::Borrower || settings.grant == Grant::Application {
@@ -66,6 +66,16 @@ pub(super) fn settings(draft: &Draft, hooks: &Hooks, role: Role) -> Result<Setti
         ));
     }
     Ok(settings)
+}
+
+/// `token.url` unless set.
+pub(super) fn token_url(region: &str) -> String {
+    format!("https://api.{region}/oauth/token")
+}
+
+/// `ws.url` unless set.
+pub(super) fn ws_url(region: &str) -> String {
+    format!("wss://api.{region}/ws")
 }
 
 fn credentials(settings: &Settings, hooks: &Hooks) -> Result<(), Error> {

@@ -2,22 +2,44 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Number, Value};
 
+use super::keys;
+use super::value::Type;
 use crate::error::{Code, Error, Stage};
 
 /// Largest JSON text.
 const MAX_BYTES: usize = 1 << 20;
-/// Deepest nesting of objects; no key has as many parts.
-const MAX_DEPTH: usize = 8;
 
 /// A value as it stands in JSON.
 #[derive(Debug, Eq, PartialEq)]
 pub(super) enum Given {
-    /// A text, number or boolean.
+    /// A text.
     Text(String),
+    /// A number, without a fraction of zero.
+    Number(String),
+    /// `true` or `false`.
+    Flag(bool),
     /// An array of texts.
     List(Vec<String>),
+}
+
+impl Given {
+    /// What is wrong with it for a key of this type, if JSON has another type for that.
+    pub(super) fn mismatch(&self, kind: Type) -> Option<&'static str> {
+        match (kind, self) {
+            (Type::Integer { .. }, Self::Number(_)) | (Type::Flag, Self::Flag(_)) => None,
+            (Type::Integer { .. }, _) => Some("it is no JSON number"),
+            (Type::Flag, _) => Some("it is neither true nor false in JSON"),
+            (Type::Scopes | Type::Patterns | Type::CloseCodes | Type::Hosts | Type::Pins, Self::List(_)) => None,
+            (Type::Scopes | Type::Patterns | Type::CloseCodes | Type::Hosts | Type::Pins, _) => {
+                Some("it is no JSON array of texts")
+            }
+            (_, Self::Text(_)) => None,
+            (_, Self::List(_)) => Some("it is a list"),
+            (_, _) => Some("it is no JSON text"),
+        }
+    }
 }
 
 /// Reads one JSON object, flat or nested, into keys with dots.
@@ -33,37 +55,50 @@ pub(super) fn flatten(json: &str) -> Result<BTreeMap<String, Given>, Error> {
         return Err(wrong("a key stands there twice."));
     }
     let mut found = BTreeMap::new();
-    collect("", root, 1, &mut found)?;
+    collect("", root, &mut found)?;
     Ok(found)
 }
 
-fn collect(
-    prefix: &str,
-    object: Map<String, Value>,
-    depth: usize,
-    found: &mut BTreeMap<String, Given>,
-) -> Result<(), Error> {
-    if depth > MAX_DEPTH {
-        return Err(wrong("nested too deeply."));
-    }
+fn collect(prefix: &str, object: Map<String, Value>, found: &mut BTreeMap<String, Given>) -> Result<(), Error> {
     for (name, value) in object {
         let key = format!("{prefix}{name}");
         let given = match value {
-            Value::Object(inner) => {
-                collect(&format!("{key}."), inner, depth + 1, found)?;
+            Value::Object(inner) if keys::is_group(&key) => {
+                collect(&format!("{key}."), inner, found)?;
                 continue;
             }
+            Value::Object(inner) => return Err(misplaced(key, &inner)),
             Value::String(text) => Given::Text(text),
-            Value::Number(number) => Given::Text(number.to_string()),
-            Value::Bool(flag) => Given::Text(flag.to_string()),
+            Value::Number(number) => Given::Number(digits(&number)),
+            Value::Bool(flag) => Given::Flag(flag),
             Value::Array(elements) => Given::List(elements.into_iter().map(text_of).collect::<Result<_, _>>()?),
-            Value::Null => return Err(wrong("null is no value.")),
+            Value::Null => return Err(wrong(&format!("\"{}\": null is no value.", keys::printable(&key)))),
         };
         if found.insert(key, given).is_some() {
             return Err(wrong("a key stands there twice."));
         }
     }
     Ok(())
+}
+
+/// The error of an object that stands where no key has further parts: it is a key's value, or the name is wrong.
+fn misplaced(mut key: String, mut inner: &Map<String, Value>) -> Error {
+    if let Ok((key, _)) = keys::find(&key) {
+        return key.bad_value("it is a JSON object");
+    }
+    while let Some((name, value)) = inner.iter().next() {
+        key = format!("{key}.{name}");
+        let Value::Object(next) = value else { break };
+        inner = next;
+    }
+    keys::unknown(&key)
+}
+
+/// As in JSON Schema, 5.0 is a whole number.
+fn digits(number: &Number) -> String {
+    let whole = number.as_f64().filter(|float| number.is_f64() && float.fract() == 0.0 && (0.0..1e15).contains(float));
+    // Exact: within 53 bits.
+    whole.map_or_else(|| number.to_string(), |float| (float as u64).to_string())
 }
 
 fn text_of(element: Value) -> Result<String, Error> {

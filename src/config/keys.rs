@@ -75,33 +75,60 @@ impl Key {
     }
 }
 
-fn unknown(name: &str) -> Error {
-    let shown: String = name.chars().take(64).map(|c| if c.is_control() { '?' } else { c }).collect();
-    // Whoever knows the family is more likely to have erred in the rest.
-    let family = |name: &str| name.split('.').next().map(str::to_owned);
-    let far = |key: &&Key| distance(key.name, &shown) + if family(key.name) == family(&shown) { 0 } else { 3 };
-    let nearest = KEYS.iter().min_by_key(far).map_or("", |key| key.name);
+/// Whether keys have names that go on behind this one and a dot.
+pub(super) fn is_group(name: &str) -> bool {
+    KEYS.iter().any(|key| key.name.strip_prefix(name).is_some_and(|rest| rest.starts_with('.')))
+}
+
+/// What may be shown of a name that somebody has made up.
+pub(super) fn printable(name: &str) -> String {
+    name.chars().take(64).map(|c| if c.is_control() { '?' } else { c }).collect()
+}
+
+/// The error of a name that no key has; it tells the nearest.
+pub(super) fn unknown(name: &str) -> Error {
+    let shown = printable(name);
+    let nearest = nearest(&shown);
     let message = format!("\"{shown}\"; the nearest is \"{nearest}\".");
     Error::new(Code::UnknownKey, Stage::Configure, message)
 }
 
-/// How many letters have to be changed, added or left out to make one name of the other (Levenshtein).
+/// The key whose name is the nearest to this one. Letter case does not count, nor does which of `-`, `_` and `.` is used.
+fn nearest(name: &str) -> &'static str {
+    let plain = |text: &str| text.to_lowercase().replace(['-', '.'], "_");
+    let wanted = plain(name);
+    // Whoever knows the family is more likely to have erred in the rest.
+    let family = |name: &str| name.split('_').next().map(str::to_owned);
+    let far = |key: &&Key| {
+        let known = plain(key.name.trim_end_matches("<Name>"));
+        // Of a family of keys only the beginning is known.
+        let same_part: String = wanted.chars().take(known.chars().count()).collect();
+        let wanted = if key.kind == Type::Header { &same_part } else { &wanted };
+        distance(&known, wanted) + if family(&known) == family(wanted) { 0 } else { 3 }
+    };
+    KEYS.iter().min_by_key(far).map_or("", |key| key.name)
+}
+
+/// How many letters have to be changed, added, left out or swapped with their neighbour to make one name of the other
+/// (optimal string alignment).
 fn distance(a: &str, b: &str) -> usize {
-    let mut row: Vec<usize> = (0..=b.chars().count()).collect();
-    for (i, x) in a.chars().enumerate() {
-        let mut left = i + 1;
-        let mut diagonal = i;
-        for (cell, y) in row.iter_mut().skip(1).zip(b.chars()) {
-            let changed = diagonal + usize::from(x != y);
-            diagonal = *cell;
-            left = changed.min(left + 1).min(diagonal + 1);
-            *cell = left;
+    let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
+    let mut before = vec![0; b.len() + 1];
+    let mut last: Vec<usize> = (0..=b.len()).collect();
+    let mut row = last.clone();
+    for i in 0..a.len() {
+        row[0] = i + 1;
+        for j in 0..b.len() {
+            let mut least = (last[j] + usize::from(a[i] != b[j])).min(last[j + 1] + 1).min(row[j] + 1);
+            if i > 0 && j > 0 && a[i - 1] == b[j] && a[i] == b[j - 1] {
+                least = least.min(before[j - 1] + 1);
+            }
+            row[j + 1] = least;
         }
-        if let Some(first) = row.first_mut() {
-            *first = i + 1;
-        }
+        std::mem::swap(&mut before, &mut last);
+        std::mem::swap(&mut last, &mut row);
     }
-    row.last().copied().unwrap_or(0)
+    last[b.len()]
 }
 
 /// The option with this number.

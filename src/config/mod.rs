@@ -4,10 +4,12 @@
 //! set, what two keys say together when a client is made ([`Config::settings`]). Values are never quoted in errors.
 
 mod check;
+mod effective;
 mod json;
 mod keys;
 mod pin;
 mod proxy;
+mod schema;
 pub mod settings;
 mod url;
 mod value;
@@ -21,7 +23,9 @@ use crate::hooks::Hooks;
 use crate::secret::Secret;
 
 pub use check::Role;
+pub(crate) use effective::Written;
 pub use keys::{keys, Key};
+pub use schema::schema;
 pub use settings::Settings;
 pub use value::Type;
 
@@ -29,6 +33,7 @@ pub use value::Type;
 #[derive(Clone, Default)]
 pub struct Config {
     draft: Draft,
+    written: Written,
     /// The application's functions.
     pub hooks: Hooks,
 }
@@ -90,24 +95,28 @@ impl Config {
         if key.is_secret() {
             return Err(key.bad_value("it is a secret: set it with set_secret"));
         }
-        key.set(&mut self.draft, name, value)
+        key.set(&mut self.draft, name, value)?;
+        self.written.text(key, name, value);
+        Ok(())
     }
 
     /// Sets a secret key, or any other. An empty value removes it.
     pub fn set_secret(&mut self, key: &str, value: Secret) -> Result<(), Error> {
-        let (key, name) = keys::find(key)?;
-        if key.is_secret() {
-            key.set_secret(&mut self.draft, value)
-        } else {
-            key.set(&mut self.draft, name, value.expose())
+        let (found, _) = keys::find(key)?;
+        if !found.is_secret() {
+            return self.set(key, value.expose());
         }
+        found.set_secret(&mut self.draft, value.clone())?;
+        self.written.secret(key, &value);
+        Ok(())
     }
 
-    /// Sets keys from a JSON object, flat or nested: all of them, or none.
+    /// Sets keys from a JSON object, flat or nested: all of them, or none. Every value has the JSON type that
+    /// [`schema()`] gives its key.
     pub fn set_json(&mut self, json: &str) -> Result<(), Error> {
         let mut changed = self.clone();
         for (key, value) in json::flatten(json)? {
-            changed.set_listed(&key, &value)?;
+            changed.set_given(&key, &value)?;
         }
         *self = changed;
         Ok(())
@@ -129,17 +138,37 @@ impl Config {
         check::settings(&self.draft, &self.hooks, role)
     }
 
+    /// Every key with the value in force, as one flat JSON object: defaults and what follows from other keys included,
+    /// secrets as `"***"` when they are set and `null` when not. Values of headers and URLs with a query, which may carry
+    /// credentials, are `"***"` as well. What is not `"***"` or `null` can be given to [`Config::set_json`] again.
+    pub fn to_json(&self) -> String {
+        self.written.json()
+    }
+
+    /// What was set, for a client that is asked for its configuration later.
+    pub(crate) fn written(&self) -> Written {
+        self.written.clone()
+    }
+
     /// How long `gwa_client_free` waits.
     pub(crate) fn free_timeout(&self) -> Duration {
         Duration::from_millis(self.draft.settings.free_timeout_ms)
     }
 
-    fn set_listed(&mut self, key: &str, value: &json::Given) -> Result<(), Error> {
+    fn set_given(&mut self, key: &str, value: &json::Given) -> Result<(), Error> {
+        let (found, _) = keys::find(key)?;
+        if let Some(why) = value.mismatch(found.kind).filter(|_| !found.is_secret()) {
+            return Err(found.bad_value(why));
+        }
         match value {
-            json::Given::Text(text) => self.set(key, text),
+            json::Given::Text(text) | json::Given::Number(text) => self.set(key, text),
+            json::Given::Flag(flag) => self.set(key, if *flag { "true" } else { "false" }),
+            // Only a secret key comes here with a list of the wrong kind.
+            json::Given::List(_) if found.is_secret() => self.set(key, ""),
             json::Given::List(list) => {
-                let (key, _) = keys::find(key)?;
-                key.set_list(&mut self.draft, list.clone())
+                found.set_list(&mut self.draft, list.clone())?;
+                self.written.list(found, list);
+                Ok(())
             }
         }
     }

@@ -89,21 +89,28 @@ impl Exception {
         }
         if let Some((address, bits)) = text.split_once('/') {
             let address: IpAddr = address.parse().ok()?;
-            let bits: u8 = bits.parse().ok().filter(|bits| *bits <= width(address))?;
-            return Some(Self::Network(address, bits, None));
+            let number: u8 = bits.parse().ok().filter(|bits| *bits <= width(address))?;
+            return (number.to_string() == bits).then(|| Self::network(address, number, None));
         }
         // An IPv6 address without brackets has no port.
-        let (host, port) = match text.parse::<IpAddr>() {
-            Ok(_) => (text, None),
-            Err(_) => {
-                let domain = text.strip_prefix("*.").or_else(|| text.strip_prefix('.')).unwrap_or(text);
-                url::authority(domain).ok()?
-            }
-        };
-        if let Ok(address) = host.parse::<IpAddr>() {
-            return Some(Self::Network(address, width(address), port));
+        if let Ok(address) = text.parse() {
+            return Some(Self::network(address, width(address), None));
         }
-        Some(Self::Domain(host.to_ascii_lowercase(), port))
+        let domain = text.strip_prefix("*.").or_else(|| text.strip_prefix('.')).unwrap_or(text);
+        let rootless = without_root(domain);
+        let (host, port) = url::authority(&rootless).ok()?;
+        Some(match host.parse() {
+            Ok(address) => Self::network(address, width(address), port),
+            Err(_) => Self::Domain(host.to_ascii_lowercase(), port),
+        })
+    }
+
+    /// An IPv4 network within IPv6 is the IPv4 network: so addresses are compared.
+    fn network(address: IpAddr, bits: u8, port: Option<u16>) -> Self {
+        match (address.to_canonical(), bits.checked_sub(96)) {
+            (IpAddr::V4(inner), Some(bits)) if address.is_ipv6() => Self::Network(inner.into(), bits, port),
+            _ => Self::Network(address, bits, port),
+        }
     }
 
     fn covers(&self, host: &str, port: u16) -> bool {
@@ -265,6 +272,13 @@ fn percent_decoded(text: &str) -> Option<Secret> {
     String::from_utf8(bytes).ok().map(Secret::new)
 }
 
+/// `host.` and `host.:port` without the dot of the DNS root.
+fn without_root(authority: &str) -> String {
+    let (host, port) = authority.split_once(':').map_or((authority, None), |(host, port)| (host, Some(port)));
+    let host = host.strip_suffix('.').filter(|_| !authority.starts_with('[')).unwrap_or(host);
+    port.map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
+}
+
 /// Bits of an address.
 fn width(address: IpAddr) -> u8 {
     if address.is_ipv4() {
@@ -307,27 +321,41 @@ mod tests {
 
     #[test]
     fn domains_are_compared_label_by_label() {
-        let proxy = exceptions("example.com,.internal,*.lab,Host:8443");
+        let proxy = exceptions("example.com,.internal,*.lab.,Host:8443,rooted.:81");
         for host in ["example.com", "API.Example.COM", "a.b.example.com.", "internal", "x.internal", "y.lab"] {
             assert!(proxy.spares(host, 443), "{host}");
         }
         for host in ["badexample.com", "example.com.evil", "notinternal", "host"] {
             assert!(!proxy.spares(host, 443), "{host}");
         }
+        assert!(proxy.spares("rooted", 81) && !proxy.spares("rooted", 80));
         assert!(proxy.spares("host", 8443) && exceptions("*").spares("anything", 1));
     }
 
     #[test]
     fn addresses_and_networks() {
-        let proxy = exceptions("10.0.0.0/8,192.168.1.7,[::1]:81,fd00::/8,2001:db8::1");
-        for host in ["10.255.0.1", "192.168.1.7", "fd12::1", "2001:db8::1", "::ffff:10.1.1.1"] {
+        let proxy = exceptions("10.0.0.0/8,192.168.1.7,[::1]:81,fd00::/8,2001:db8::1,::ffff:172.16.0.0/108");
+        for host in ["10.255.0.1", "192.168.1.7", "fd12::1", "2001:db8::1", "::ffff:10.1.1.1", "172.31.0.1"] {
             assert!(proxy.spares(host, 443), "{host}");
         }
-        for host in ["11.0.0.1", "192.168.1.8", "::1", "fe00::1", "10.0.0.1.nip.io"] {
+        for host in ["11.0.0.1", "172.32.0.1", "192.168.1.8", "::1", "fe00::1", "10.0.0.1.nip.io"] {
             assert!(!proxy.spares(host, 443), "{host}");
         }
         assert!(proxy.spares("::1", 81) && exceptions("0.0.0.0/0").spares("8.8.8.8", 53));
-        for bad in ["", "10.0.0.0/33", "::/129", "10.0.0/8", "a b", "h:0", "h:x", "http://h", "a/b"] {
+        for bad in [
+            "",
+            "10.0.0.0/33",
+            "10.0.0.0/+8",
+            "10.0.0.0/08",
+            "a..",
+            "::/129",
+            "10.0.0/8",
+            "a b",
+            "h:0",
+            "h:x",
+            "http://h",
+            "a/b",
+        ] {
             assert!(!is_exception(bad), "{bad}");
         }
     }

@@ -95,6 +95,21 @@ pub enum CloseClass {
     Final,
 }
 
+impl CloseClass {
+    /// All, in the order of the documentation.
+    pub(super) const ALL: [Self; 4] = [Self::Retry, Self::Drain, Self::Token, Self::Final];
+
+    /// As the key `ws.close_codes` has it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Retry => "retry",
+            Self::Drain => "drain",
+            Self::Token => "token",
+            Self::Final => "final",
+        }
+    }
+}
+
 /// What is known of close codes unless [`Settings::close_codes`] says otherwise; all others are [`CloseClass::Retry`].
 /// 1001, 1012, 1013 (RFC 6455 7.4.1 and the IANA registry), 1008 (policy), 4401 and 4403 (in use for HTTP's 401, 403).
 pub const CLOSE_CODES: [(u16, CloseClass); 6] = [

@@ -14,7 +14,7 @@ use super::{proxy, url};
 pub enum Type {
     /// Text without control characters.
     Text {
-        /// Largest length in bytes.
+        /// Largest length in characters.
         max: usize,
     },
     /// As text; never shown, wiped.
@@ -79,13 +79,13 @@ pub(super) struct Value<'a> {
 }
 
 /// Largest PEM text.
-const MAX_PEM: usize = 4 << 20;
+pub(super) const MAX_PEM: usize = 4 << 20;
 /// Largest secret: as the largest token that can be configured.
 const MAX_SECRET: usize = 1 << 20;
 /// Largest list.
-const MAX_LIST: usize = 1_024;
+pub(super) const MAX_LIST: usize = 1_024;
 /// Headers we write ourselves (RFC 6455 4.1, RFC 9112), or that have a key of their own.
-const RESERVED: [&str; 7] =
+pub(super) const RESERVED: [&str; 7] =
     ["host", "connection", "upgrade", "content-length", "transfer-encoding", "origin", "user-agent"];
 
 /// Whether a text can be the name of a scope (`scope-token`, RFC 6749 3.3).
@@ -110,7 +110,10 @@ impl Type {
             Self::Flag => flag(text).map(|flag| Value { flag, ..Value::default() }),
             Self::Choice(options) => choice(text, options).map(|number| Value { number, ..Value::default() }),
             Self::Scopes => self.check_list(text.split(' ').filter(|s| !s.is_empty()).map(String::from).collect()),
-            Self::CloseCodes => close_codes(text).map(|close_codes| Value { close_codes, ..Value::default() }),
+            Self::CloseCodes => {
+                let parts = text.split(',').map(str::trim).filter(|part| !part.is_empty());
+                close_codes(parts).map(|close_codes| Value { close_codes, ..Value::default() })
+            }
             Self::Hosts | Self::Pins if text.is_empty() => Ok(Value::default()),
             Self::Patterns | Self::Hosts | Self::Pins => {
                 self.check_list(text.split(',').map(|part| part.trim().to_owned()).collect())
@@ -128,16 +131,20 @@ impl Type {
 
     /// Checks a value that is a list.
     pub(super) fn check_list<'a>(self, mut list: Vec<String>) -> Result<Value<'a>, &'static str> {
+        if list.len() > MAX_LIST {
+            return Err("it has too many elements");
+        }
         let is_good: fn(&str) -> bool = match self {
+            Self::CloseCodes => {
+                let parts = list.iter().map(String::as_str);
+                return close_codes(parts).map(|close_codes| Value { close_codes, ..Value::default() });
+            }
             Self::Scopes => is_scope,
             Self::Patterns => |text| !text.is_empty() && !text.chars().any(char::is_control),
             Self::Hosts => proxy::is_exception,
             Self::Pins => |text| Pin::parse(text).is_some(),
             _ => return Err("it is a list"),
         };
-        if list.len() > MAX_LIST {
-            return Err("it has too many elements");
-        }
         if !list.iter().all(|element| is_good(element)) {
             return Err("an element is empty or holds what it must not");
         }
@@ -160,8 +167,10 @@ impl Type {
 impl fmt::Display for Type {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Text { max } => write!(f, "text of at most {max} bytes without control characters"),
-            Self::Secret => write!(f, "secret text of at most {MAX_SECRET} bytes without control characters"),
+            Self::Text { max } => write!(f, "text of at most {max} characters, none of them a control character"),
+            Self::Secret => {
+                write!(f, "secret text of at most {MAX_SECRET} characters, none of them a control character")
+            }
             Self::Host => f.write_str("host name without scheme and port"),
             Self::Url { secure, plain } => {
                 write!(f, "{secure} URL ({plain} to a loopback address) without credentials and fragment")
@@ -186,7 +195,8 @@ impl fmt::Display for Type {
 }
 
 fn plain_text(text: &str, max: usize) -> Result<(), &'static str> {
-    if text.len() > max {
+    // As JSON Schema counts.
+    if text.chars().count() > max {
         return Err("it is too long");
     }
     if text.chars().any(char::is_control) {
@@ -213,19 +223,15 @@ fn integer(text: &str, min: u64, max: u64) -> Result<u64, &'static str> {
 }
 
 /// RFC 6455 7.4.2: close codes are in use from 1000 to 4999.
-fn close_codes(text: &str) -> Result<Vec<(u16, CloseClass)>, &'static str> {
+fn close_codes<'a>(parts: impl Iterator<Item = &'a str>) -> Result<Vec<(u16, CloseClass)>, &'static str> {
     let mut codes = Vec::new();
-    for part in text.split(',').map(str::trim).filter(|part| !part.is_empty()) {
+    for part in parts {
         let (code, class) = part.split_once('=').ok_or("a close code has no class")?;
-        let code = integer(code.trim(), 1_000, 4_999).map_err(|_| "a close code is out of range")?;
-        let class = match class.trim() {
-            "retry" => CloseClass::Retry,
-            "drain" => CloseClass::Drain,
-            "token" => CloseClass::Token,
-            "final" => CloseClass::Final,
-            _ => return Err("a close code has an unknown class"),
-        };
-        let code = u16::try_from(code).map_err(|_| "a close code is out of range")?;
+        let is_number = code.len() == 4 && code.bytes().all(|byte| byte.is_ascii_digit());
+        let code = code.parse().ok().filter(|code| is_number && (1_000..5_000).contains(code));
+        let code = code.ok_or("a close code is out of range")?;
+        let class = CloseClass::ALL.into_iter().find(|known| known.name() == class);
+        let class = class.ok_or("a close code has an unknown class")?;
         if codes.iter().any(|(known, _)| *known == code) {
             return Err("a close code has two classes");
         }

@@ -18,7 +18,7 @@ use super::live::Live;
 use super::raw::{self, invalid};
 use super::report::gwa_shutdown_report_t;
 use super::status::{gwa_status_t, GWA_DEFERRED, GWA_OK};
-use super::text;
+use super::text::{self, gwa_text_t};
 use super::token::gwa_token_t;
 
 /// One authenticated WebSocket and the threads that keep it alive; a checked handle.
@@ -243,6 +243,24 @@ pub unsafe extern "C" fn gwa_client_set_secret(
         let value = Secret::new(text::utf8(value, "value")?.to_owned());
         crate::config::check_secret(key, &value)?;
         client.client.set_secret(key, value)
+    })
+}
+
+/// The configuration in force, as gwa_config_json() writes it; secrets that gwa_client_set_secret() has set are counted in.
+/// Which proxies and trust store that comes to is told by gwa_client_stats().
+///
+/// Returns GWA_OK, GWA_E_BAD_HANDLE, or GWA_E_INVALID_ARGUMENT for NULL; `out` is written only with GWA_OK.
+///
+/// Thread: any. Callback: allowed. Fork: GWA_E_FORKED. Signal: unsafe. Blocking: no.
+/// Ownership: the caller frees `*out` with gwa_text_free(). Since: 0.1.0.
+#[no_mangle]
+pub unsafe extern "C" fn gwa_client_config(client: *mut gwa_client_t, out: *mut *mut gwa_text_t) -> gwa_status_t {
+    boundary::status(|| {
+        let client = handle::find(client)?;
+        // SAFETY: writable or NULL.
+        let out = unsafe { raw::out(out, "out") }?;
+        out.write(gwa_text_t::owned(&client.client.config_json()));
+        Ok(())
     })
 }
 

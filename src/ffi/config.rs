@@ -3,7 +3,7 @@
 use std::ffi::{c_char, c_void};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::config::Config;
+use crate::config::{self, Config};
 use crate::error::Error;
 use crate::secret::Secret;
 
@@ -13,7 +13,7 @@ use super::handle::{self, Checked, Object};
 use super::live::Live;
 use super::raw;
 use super::status::gwa_status_t;
-use super::text;
+use super::text::{self, gwa_text_t};
 
 /// Keys, values and callbacks of clients to be made; a checked handle. Copied when a client is made.
 pub struct gwa_config_t {
@@ -135,8 +135,9 @@ pub unsafe extern "C" fn gwa_config_set_secret(
 }
 
 /// Sets keys from one JSON object of at most 1 MiB, flat ({"token.timeout_ms": 5000}) or nested
-/// ({"token": {"timeout_ms": 5000}}). Numbers and booleans may be JSON numbers and booleans, lists may be arrays of texts.
-/// Secrets are refused: they have gwa_config_set_secret(). A key that stands there twice is refused.
+/// ({"token": {"timeout_ms": 5000}}). Numbers and flags are JSON numbers and booleans, lists are arrays of texts, all else is
+/// text, and the empty text brings back the default: gwa_config_schema() says it key by key. Secrets are refused: they have
+/// gwa_config_set_secret(). A key that stands there twice is refused.
 ///
 /// Returns as gwa_config_set(). All keys are set, or none.
 ///
@@ -157,6 +158,44 @@ pub unsafe extern "C" fn gwa_config_set_json(
         let json = unsafe { text::bytes(json.cast(), len, "json") }?;
         let json = text::utf8(json, "json")?;
         config.change(|config| config.set_json(json))
+    })
+}
+
+/// A JSON Schema (2020-12) of what gwa_config_set_json() accepts: every key with type, range, default and meaning; secrets
+/// are writeOnly, and accepted nowhere. Two things it cannot say: the limit of 1 MiB, and that a key stands there once.
+///
+/// Returns GWA_OK, or GWA_E_INVALID_ARGUMENT for NULL; `out` is written only with GWA_OK.
+///
+/// Thread: any. Callback: allowed. Fork: allowed. Signal: unsafe. Blocking: no.
+/// Ownership: the caller frees `*out` with gwa_text_free(). Since: 0.1.0.
+#[no_mangle]
+pub unsafe extern "C" fn gwa_config_schema(out: *mut *mut gwa_text_t) -> gwa_status_t {
+    boundary::status(|| {
+        // SAFETY: writable or NULL.
+        let out = unsafe { raw::out(out, "out") }?;
+        out.write(gwa_text_t::owned(&config::schema()));
+        Ok(())
+    })
+}
+
+/// The effective configuration as one flat JSON object: every key with the value it has, by default or derived from other keys
+/// (token.url, ws.url, proxy.https, proxy.wss, tls.trust). Secrets are "***" when they are set and null when not; values of
+/// headers and URLs with a query, which may carry credentials, are "***" as well. Without these it can be given to
+/// gwa_config_set_json() again, and means the same.
+///
+/// Returns GWA_OK, GWA_E_BAD_HANDLE, or GWA_E_INVALID_ARGUMENT for NULL; `out` is written only with GWA_OK.
+///
+/// Thread: any. Callback: allowed. Fork: GWA_E_FORKED. Signal: unsafe. Blocking: no.
+/// Ownership: the caller frees `*out` with gwa_text_free(). Since: 0.1.0.
+#[no_mangle]
+pub unsafe extern "C" fn gwa_config_json(config: *const gwa_config_t, out: *mut *mut gwa_text_t) -> gwa_status_t {
+    boundary::status(|| {
+        let config = handle::find(config)?;
+        // SAFETY: writable or NULL.
+        let out = unsafe { raw::out(out, "out") }?;
+        let json = config.change(|config| Ok(config.to_json()))?;
+        out.write(gwa_text_t::owned(&json));
+        Ok(())
     })
 }
 
