@@ -54,8 +54,9 @@ $(PARTS)/symbols.map: $(HEADER) $(RECIPES)/symbols.awk
 	awk -v node=$(NODE) -f $(RECIPES)/symbols.awk $(HEADER) >$@
 
 # Groups are dissolved because their names stay shared between libraries when all else in them is local: the linker would
-# take the other library's personality routine for ours, and panics would no longer be caught.
-$(PARTS)/genesys_ws_auth.o: $(ARCHIVE) $(PARTS)/symbols
+# take the other library's personality routine for ours. lld links this too, but what it makes cannot unwind; gold fails.
+$(PARTS)/genesys_ws_auth.o: $(ARCHIVE) $(PARTS)/symbols $(RECIPES)/install.mk
+	@$(LD) --version | grep -q 'GNU ld' || { echo '$(LD) is not GNU ld: say LD=ld.bfd, or where it is'; exit 1; }
 	$(LD) -r --gc-sections --force-group-allocation --strip-debug \
 	    $$(sed 's/^/-u /' $(PARTS)/symbols) $(ARCHIVE) -o $(PARTS)/linked.o
 	$(OBJCOPY) --keep-global-symbols=$(PARTS)/symbols --remove-section=.llvmbc --remove-section=.llvmcmd \

@@ -140,11 +140,11 @@ impl<'a> Program<'a> {
     ///
     /// If it does not compile without a warning.
     pub fn with_standard(name: &str, variant: Variant, standard: &str) -> Self {
-        Self::built(name, variant, compiled(name, variant, standard))
+        Self::at(name, variant, compiled(name, variant, standard))
     }
 
-    /// A program that is compiled already.
-    pub(crate) fn built(name: &str, variant: Variant, path: PathBuf) -> Self {
+    /// A program that was built elsewhere.
+    pub fn at(name: &str, variant: Variant, path: PathBuf) -> Self {
         let slowness = ("GWA_TEST_SLOWNESS".to_owned(), variant.slowness().to_string());
         let (args, settings) = (Vec::new(), Vec::new());
         Self {

@@ -151,7 +151,7 @@ impl Build {
     ///
     /// If the cases do not compile without a warning.
     pub fn case(&self, name: &str, variant: Variant) -> Program<'static> {
-        Program::built(name, variant, self.program(variant)).arg(name)
+        Program::at(name, variant, self.program(variant)).arg(name)
     }
 
     /// Compiles a source without a warning, and makes no file of it.
