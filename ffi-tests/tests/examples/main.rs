@@ -1,6 +1,7 @@
 //! The programs of `examples/`, each compiled and run against the simulator: what it prints, and what the simulator saw.
 //! `make -C examples run` is this test.
 
+mod docs;
 mod files;
 mod loops;
 mod plugin;
