@@ -1298,9 +1298,10 @@ private:
  * One authenticated WebSocket and the threads that keep it alive.
  *
  * Destroying, assigning to and reset() stop it if it runs, wait at most free.timeout_ms (5 s), and free it. If a callback
- * is still running then, or if this is done inside one of its callbacks, that is GWA_DEFERRED, as reset() returns it: all
- * else is stopped, and captures of callbacks are destroyed when the callback returns. What a callback refers to without
- * owning it must live until then; shutdown(no_limit) beforehand, outside callbacks, makes sure.
+ * is still running then, or if this is done inside one of its callbacks, that is GWA_DEFERRED, as reset() returns it:
+ * renewal and socket are stopped; what was queued already, audit records first of all, may still be delivered, and captures
+ * of callbacks are destroyed after that. What a callback refers to without owning it must live until then;
+ * shutdown(no_limit) beforehand, outside callbacks, makes sure.
  */
 class client {
 public:
