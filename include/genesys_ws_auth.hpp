@@ -1042,6 +1042,7 @@ typedef void token_signature(token_view);
 typedef void ask_signature(request &);
 typedef void sent_signature(uint64_t, gwa_status_t);
 typedef void log_signature(int32_t, text_view, text_view);
+typedef void thread_signature(int32_t, int32_t, text_view);
 
 template <class Signature> registration<Signature> &registered(void *user_data) noexcept
 {
@@ -1090,6 +1091,11 @@ inline void call_sent(void *user_data, uint64_t id, gwa_status_t outcome) noexce
 inline void call_log(void *user_data, int32_t level, const char *target, const char *text) noexcept
 {
     static_cast<void>(call(registered<log_signature>(user_data), level, text_view(target), text_view(text)));
+}
+
+inline void call_thread(void *user_data, int32_t moment, int32_t thread, const char *name) noexcept
+{
+    static_cast<void>(call(registered<thread_signature>(user_data), moment, thread, text_view(name)));
 }
 
 } // namespace detail
@@ -1218,6 +1224,14 @@ public:
     {
         return attach(gwa_config_on_log, detail::call_log, std::move(function), "on_log");
     }
+    /**
+     * A thread of the client begins or ends: GWA_THREAD_STARTED or GWA_THREAD_ENDING, which one (GWA_THREAD_REFRESH,
+     * _SOCKET, _DISPATCH), its name. On that thread: several may call at the same time. Must not block.
+     */
+    result<void> try_on_thread(std::function<void(int32_t, int32_t, text_view)> function) noexcept
+    {
+        return attach(gwa_config_on_thread, detail::call_thread, std::move(function), "on_thread");
+    }
 
 #if GWA_HPP_THROWS
     /** try_set(), or throws. */
@@ -1246,6 +1260,11 @@ public:
     config &on_log(std::function<void(int32_t, text_view, text_view)> function)
     {
         return after(try_on_log(std::move(function)));
+    }
+    /** try_on_thread(), or throws. */
+    config &on_thread(std::function<void(int32_t, int32_t, text_view)> function)
+    {
+        return after(try_on_thread(std::move(function)));
     }
 #endif
 
@@ -1372,6 +1391,20 @@ public:
             gwa_client_token(get(), detail::timeout_ms(min_left), detail::timeout_ms(timeout), &out, why.out());
         return why.of(status, gwa::token(out));
     }
+    /**
+     * Takes a callback, GWA_CALLBACK_..., from this client. GWA_OK: it is not called again, and its captures are destroyed
+     * (unless the configuration or another client has it too). GWA_DEFERRED (no error): the time was up, or this is that
+     * callback; captures are destroyed when it has returned. Not while holding a mutex that the callback takes.
+     */
+    result<void> try_unregister(int32_t callback, std::chrono::milliseconds timeout) noexcept
+    {
+        return result<void>(error(gwa_client_unregister(get(), callback, detail::timeout_ms(timeout))));
+    }
+    /** The same, but returns at once, and destroys no captures inside this call: for callers who hold their own mutex. */
+    result<void> try_unregister_later(int32_t callback) noexcept
+    {
+        return result<void>(error(gwa_client_unregister_later(get(), callback)));
+    }
     /** Replaces client.secret or token.refresh_token, running or not. */
     result<void> try_set_secret(text_view key, text_view value) noexcept
     {
@@ -1447,6 +1480,15 @@ public:
     {
         return try_token(min_left, timeout).or_throw();
     }
+    /** try_unregister(), or throws; GWA_OK or GWA_DEFERRED. */
+    gwa_status_t unregister(int32_t callback, std::chrono::milliseconds timeout)
+    {
+        result<void> outcome = try_unregister(callback, timeout);
+        outcome.or_throw();
+        return outcome.status();
+    }
+    /** try_unregister_later(), or throws. */
+    void unregister_later(int32_t callback) { try_unregister_later(callback).or_throw(); }
     /** try_set_secret(), or throws. */
     void set_secret(text_view key, text_view value) { try_set_secret(key, value).or_throw(); }
     /** try_state(), or throws. */

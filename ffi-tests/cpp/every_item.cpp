@@ -106,10 +106,13 @@ void use_config()
     CHECK_OK(config.try_on_ask(nullptr));
     CHECK_OK(config.try_on_sent(nullptr));
     CHECK_OK(config.try_on_log(nullptr));
+    CHECK_OK(config.try_on_thread(nullptr));
 #if EXCEPTIONS
     config.on_exception([](std::exception_ptr, const char *) {});
 #endif
     gwa::client client = gwa::client::try_create(config).value();
+    CHECK_STATUS(client.try_unregister(0, gwa::no_limit).status(), GWA_E_INVALID_ARGUMENT);
+    CHECK_OK(client.try_unregister(GWA_CALLBACK_MESSAGE, gwa::no_limit));
     CHECK(client && client.get() && client.try_state().value() == GWA_STATE_IDLE && client.event_fd() == -1);
 }
 
@@ -126,6 +129,8 @@ void use_client()
         client.try_drain_notice().status(),
         client.try_token(std::chrono::seconds(0), std::chrono::seconds(-1)).status(),
         client.try_set_secret("client.secret", "x").status(),
+        client.try_unregister(GWA_CALLBACK_LOG, gwa::no_limit).status(),
+        client.try_unregister_later(GWA_CALLBACK_LOG).status(),
         client.try_state().status(),
         client.try_next_event(std::chrono::hours(2000)).status(),
         client.interrupt(),
