@@ -9,8 +9,8 @@
  *     gwa::client client(config);
  *     client.connect(std::chrono::seconds(30));
  *
- *   Ownership    config, client, request, event, audit_record, error, token and text own what they hold and free it when they
- *                are destroyed; they can be moved, not copied. A moved-from, a default-made and a reset() object is empty:
+ *   Ownership    config, client, token_source, request, event, audit_record, error, token and text own what they hold and free
+ *                it when they are destroyed; they can be moved, not copied. A moved-from, a default-made and a reset() object is empty:
  *                every call on it is safe and gives GWA_E_BAD_HANDLE or an empty answer. event_view, audit_view, error_view
  *                and token_view borrow; what a callback is given lives until the callback returns, clone() keeps it longer.
  *   Two forms    Each fallible operation `x` is `try_x`, noexcept, which returns a gwa::result, and `x`, which throws
@@ -89,6 +89,7 @@ namespace gwa {
 inline namespace GWA_HPP_MODE {
 
 class config;
+class token_source;
 class client;
 class request;
 class event;
@@ -243,6 +244,7 @@ private:
 struct freer {
     void operator()(gwa_config_t *it) const noexcept { gwa_config_free(it); }
     void operator()(gwa_client_t *it) const noexcept { static_cast<void>(gwa_client_free(it)); }
+    void operator()(gwa_token_source_t *it) const noexcept { static_cast<void>(gwa_token_source_free(it)); }
     void operator()(gwa_request_t *it) const noexcept { gwa_request_free(it); }
     void operator()(gwa_event_t *it) const noexcept { gwa_event_free(it); }
     void operator()(gwa_audit_t *it) const noexcept { gwa_audit_free(it); }
@@ -1207,7 +1209,7 @@ public:
         return attach(gwa_config_on_token, detail::call_token, std::move(function), "on_token");
     }
     /**
-     * The library asks something: request::kind(). On gwa-dispatch. Answer it, or std::move it away to answer later, from
+     * The library asks something: request::kind(). A client with a token source is not asked, its source is. On gwa-dispatch. Answer it, or std::move it away to answer later, from
      * any thread; a question that is left where it is, or behind an exception, is failed with GWA_E_CALLBACK_FAILED.
      */
     result<void> try_on_ask(std::function<void(request &)> function) noexcept
@@ -1282,6 +1284,7 @@ public:
 #endif
 
 private:
+    friend class token_source;
     friend class client;
 
     /** The library calls detail::release in every outcome, so the registration is its own from here on. */
@@ -1311,6 +1314,49 @@ private:
     std::shared_ptr<detail::exception_sink> sink_;
 };
 
+/**
+ * Gets tokens for any number of clients by one request each. Its callbacks are those of its configuration. Clients keep what
+ * they need of it: it may be destroyed before them, and ends with the last one. Destroying and reset() wait at most
+ * free.timeout_ms, and only when no client uses it.
+ */
+class token_source {
+public:
+    /** An empty one, to be assigned to. */
+    token_source() noexcept : raw_(), sink_() {}
+    /** Takes a source of a C function. */
+    explicit token_source(gwa_token_source_t *raw) noexcept : raw_(raw), sink_() {}
+#if GWA_HPP_THROWS
+    /** try_create(), or throws. */
+    explicit token_source(const config &from) : token_source(try_create(from).or_throw()) {}
+#endif
+    /** Made with a copy of the configuration. Starts no thread, calls no callback. */
+    static result<token_source> try_create(const config &from) noexcept
+    {
+        gwa_token_source_t *out = nullptr;
+        detail::failure why;
+        const gwa_status_t status = gwa_token_source_new(from.get(), &out, why.out());
+        return why.of(status, token_source(out, from.sink_));
+    }
+
+    /** Whether there is one. */
+    explicit operator bool() const noexcept { return raw_ != nullptr; }
+    /** For C functions. */
+    gwa_token_source_t *get() const noexcept { return raw_.get(); }
+    /** Lets go of it now: GWA_OK, or GWA_DEFERRED if no client uses it and a callback of it is still running. */
+    gwa_status_t reset() noexcept { return gwa_token_source_free(raw_.release()); }
+    /** Exceptions that left callbacks of its configuration, this source's included. */
+    uint64_t callback_exceptions() const noexcept { return sink_ ? sink_->count() : 0; }
+
+private:
+    token_source(gwa_token_source_t *raw, std::shared_ptr<detail::exception_sink> sink) noexcept
+        : raw_(raw), sink_(std::move(sink))
+    {
+    }
+
+    std::unique_ptr<gwa_token_source_t, detail::freer> raw_;
+    std::shared_ptr<detail::exception_sink> sink_;
+};
+
 /* ---- client ------------------------------------------------------------------------------------------------- */
 
 /**
@@ -1331,6 +1377,8 @@ public:
 #if GWA_HPP_THROWS
     /** try_create(), or throws. */
     explicit client(const config &from) : client(try_create(from).or_throw()) {}
+    /** try_create(), or throws. */
+    client(const config &from, const token_source &tokens) : client(try_create(from, tokens).or_throw()) {}
 #endif
     /** Made with a copy of the configuration, which is checked as a whole. Starts no thread, calls no callback. */
     static result<client> try_create(const config &from) noexcept
@@ -1338,6 +1386,14 @@ public:
         gwa_client_t *out = nullptr;
         detail::failure why;
         const gwa_status_t status = gwa_client_new(from.get(), &out, why.out());
+        return why.of(status, client(out, from.sink_));
+    }
+    /** The same, with tokens from a source that other clients may use too; it may be destroyed before the client. */
+    static result<client> try_create(const config &from, const token_source &tokens) noexcept
+    {
+        gwa_client_t *out = nullptr;
+        detail::failure why;
+        const gwa_status_t status = gwa_client_new_with_source(from.get(), tokens.get(), &out, why.out());
         return why.of(status, client(out, from.sink_));
     }
 

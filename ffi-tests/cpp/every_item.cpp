@@ -22,7 +22,7 @@ template <class T> constexpr bool borrows()
            !std::is_convertible<T, bool>::value && sizeof(T) == sizeof(void *);
 }
 
-static_assert(owns<gwa::config>() && owns<gwa::client>() && owns<gwa::request>(), "handles");
+static_assert(owns<gwa::config>() && owns<gwa::client>() && owns<gwa::token_source>() && owns<gwa::request>(), "handles");
 static_assert(owns<gwa::event>() && owns<gwa::audit_record>() && owns<gwa::error>() && owns<gwa::token>(), "objects");
 static_assert(owns<gwa::text>(), "objects");
 static_assert(borrows<gwa::event_view>() && borrows<gwa::audit_view>() && borrows<gwa::error_view>(), "views");
@@ -114,6 +114,15 @@ void use_config()
     CHECK_STATUS(client.try_unregister(0, gwa::no_limit).status(), GWA_E_INVALID_ARGUMENT);
     CHECK_OK(client.try_unregister(GWA_CALLBACK_MESSAGE, gwa::no_limit));
     CHECK(client && client.get() && client.try_state().value() == GWA_STATE_IDLE && client.event_fd() == -1);
+}
+
+void use_source()
+{
+    gwa::token_source source;
+    CHECK(!source && !source.get() && source.callback_exceptions() == 0 && source.reset() == GWA_OK);
+    const gwa::config none(nullptr);
+    CHECK_STATUS(gwa::token_source::try_create(none).status(), GWA_E_BAD_HANDLE);
+    CHECK_STATUS(gwa::client::try_create(none, source).status(), GWA_E_BAD_HANDLE);
 }
 
 void use_client()
@@ -215,5 +224,6 @@ void cases::every_item()
     CHECK(!gwa::event().view() && !gwa::event().get());
     use_request();
     use_config();
+    use_source();
     use_client();
 }

@@ -90,6 +90,21 @@ void unregistered(const witness &seen)
     CHECK(seen.use_count() == 1);
 }
 
+/* A client keeps its source, and with it the captures of the source's callbacks. */
+void shared_by_a_source(const witness &seen)
+{
+    gwa::config config = config_with(seen);
+    gwa::token_source source = gwa::token_source::try_create(config).value();
+    CHECK_OK(config.try_on_message(nullptr));
+    gwa::client client = gwa::client::try_create(config, source).value();
+    config.reset();
+    CHECK(client && seen.use_count() == 2);
+    CHECK_STATUS(source.reset(), GWA_OK);
+    CHECK(!source);
+    CHECK_STATUS(client.reset(), GWA_OK);
+    CHECK(seen.use_count() == 1);
+}
+
 void moved_configuration(const witness &seen)
 {
     gwa::config from = config_with(seen);
@@ -108,7 +123,8 @@ void moved_configuration(const witness &seen)
 void cases::releases()
 {
     const witness seen = std::make_shared<int>(0);
-    void (*const all[])(const witness &) = {replaced, every_kind, refused, shared_by_clients, unregistered, moved_configuration};
+    void (*const all[])(const witness &) = {replaced, every_kind, refused, shared_by_clients, unregistered, shared_by_a_source,
+                                              moved_configuration};
     for (const auto one : all) {
         one(seen);
         CHECK(seen.use_count() == 1);

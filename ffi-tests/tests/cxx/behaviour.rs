@@ -19,6 +19,11 @@ fn builds() -> [Build; 4] {
 
 /// Runs a case in each build that fits, and the first build in each variant.
 fn run(case: &str, fits: impl Fn(Mode) -> bool, renewing: bool, sets: &[(&str, &str)]) {
+    run_and_look(case, fits, renewing, sets, |_| ());
+}
+
+/// The same, with a look at the simulator after each run.
+fn run_and_look(case: &str, fits: impl Fn(Mode) -> bool, renewing: bool, sets: &[(&str, &str)], look: impl Fn(&Sim)) {
     let builds = builds();
     each(case, |variant| {
         let builds = builds.iter().filter(|build| fits(build.mode));
@@ -27,6 +32,7 @@ fn run(case: &str, fits: impl Fn(Mode) -> bool, renewing: bool, sets: &[(&str, &
                 let sim = sim(variant, renewing);
                 let program = build.case(case, variant).against(&sim);
                 sets.iter().fold(program, |program, (key, value)| program.set(key, value)).run().passed();
+                look(&sim);
             }
         }
     });
@@ -67,6 +73,19 @@ fn poll_mode() {
 #[test]
 fn freed_in_callback() {
     run("freed_in_callback", |_| true, false, &[]);
+}
+
+#[test]
+fn two_clients() {
+    run_and_look(
+        "two_clients",
+        |_| true,
+        false,
+        &[],
+        |sim| {
+            assert_eq!((sim.record().token_requests(), sim.record().ws_connects()), (1, 2), "one token for both");
+        },
+    );
 }
 
 #[test]
