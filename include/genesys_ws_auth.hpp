@@ -9,8 +9,8 @@
  *     gwa::client client(config);
  *     client.connect(std::chrono::seconds(30));
  *
- *   Ownership    config, client, request, event, audit_record, error, token and text own what they hold and free it when they
- *                are destroyed; they can be moved, not copied. A moved-from, a default-made and a reset() object is empty:
+ *   Ownership    config, client, token_source, request, event, audit_record, error, token and text own what they hold and free
+ *                it when they are destroyed; they can be moved, not copied. A moved-from, a default-made and a reset() object is empty:
  *                every call on it is safe and gives GWA_E_BAD_HANDLE or an empty answer. event_view, audit_view, error_view
  *                and token_view borrow; what a callback is given lives until the callback returns, clone() keeps it longer.
  *   Two forms    Each fallible operation `x` is `try_x`, noexcept, which returns a gwa::result, and `x`, which throws
@@ -89,6 +89,7 @@ namespace gwa {
 inline namespace GWA_HPP_MODE {
 
 class config;
+class token_source;
 class client;
 class request;
 class event;
@@ -243,6 +244,7 @@ private:
 struct freer {
     void operator()(gwa_config_t *it) const noexcept { gwa_config_free(it); }
     void operator()(gwa_client_t *it) const noexcept { static_cast<void>(gwa_client_free(it)); }
+    void operator()(gwa_token_source_t *it) const noexcept { static_cast<void>(gwa_token_source_free(it)); }
     void operator()(gwa_request_t *it) const noexcept { gwa_request_free(it); }
     void operator()(gwa_event_t *it) const noexcept { gwa_event_free(it); }
     void operator()(gwa_audit_t *it) const noexcept { gwa_audit_free(it); }
@@ -1042,6 +1044,7 @@ typedef void token_signature(token_view);
 typedef void ask_signature(request &);
 typedef void sent_signature(uint64_t, gwa_status_t);
 typedef void log_signature(int32_t, text_view, text_view);
+typedef void thread_signature(int32_t, int32_t, text_view);
 
 template <class Signature> registration<Signature> &registered(void *user_data) noexcept
 {
@@ -1090,6 +1093,11 @@ inline void call_sent(void *user_data, uint64_t id, gwa_status_t outcome) noexce
 inline void call_log(void *user_data, int32_t level, const char *target, const char *text) noexcept
 {
     static_cast<void>(call(registered<log_signature>(user_data), level, text_view(target), text_view(text)));
+}
+
+inline void call_thread(void *user_data, int32_t moment, int32_t thread, const char *name) noexcept
+{
+    static_cast<void>(call(registered<thread_signature>(user_data), moment, thread, text_view(name)));
 }
 
 } // namespace detail
@@ -1201,7 +1209,7 @@ public:
         return attach(gwa_config_on_token, detail::call_token, std::move(function), "on_token");
     }
     /**
-     * The library asks something: request::kind(). On gwa-dispatch. Answer it, or std::move it away to answer later, from
+     * The library asks something: request::kind(). A client with a token source is not asked, its source is. On gwa-dispatch. Answer it, or std::move it away to answer later, from
      * any thread; a question that is left where it is, or behind an exception, is failed with GWA_E_CALLBACK_FAILED.
      */
     result<void> try_on_ask(std::function<void(request &)> function) noexcept
@@ -1217,6 +1225,14 @@ public:
     result<void> try_on_log(std::function<void(int32_t, text_view, text_view)> function) noexcept
     {
         return attach(gwa_config_on_log, detail::call_log, std::move(function), "on_log");
+    }
+    /**
+     * A thread of the client begins or ends: GWA_THREAD_STARTED or GWA_THREAD_ENDING, which one (GWA_THREAD_REFRESH,
+     * _SOCKET, _DISPATCH), its name. On that thread: several may call at the same time. Must not block.
+     */
+    result<void> try_on_thread(std::function<void(int32_t, int32_t, text_view)> function) noexcept
+    {
+        return attach(gwa_config_on_thread, detail::call_thread, std::move(function), "on_thread");
     }
 
 #if GWA_HPP_THROWS
@@ -1247,6 +1263,11 @@ public:
     {
         return after(try_on_log(std::move(function)));
     }
+    /** try_on_thread(), or throws. */
+    config &on_thread(std::function<void(int32_t, int32_t, text_view)> function)
+    {
+        return after(try_on_thread(std::move(function)));
+    }
 #endif
 
 #if GWA_HPP_CATCHES
@@ -1263,6 +1284,7 @@ public:
 #endif
 
 private:
+    friend class token_source;
     friend class client;
 
     /** The library calls detail::release in every outcome, so the registration is its own from here on. */
@@ -1292,15 +1314,59 @@ private:
     std::shared_ptr<detail::exception_sink> sink_;
 };
 
+/**
+ * Gets tokens for any number of clients by one request each. Its callbacks are those of its configuration. Clients keep what
+ * they need of it: it may be destroyed before them, and ends with the last one. Destroying and reset() wait at most
+ * free.timeout_ms, and only when no client uses it.
+ */
+class token_source {
+public:
+    /** An empty one, to be assigned to. */
+    token_source() noexcept : raw_(), sink_() {}
+    /** Takes a source of a C function. */
+    explicit token_source(gwa_token_source_t *raw) noexcept : raw_(raw), sink_() {}
+#if GWA_HPP_THROWS
+    /** try_create(), or throws. */
+    explicit token_source(const config &from) : token_source(try_create(from).or_throw()) {}
+#endif
+    /** Made with a copy of the configuration. Starts no thread, calls no callback. */
+    static result<token_source> try_create(const config &from) noexcept
+    {
+        gwa_token_source_t *out = nullptr;
+        detail::failure why;
+        const gwa_status_t status = gwa_token_source_new(from.get(), &out, why.out());
+        return why.of(status, token_source(out, from.sink_));
+    }
+
+    /** Whether there is one. */
+    explicit operator bool() const noexcept { return raw_ != nullptr; }
+    /** For C functions. */
+    gwa_token_source_t *get() const noexcept { return raw_.get(); }
+    /** Lets go of it now: GWA_OK, or GWA_DEFERRED if no client uses it and a callback of it is still running. */
+    gwa_status_t reset() noexcept { return gwa_token_source_free(raw_.release()); }
+    /** Exceptions that left callbacks of its configuration, this source's included. */
+    uint64_t callback_exceptions() const noexcept { return sink_ ? sink_->count() : 0; }
+
+private:
+    token_source(gwa_token_source_t *raw, std::shared_ptr<detail::exception_sink> sink) noexcept
+        : raw_(raw), sink_(std::move(sink))
+    {
+    }
+
+    std::unique_ptr<gwa_token_source_t, detail::freer> raw_;
+    std::shared_ptr<detail::exception_sink> sink_;
+};
+
 /* ---- client ------------------------------------------------------------------------------------------------- */
 
 /**
  * One authenticated WebSocket and the threads that keep it alive.
  *
  * Destroying, assigning to and reset() stop it if it runs, wait at most free.timeout_ms (5 s), and free it. If a callback
- * is still running then, or if this is done inside one of its callbacks, that is GWA_DEFERRED, as reset() returns it: all
- * else is stopped, and captures of callbacks are destroyed when the callback returns. What a callback refers to without
- * owning it must live until then; shutdown(no_limit) beforehand, outside callbacks, makes sure.
+ * is still running then, or if this is done inside one of its callbacks, that is GWA_DEFERRED, as reset() returns it:
+ * renewal and socket are stopped; what was queued already, audit records first of all, may still be delivered, and captures
+ * of callbacks are destroyed after that. What a callback refers to without owning it must live until then;
+ * shutdown(no_limit) beforehand, outside callbacks, makes sure.
  */
 class client {
 public:
@@ -1311,6 +1377,8 @@ public:
 #if GWA_HPP_THROWS
     /** try_create(), or throws. */
     explicit client(const config &from) : client(try_create(from).or_throw()) {}
+    /** try_create(), or throws. */
+    client(const config &from, const token_source &tokens) : client(try_create(from, tokens).or_throw()) {}
 #endif
     /** Made with a copy of the configuration, which is checked as a whole. Starts no thread, calls no callback. */
     static result<client> try_create(const config &from) noexcept
@@ -1318,6 +1386,14 @@ public:
         gwa_client_t *out = nullptr;
         detail::failure why;
         const gwa_status_t status = gwa_client_new(from.get(), &out, why.out());
+        return why.of(status, client(out, from.sink_));
+    }
+    /** The same, with tokens from a source that other clients may use too; it may be destroyed before the client. */
+    static result<client> try_create(const config &from, const token_source &tokens) noexcept
+    {
+        gwa_client_t *out = nullptr;
+        detail::failure why;
+        const gwa_status_t status = gwa_client_new_with_source(from.get(), tokens.get(), &out, why.out());
         return why.of(status, client(out, from.sink_));
     }
 
@@ -1370,6 +1446,20 @@ public:
         const gwa_status_t status =
             gwa_client_token(get(), detail::timeout_ms(min_left), detail::timeout_ms(timeout), &out, why.out());
         return why.of(status, gwa::token(out));
+    }
+    /**
+     * Takes a callback, GWA_CALLBACK_..., from this client. GWA_OK: it is not called again, and its captures are destroyed
+     * (unless the configuration or another client has it too). GWA_DEFERRED (no error): the time was up, or this is that
+     * callback; captures are destroyed when it has returned. Not while holding a mutex that the callback takes.
+     */
+    result<void> try_unregister(int32_t callback, std::chrono::milliseconds timeout) noexcept
+    {
+        return result<void>(error(gwa_client_unregister(get(), callback, detail::timeout_ms(timeout))));
+    }
+    /** The same, but returns at once, and destroys no captures inside this call: for callers who hold their own mutex. */
+    result<void> try_unregister_later(int32_t callback) noexcept
+    {
+        return result<void>(error(gwa_client_unregister_later(get(), callback)));
     }
     /** Replaces client.secret or token.refresh_token, running or not. */
     result<void> try_set_secret(text_view key, text_view value) noexcept
@@ -1446,6 +1536,15 @@ public:
     {
         return try_token(min_left, timeout).or_throw();
     }
+    /** try_unregister(), or throws; GWA_OK or GWA_DEFERRED. */
+    gwa_status_t unregister(int32_t callback, std::chrono::milliseconds timeout)
+    {
+        result<void> outcome = try_unregister(callback, timeout);
+        outcome.or_throw();
+        return outcome.status();
+    }
+    /** try_unregister_later(), or throws. */
+    void unregister_later(int32_t callback) { try_unregister_later(callback).or_throw(); }
     /** try_set_secret(), or throws. */
     void set_secret(text_view key, text_view value) { try_set_secret(key, value).or_throw(); }
     /** try_state(), or throws. */

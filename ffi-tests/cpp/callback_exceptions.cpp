@@ -28,6 +28,7 @@ void throw_everywhere(gwa::config &config, cases::counters &seen)
     CHECK_OK(config.try_on_ask([](gwa::request &) { fails("on_ask"); }));
     CHECK_OK(config.try_on_sent([](uint64_t, gwa_status_t) { fails("on_sent"); }));
     CHECK_OK(config.try_on_log([](int32_t, gwa::text_view, gwa::text_view) { fails("on_log"); }));
+    CHECK_OK(config.try_on_thread([](int32_t, int32_t, gwa::text_view) { fails("on_thread"); }));
 }
 
 void report_to(gwa::config &config, cases::counters &seen)
@@ -66,7 +67,7 @@ void cases::callback_exceptions()
     {
         gwa::client client = gwa::client::try_create(config).value();
         live(client, seen);
-        for (const char *name : {"on_message", "on_state", "on_token", "on_audit", "on_siem", "on_ask", "on_sent", "on_log"}) {
+        for (const char *name : {"on_message", "on_state", "on_token", "on_audit", "on_siem", "on_ask", "on_sent", "on_log", "on_thread"}) {
             seen.wait(name, 1);
         }
         CHECK_STATUS(client.try_shutdown(seconds(10)).status(), GWA_OK);

@@ -122,6 +122,7 @@ void lifecycle();
 void releases();
 void poll_mode();
 void freed_in_callback();
+void two_clients();
 void callback_exceptions();
 void exceptions();
 

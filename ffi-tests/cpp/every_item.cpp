@@ -22,7 +22,7 @@ template <class T> constexpr bool borrows()
            !std::is_convertible<T, bool>::value && sizeof(T) == sizeof(void *);
 }
 
-static_assert(owns<gwa::config>() && owns<gwa::client>() && owns<gwa::request>(), "handles");
+static_assert(owns<gwa::config>() && owns<gwa::client>() && owns<gwa::token_source>() && owns<gwa::request>(), "handles");
 static_assert(owns<gwa::event>() && owns<gwa::audit_record>() && owns<gwa::error>() && owns<gwa::token>(), "objects");
 static_assert(owns<gwa::text>(), "objects");
 static_assert(borrows<gwa::event_view>() && borrows<gwa::audit_view>() && borrows<gwa::error_view>(), "views");
@@ -106,11 +106,23 @@ void use_config()
     CHECK_OK(config.try_on_ask(nullptr));
     CHECK_OK(config.try_on_sent(nullptr));
     CHECK_OK(config.try_on_log(nullptr));
+    CHECK_OK(config.try_on_thread(nullptr));
 #if EXCEPTIONS
     config.on_exception([](std::exception_ptr, const char *) {});
 #endif
     gwa::client client = gwa::client::try_create(config).value();
+    CHECK_STATUS(client.try_unregister(0, gwa::no_limit).status(), GWA_E_INVALID_ARGUMENT);
+    CHECK_OK(client.try_unregister(GWA_CALLBACK_MESSAGE, gwa::no_limit));
     CHECK(client && client.get() && client.try_state().value() == GWA_STATE_IDLE && client.event_fd() == -1);
+}
+
+void use_source()
+{
+    gwa::token_source source;
+    CHECK(!source && !source.get() && source.callback_exceptions() == 0 && source.reset() == GWA_OK);
+    const gwa::config none(nullptr);
+    CHECK_STATUS(gwa::token_source::try_create(none).status(), GWA_E_BAD_HANDLE);
+    CHECK_STATUS(gwa::client::try_create(none, source).status(), GWA_E_BAD_HANDLE);
 }
 
 void use_client()
@@ -126,6 +138,8 @@ void use_client()
         client.try_drain_notice().status(),
         client.try_token(std::chrono::seconds(0), std::chrono::seconds(-1)).status(),
         client.try_set_secret("client.secret", "x").status(),
+        client.try_unregister(GWA_CALLBACK_LOG, gwa::no_limit).status(),
+        client.try_unregister_later(GWA_CALLBACK_LOG).status(),
         client.try_state().status(),
         client.try_next_event(std::chrono::hours(2000)).status(),
         client.interrupt(),
@@ -210,5 +224,6 @@ void cases::every_item()
     CHECK(!gwa::event().view() && !gwa::event().get());
     use_request();
     use_config();
+    use_source();
     use_client();
 }

@@ -58,6 +58,10 @@ void register_all(gwa::config &config, cases::counters &seen, kept &keep, const 
         CHECK(level >= GWA_LOG_ERROR && level <= GWA_LOG_TRACE && !target.empty() && !text.empty());
         seen.add("log");
     }));
+    CHECK_OK(config.try_on_thread([&seen, witness](int32_t moment, int32_t thread, gwa::text_view name) {
+        CHECK(thread >= GWA_THREAD_REFRESH && thread <= GWA_THREAD_DISPATCH && name.str().find("gwa-") == 0);
+        seen.add(moment == GWA_THREAD_STARTED ? "started" : "ending");
+    }));
 }
 
 void live(gwa::client &client, cases::counters &seen)
@@ -78,6 +82,8 @@ void live(gwa::client &client, cases::counters &seen)
     const gwa_metrics_t metrics = client.try_metrics().value();
     CHECK(metrics.struct_size == sizeof metrics && metrics.connects >= 1 && metrics.messages_received >= 3);
     CHECK(metrics.hook_failures > 0); /* on_siem fails on purpose */
+    CHECK_OK(client.try_unregister(GWA_CALLBACK_SENT, gwa::no_limit));
+    CHECK(client.try_send("nobody is told").value() > 0);
     const gwa::text stats = client.try_stats().value();
     CHECK(!stats.view().empty() && *stats.view().begin() == '{');
 }
@@ -96,7 +102,7 @@ void cases::lifecycle()
         CHECK_OK(made);
         gwa::client client = std::move(made).value();
         config.reset();
-        CHECK(witness.use_count() == 8);
+        CHECK(witness.use_count() == 9);
         live(client, seen);
         CHECK_STATUS(client.interrupt(), GWA_OK);
         const gwa::result<gwa_shutdown_report_t> ended = client.try_shutdown(seconds(10));
@@ -106,6 +112,7 @@ void cases::lifecycle()
         CHECK(witness.use_count() >= 1);
     }
     CHECK(witness.use_count() == 1);
+    CHECK(seen.get("sent") == 3 && seen.get("started") == 3 && seen.get("ending") == 3);
     CHECK(seen.get("Ready") > 0 && seen.get("Closed") == 1);
     CHECK(!keep.message.data().empty() && keep.token.type() == "bearer" && !keep.record.json().empty());
     CHECK(keep.state.state_to() == GWA_STATE_CLOSED && !keep.state.reason().empty());

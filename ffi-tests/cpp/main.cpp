@@ -14,6 +14,7 @@ const named all[] = {
     {"releases", cases::releases},
     {"poll_mode", cases::poll_mode},
     {"freed_in_callback", cases::freed_in_callback},
+    {"two_clients", cases::two_clients},
     {"callback_exceptions", cases::callback_exceptions},
     {"exceptions", cases::exceptions},
 };

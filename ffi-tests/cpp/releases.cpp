@@ -40,7 +40,8 @@ void every_kind(const witness &seen)
     CHECK_OK(config.try_on_ask([seen](gwa::request &) {}));
     CHECK_OK(config.try_on_sent([seen](uint64_t, gwa_status_t) {}));
     CHECK_OK(config.try_on_log([seen](int32_t, gwa::text_view, gwa::text_view) {}));
-    CHECK(seen.use_count() == 9);
+    CHECK_OK(config.try_on_thread([seen](int32_t, int32_t, gwa::text_view) {}));
+    CHECK(seen.use_count() == 10);
     config.reset();
     CHECK(seen.use_count() == 1);
 }
@@ -74,6 +75,36 @@ void shared_by_clients(const witness &seen)
     CHECK(seen.use_count() == 1);
 }
 
+/* Each client lets go for itself; the last one destroys the captures, inside the waiting form. */
+void unregistered(const witness &seen)
+{
+    gwa::config config = config_with(seen);
+    gwa::client first = gwa::client::try_create(config).value();
+    gwa::client second = gwa::client::try_create(config).value();
+    CHECK_OK(config.try_on_message(nullptr));
+    CHECK_STATUS(first.try_unregister(GWA_CALLBACK_MESSAGE, gwa::no_limit).status(), GWA_OK);
+    CHECK(seen.use_count() == 2);
+    CHECK_OK(second.try_unregister_later(GWA_CALLBACK_MESSAGE));
+    CHECK(seen.use_count() == 2); /* not inside that call */
+    CHECK_STATUS(second.try_unregister(GWA_CALLBACK_MESSAGE, gwa::no_limit).status(), GWA_OK);
+    CHECK(seen.use_count() == 1);
+}
+
+/* A client keeps its source, and with it the captures of the source's callbacks. */
+void shared_by_a_source(const witness &seen)
+{
+    gwa::config config = config_with(seen);
+    gwa::token_source source = gwa::token_source::try_create(config).value();
+    CHECK_OK(config.try_on_message(nullptr));
+    gwa::client client = gwa::client::try_create(config, source).value();
+    config.reset();
+    CHECK(client && seen.use_count() == 2);
+    CHECK_STATUS(source.reset(), GWA_OK);
+    CHECK(!source);
+    CHECK_STATUS(client.reset(), GWA_OK);
+    CHECK(seen.use_count() == 1);
+}
+
 void moved_configuration(const witness &seen)
 {
     gwa::config from = config_with(seen);
@@ -92,7 +123,8 @@ void moved_configuration(const witness &seen)
 void cases::releases()
 {
     const witness seen = std::make_shared<int>(0);
-    void (*const all[])(const witness &) = {replaced, every_kind, refused, shared_by_clients, moved_configuration};
+    void (*const all[])(const witness &) = {replaced, every_kind, refused, shared_by_clients, unregistered, shared_by_a_source,
+                                              moved_configuration};
     for (const auto one : all) {
         one(seen);
         CHECK(seen.use_count() == 1);

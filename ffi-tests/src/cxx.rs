@@ -123,17 +123,18 @@ pub struct Build {
     pub standard: &'static str,
     /// What becomes of exceptions.
     pub mode: Mode,
-    /// Another mode for the cases of [`MIXED`], linked with the rest.
-    pub mixed: Option<Mode>,
+    /// Whether the cases of [`MIXED`] are compiled in modes of their own, linked with the rest.
+    pub is_mixed: bool,
 }
 
-/// Cases that [`Build::mixed`] compiles otherwise.
-pub const MIXED: [&str; 2] = ["releases", "lifecycle"];
+/// Modes of cases in a mixed build: one program may have files compiled in each.
+pub const MIXED: [(&str, Mode); 3] =
+    [("releases", Mode::None), ("lifecycle", Mode::None), ("callback_exceptions", Mode::Catching)];
 
 impl Build {
     /// A way with one mode.
     pub fn new(compiler: Compiler, standard: &'static str, mode: Mode) -> Self {
-        Self { compiler, standard, mode, mixed: None }
+        Self { compiler, standard, mode, is_mixed: false }
     }
 
     /// Whether its compiler is installed; says so if not.
@@ -170,7 +171,8 @@ impl Build {
     /// If it does not compile without a warning.
     pub fn object(&self, case: &str, variant: Variant) -> PathBuf {
         let object = scratch().join(format!("cpp-{}-{case}.{}.o", self.name(variant), std::process::id()));
-        let mode = self.mixed.filter(|_| MIXED.contains(&case)).unwrap_or(self.mode);
+        let own = MIXED.iter().find(|(name, _)| self.is_mixed && *name == case);
+        let mode = own.map_or(self.mode, |(_, mode)| *mode);
         let mut compile = self.command(mode);
         if variant == Variant::Asan {
             compile.arg("-fsanitize=address");
@@ -190,7 +192,7 @@ impl Build {
     /// `gcc-c++11-throwing-plain`.
     fn name(&self, variant: Variant) -> String {
         let kind = if variant == Variant::Asan { "asan" } else { "plain" };
-        let mixed = self.mixed.map(|mode| format!("-with-{mode:?}")).unwrap_or_default();
+        let mixed = if self.is_mixed { "-mixed" } else { "" };
         format!("{:?}-{}-{:?}{mixed}-{kind}", self.compiler, self.standard, self.mode).to_lowercase()
     }
 

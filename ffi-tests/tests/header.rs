@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::{fs, io::Write as _};
 
+use ffi_tests::cxx::each_compiler;
 use ffi_tests::tags;
 
 /// Sources in the order of the header.
@@ -89,20 +90,20 @@ fn only_our_names() {
 
 #[test]
 fn clean_in_every_c_standard() {
-    for standard in ["c89", "c99", "c11", "c17"] {
-        for compiler in installed(&["gcc", "clang"]) {
-            compile(compiler, "c", standard, &["-Wc++-compat", "-Wstrict-prototypes"]);
+    each_compiler("the header as C", false, |_, compiler| {
+        for standard in ["c89", "c99", "c11", "c17"] {
+            compile(compiler, "c", standard, &["-Wc++-compat", "-Wstrict-prototypes", "-Wmissing-prototypes"]);
         }
-    }
+    });
 }
 
 #[test]
 fn clean_in_every_cpp_standard() {
-    for standard in ["c++98", "c++11", "c++14", "c++17", "c++20", "c++23"] {
-        for compiler in installed(&["g++", "clang++"]) {
-            compile(compiler, "c++", standard, &[]);
+    each_compiler("the header as C++", true, |_, compiler| {
+        for standard in ["c++98", "c++11", "c++14", "c++17", "c++20", "c++2b"] {
+            compile(compiler, "c++", standard, &["-Wold-style-cast"]);
         }
-    }
+    });
 }
 
 /// A C program evaluates what the preprocessor makes of the macros.
@@ -201,20 +202,24 @@ fn declared(header: &str) -> Vec<&str> {
     code.filter_map(|line| line.split_once('(')?.0.rsplit([' ', '*']).next()).collect()
 }
 
-/// Those of the compilers that are there; the first one has to be.
-fn installed<'a>(compilers: &[&'a str]) -> Vec<&'a str> {
-    let is_there = |compiler: &&&str| Command::new(compiler).arg("--version").stdout(Stdio::null()).status().is_ok();
-    let found: Vec<_> = compilers.iter().filter(is_there).copied().collect();
-    assert_eq!(found.first(), compilers.first());
-    found
-}
+/// A unit that includes the header twice, declares a struct ahead and uses every macro.
+const UNIT: &str = "struct gwa_client;\nstruct gwa_metrics;\n\
+    #include \"genesys_ws_auth.h\"\n#include \"genesys_ws_auth.h\"\n\
+    #if GWA_VERSION_NUMBER < 1 || GWA_NO_LIMIT < 1\n#error \"macros for #if\"\n#endif\n\
+    int gwa_unit(struct gwa_client *client, struct gwa_metrics *metrics);\n\
+    int gwa_unit(struct gwa_client *client, struct gwa_metrics *metrics)\n{\n\
+    gwa_shutdown_report_t report;\nuint32_t timeout_ms = GWA_NO_LIMIT;\n\
+    GWA_METRICS_INIT(metrics);\nGWA_SHUTDOWN_REPORT_INIT(&report);\n\
+    return GWA_CHECK_ABI() == GWA_OK && gwa_client_shutdown(client, timeout_ms, &report, NULL) == GWA_OK;\n}\n";
+
+/// What the header is clean under, each standard and compiler alike.
+const WARNINGS: [&str; 8] =
+    ["-Wall", "-Wextra", "-pedantic-errors", "-Wundef", "-Wconversion", "-Wsign-conversion", "-Wshadow", "-Werror"];
 
 fn compile(compiler: &str, language: &str, standard: &str, more: &[&str]) {
-    let twice = "#include \"genesys_ws_auth.h\"\n#include \"genesys_ws_auth.h\"\nint gwa_unit = GWA_OK;\n";
     let mut command = Command::new(compiler);
-    command.args(["-x", language, "-", "-fsyntax-only", "-Wall", "-Wextra", "-pedantic-errors", "-Wundef", "-Werror"]);
-    command.arg(format!("-std={standard}")).args(more).arg("-I").arg(include());
-    feed(&mut command, twice);
+    command.args(["-x", language, "-", "-fsyntax-only"]).args(WARNINGS).arg(format!("-std={standard}")).args(more);
+    feed(command.arg("-I").arg(include()), UNIT);
 }
 
 fn feed(command: &mut Command, source: &str) {
