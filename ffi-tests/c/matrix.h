@@ -18,6 +18,7 @@
 static gwa_client_t *client;
 /* Complete: clients can be made from it. */
 static gwa_config_t *config;
+static gwa_token_source_t *source;
 /* One of each, owned. */
 static gwa_error_t *error;
 static gwa_text_t *text;
@@ -35,6 +36,7 @@ static gwa_event_t *out_event;
 static gwa_request_t *out_request;
 static gwa_config_t *out_config;
 static gwa_client_t *out_client;
+static gwa_token_source_t *out_source;
 static size_t len;
 static uint64_t id;
 static int32_t number;
@@ -45,6 +47,7 @@ static gwa_metrics_t metrics;
 static gwa_config_t *made_config;
 static gwa_client_t *made_client;
 static gwa_request_t *made_request;
+static gwa_token_source_t *made_source;
 
 static inline gwa_config_t *own_config(void)
 {
@@ -57,6 +60,13 @@ static inline gwa_client_t *own_client(void)
     gwa_error_t *why = NULL;
     check_ok(__FILE__, __LINE__, "gwa_client_new", gwa_client_new(config, &made_client, &why), &why);
     return made_client;
+}
+
+static inline gwa_token_source_t *own_source(void)
+{
+    gwa_error_t *why = NULL;
+    check_ok(__FILE__, __LINE__, "gwa_token_source_new", gwa_token_source_new(config, &made_source, &why), &why);
+    return made_source;
 }
 
 static inline gwa_request_t *own_request(void)
@@ -199,7 +209,7 @@ static inline void check_places(const struct function *function, const char *col
 {
     if (outcome >= GWA_E_BAD_HANDLE) {
         CHECK(!out_error && !out_text && !out_token && !out_audit && !out_event && !out_request);
-        CHECK(!out_config && !out_client);
+        CHECK(!out_config && !out_client && !out_source);
         CHECK(id == 77 && number == 77 && status == 77);
     }
     if (function->err >= 0 && at != function->err) {
@@ -222,10 +232,14 @@ static inline void free_places(void)
     gwa_request_free(out_request);
     gwa_config_free(out_config);
     CHECK_STATUS(gwa_client_free(out_client), GWA_OK);
+    CHECK_STATUS(gwa_token_source_free(out_source), GWA_OK);
     gwa_request_free(made_request);
     gwa_config_free(made_config);
     if (gwa_client_free(made_client) != GWA_OK) {
         CHECK_STATUS(gwa_client_free(made_client), GWA_E_BAD_HANDLE);
+    }
+    if (gwa_token_source_free(made_source) != GWA_OK) {
+        CHECK_STATUS(gwa_token_source_free(made_source), GWA_E_BAD_HANDLE);
     }
 }
 
@@ -238,8 +252,8 @@ static inline void cell(const char *matrix, const char *column, const struct fun
     outcome = GWA_OK;
     err = (gwa_error_t *)(uintptr_t)&unwritten; /* a pointer no error has */
     out_error = NULL, out_text = NULL, out_token = NULL, out_audit = NULL, out_event = NULL;
-    out_request = NULL, out_config = NULL, out_client = NULL;
-    made_request = NULL, made_config = NULL, made_client = NULL;
+    out_request = NULL, out_config = NULL, out_client = NULL, out_source = NULL;
+    made_request = NULL, made_config = NULL, made_client = NULL, made_source = NULL;
     len = 77, id = 77, number = 77, status = 77, releases = 0;
     GWA_SHUTDOWN_REPORT_INIT(&report);
     GWA_METRICS_INIT(&metrics);
@@ -333,6 +347,7 @@ static inline void take_samples(void)
     text = own_text();
     token = gwa_token_clone(gwa_event_token(token_event));
     audit = gwa_audit_clone(gwa_event_audit(record));
+    CHECK_STATUS(gwa_token_source_new(config, &source, NULL), GWA_OK);
     CHECK(error && text && token && audit);
 }
 
@@ -347,6 +362,7 @@ static inline void free_samples(void)
     gwa_text_free(text);
     gwa_token_free(token);
     gwa_audit_free(audit);
+    CHECK_STATUS(gwa_token_source_free(source), GWA_OK);
     gwa_config_free(config);
 }
 

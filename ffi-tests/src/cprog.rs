@@ -484,6 +484,8 @@ fn generated() -> PathBuf {
 ///
 /// If it cannot be written.
 pub fn generate(name: &str, text: &str) {
+    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+    let _turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
     let path = generated().join(name);
     if fs::read_to_string(&path).is_ok_and(|there| there == text) {
         return;
