@@ -32,8 +32,8 @@ pub struct AuditView<'a> {
     /// One JSON object, without line breaks, followed by one NUL byte that is not part of it.
     pub json_with_nul: &'a str,
     /// Position in the order of this client's records, from 1. `on_audit` sees every number, or a record of kind
-    /// `audit_loss` that covers the lost ones and carries the last of them. `on_siem` is not given scope payloads;
-    /// its JSON says in `prev_seq` which number it was given before.
+    /// `audit_loss` that covers the lost ones and carries the last of them; `on_siem` is given that too. Scope payloads
+    /// it is not given: its JSON says in `prev_seq` which number it was given before.
     pub seq: u64,
     /// `event_type` or `action` of the record; `audit_loss` for the marker of a loss.
     pub kind: &'static str,

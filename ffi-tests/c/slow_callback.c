@@ -1,9 +1,25 @@
-/* on_message hangs through GWA_TEST_COUNT renewals: they are not delayed, and the statistics name the callback. */
+/*
+ * on_message hangs through GWA_TEST_COUNT renewals: they are not delayed, the statistics name the callback and for how
+ * long it has been running, and a line of log does when it has returned.
+ */
 #include "common.h"
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t changed = PTHREAD_COND_INITIALIZER;
-static int inside, over;
+static int inside, over, told;
+
+static void listen(struct probe *probe, int kind, const void *object)
+{
+    if (kind == GWA_EVENT_REQUEST) {
+        gwa_request_free((gwa_request_t *)(uintptr_t)object);
+    }
+    if (kind == GWA_EVENT_LOG) {
+        const char *took = strstr((const char *)object, "on_message took ");
+        pthread_mutex_lock(&probe->lock);
+        told |= took && strtol(took + strlen("on_message took "), NULL, 10) >= 50;
+        pthread_mutex_unlock(&probe->lock);
+    }
+}
 
 static void hang(void *user_data, const gwa_event_t *message)
 {
@@ -26,9 +42,11 @@ int main(void)
     gwa_client_t *client = NULL;
     gwa_error_t *err = NULL;
     gwa_text_t *stats = NULL;
+    const char *since;
     long long until;
 
     watch(config, &probe);
+    probe.extra = listen;
     CHECK_STATUS(gwa_config_on_message(config, hang, NULL, NULL), GWA_OK);
     set(config, "callbacks.slow_ms", "50");
     CHECK_OK(gwa_client_new(config, &client, &err));
@@ -49,6 +67,9 @@ int main(void)
     CHECK(metrics_of(client).last_lead_ms > 0);
     CHECK_STATUS(gwa_client_stats(client, GWA_STATS_JSON, &stats), GWA_OK);
     CHECK_CONTAINS(gwa_text_data(stats, NULL), "\"running_callback\":{\"name\":\"on_message\"");
+    since = strstr(gwa_text_data(stats, NULL), "\"for_ms\":");
+    CHECK(since != NULL && strtol(since + strlen("\"for_ms\":"), NULL, 10) >= 50);
+    CHECK(!told);
     gwa_text_free(stats);
     pthread_mutex_lock(&lock);
     over = 1;
@@ -56,6 +77,7 @@ int main(void)
     pthread_mutex_unlock(&lock);
     WAIT(&probe, 10000, probe.tokens > renewals);
     CHECK(metrics_of(client).slow_callbacks > 0);
+    WAIT(&probe, 10000, told);
     CHECK_EQ(probe.gap_begins, 0);
     finish(client, &probe);
     return 0;

@@ -125,6 +125,7 @@ void freed_in_callback();
 void two_clients();
 void callback_exceptions();
 void exceptions();
+void raw_exceptions();
 
 } // namespace cases
 

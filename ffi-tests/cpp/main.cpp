@@ -17,6 +17,7 @@ const named all[] = {
     {"two_clients", cases::two_clients},
     {"callback_exceptions", cases::callback_exceptions},
     {"exceptions", cases::exceptions},
+    {"raw_exceptions", cases::raw_exceptions},
 };
 
 } // namespace

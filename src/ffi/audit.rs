@@ -54,8 +54,9 @@ pub unsafe extern "C" fn gwa_audit_json(audit: *const gwa_audit_t, len: *mut usi
 }
 
 /// Position in the order of this client's records, from 1, counted once for both sinks; 0 for NULL. on_audit sees every
-/// number, or an audit_loss record that names the lost ones. on_siem is not given scope checks: each of its events
-/// carries as prev_seq the number of the one it was given before, so that a hole that is no loss can be told.
+/// number, or an audit_loss record that names the lost ones (first_lost, last_lost, count), which on_siem is given too.
+/// on_siem is not given scope checks: each of its events carries as prev_seq the number of the one it was given before, so
+/// that a hole that is no loss can be told.
 ///
 /// Thread: any. Callback: allowed. Fork: allowed. Signal: unsafe. Blocking: no.
 /// Ownership: none. Since: 0.1.0.

@@ -24,46 +24,48 @@ use super::token::gwa_token_t;
 /// NULL: nothing is called.
 pub type gwa_release_fn = Option<unsafe extern "C" fn(user_data: *mut c_void)>;
 
-/// A message arrived. On gwa-dispatch (delivery = inline: on gwa-socket). `message` lives for the call;
-/// gwa_event_clone() keeps it. It may block: messages then wait in the queue, and reading stops when that is full
+/// A message arrived. On gwa-dispatch (delivery = inline: on gwa-socket; poll: in gwa_client_next_event()). `message` lives for
+/// the call; gwa_event_clone() keeps it. It may block: messages then wait in the queue, and reading stops when that is full
 /// (inline: reading stops at once). It may call the library as each function's "Callback" says. NULL: messages are
-/// counted and go nowhere.
+/// counted and go nowhere (poll: come as events all the same).
 pub type gwa_message_fn = Option<unsafe extern "C" fn(user_data: *mut c_void, message: *const gwa_event_t)>;
 
-/// An audit record, or for gwa_config_on_siem() a SIEM event. On gwa-dispatch, in order; for each record the audit
-/// callback first. Returns 0, or anything else for "failed": that is counted and logged, and harms nothing. `record`
-/// lives for the call; gwa_audit_clone() keeps it. It may block: records then wait in the queue (audit.queue_records).
-/// It may call the library as each function's "Callback" says.
-/// NULL: records are made for the other sink alone, or not delivered.
+/// An audit record, or for gwa_config_on_siem() a SIEM event. On gwa-dispatch (delivery = poll: in
+/// gwa_client_next_event()), in order; for each record the audit callback first. Returns 0, or anything else for "failed":
+/// that is counted and logged, and harms nothing. `record` lives for the call; gwa_audit_clone() keeps it. It may
+/// block: records then wait in the queue (audit.queue_records), and what does not fit is told to both sinks. It may call
+/// the library as each function's "Callback" says.
+/// NULL: records are made for the other sink alone, or not delivered (poll: come as events all the same).
 pub type gwa_audit_fn = Option<unsafe extern "C" fn(user_data: *mut c_void, record: *const gwa_audit_t) -> i32>;
 
-/// A state change, gap or hand-over: gwa_event_kind() says which. On gwa-dispatch, in one order with messages. `change`
-/// lives for the call; gwa_event_clone() keeps it. It may block, which delays other callbacks. It may call the library
-/// as each function's "Callback" says.
-/// NULL: not told.
+/// A state change, gap or hand-over: gwa_event_kind() says which. On gwa-dispatch (delivery = poll: in
+/// gwa_client_next_event()), in one order with messages. `change` lives for the call; gwa_event_clone() keeps it. It may
+/// block, which delays other callbacks. It may call the library as each function's "Callback" says.
+/// NULL: not told (poll: comes as an event all the same).
 pub type gwa_state_fn = Option<unsafe extern "C" fn(user_data: *mut c_void, change: *const gwa_event_t)>;
 
-/// A new token is in use. On gwa-dispatch. `token` lives for the call; gwa_token_clone() keeps it. It may block, which
-/// delays other callbacks. It may call the library as each function's "Callback" says.
-/// NULL: not told.
+/// A new token is in use. On gwa-dispatch (delivery = poll: in gwa_client_next_event()). `token` lives for the call;
+/// gwa_token_clone() keeps it. It may block, which delays other callbacks. It may call the library as each function's
+/// "Callback" says.
+/// NULL: not told (poll: comes as an event all the same).
 pub type gwa_token_fn = Option<unsafe extern "C" fn(user_data: *mut c_void, token: *const gwa_token_t)>;
 
-/// The library asks something: gwa_request_kind() says what. On gwa-dispatch. `request` is the application's from here
-/// on: it is answered by gwa_request_complete() or gwa_request_fail(), now or later, from any thread, or freed by
-/// gwa_request_free(). It may block, which delays other callbacks. It may call the library as each function's
-/// "Callback" says.
-/// NULL: nobody answers.
+/// The library asks something: gwa_request_kind() says what. On gwa-dispatch (delivery = poll: in
+/// gwa_client_next_event()). `request` is the application's from here on: it is answered by gwa_request_complete() or
+/// gwa_request_fail(), now or later, from any thread, or freed by gwa_request_free(). It may block, which delays other
+/// callbacks. It may call the library as each function's "Callback" says.
+/// NULL: nobody answers, so nothing is asked (poll: comes as an event all the same).
 pub type gwa_ask_fn = Option<unsafe extern "C" fn(user_data: *mut c_void, request: *mut gwa_request_t)>;
 
 /// How the message with the id gwa_client_send() gave ended: GWA_OK when its last byte was handed to the kernel, else
-/// why it was returned unsent. On gwa-dispatch. It may block, which delays other callbacks. It may call the library
-/// as each function's "Callback" says.
-/// NULL: not told.
+/// why it was returned unsent. On gwa-dispatch (delivery = poll: in gwa_client_next_event()). It may block, which delays
+/// other callbacks. It may call the library as each function's "Callback" says.
+/// NULL: not told (poll: comes as an event all the same).
 pub type gwa_sent_fn = Option<unsafe extern "C" fn(user_data: *mut c_void, id: u64, outcome: gwa_status_t)>;
 
 /// A line of log: level from GWA_LOG_ERROR (1) to GWA_LOG_TRACE (5), part of the library, text without line end.
-/// Never a secret. On gwa-dispatch. The texts live for the call. It may block, which delays other callbacks. It may call
-/// the library as each function's "Callback" says.
+/// Never a secret. On gwa-dispatch (delivery = poll: in gwa_client_next_event()). The texts live for the call. It may
+/// block, which delays other callbacks. It may call the library as each function's "Callback" says.
 /// NULL: silent.
 pub type gwa_log_fn =
     Option<unsafe extern "C" fn(user_data: *mut c_void, level: i32, target: *const c_char, text: *const c_char)>;

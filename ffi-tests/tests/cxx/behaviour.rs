@@ -97,3 +97,9 @@ fn callback_exceptions() {
 fn exceptions() {
     run("exceptions", |mode| mode == Mode::Throwing, false, &[]);
 }
+
+/// What the wrapper is for: through the C functions alone an exception ends the process.
+#[test]
+fn raw_exceptions() {
+    run("raw_exceptions", |mode| mode != Mode::None, false, &[]);
+}

@@ -33,6 +33,7 @@ mod tests_poll;
 mod tests_unregister;
 mod threads;
 mod unregister;
+mod wants;
 
 pub(crate) use producer::{Drain, Room, Scratch};
 pub(crate) use stats::{NetworkReport, SourceReport, TokenTimes};
@@ -46,10 +47,11 @@ use std::time::Duration;
 use audit_queue::AuditQueue;
 use calls::{Inside, Slot};
 use state::{Apart, Bounds, Gauges, State};
+use wants::Wants;
 
 use crate::audit::json::Context;
 use crate::config::settings::{Delivery as Mode, Settings};
-use crate::hooks::{Callback, Hooks, Reply};
+use crate::hooks::{Hooks, Reply};
 use crate::metrics::{Counter, Counters, Metrics};
 use crate::proto::time::Now;
 
@@ -119,15 +121,6 @@ pub(crate) struct Delivery {
     work: Condvar,
     /// Producers of records, and those who wait for a flush or an end, sleep here until something was delivered.
     progress: Condvar,
-}
-
-/// Which hooks there are: what nobody wants is not queued.
-#[derive(Debug)]
-struct Wants {
-    messages: AtomicBool,
-    sent: AtomicBool,
-    asks: AtomicBool,
-    logs: AtomicBool,
 }
 
 impl Delivery {
@@ -302,18 +295,6 @@ impl Delivery {
         Undelivered { events, audit: state.audit.len() as u64 }
     }
 
-    /// Lets go of the hooks; nothing is called after this. What they own is released here, or on the thread
-    /// that is still inside one of them when it returns.
-    pub(crate) fn release_hooks(&self) {
-        self.abandoned.store(true, Ordering::Relaxed);
-        let mut state = self.lock();
-        let mine = (std::mem::take(&mut state.hooks), state.reply.take(), state.bell.take());
-        let state = self.let_go(state, |_| true);
-        drop(state);
-        let _inside = Inside::enter(self, None);
-        drop(mine);
-    }
-
     /// A line for `on_log`. Without that hook it costs nothing: the text is not even made.
     pub(crate) fn log(&self, level: i32, target: &'static str, text: fmt::Arguments<'_>) {
         if !self.wants.logs.load(Ordering::Relaxed) {
@@ -394,30 +375,6 @@ impl Delivery {
 impl fmt::Debug for Delivery {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Delivery").field("mode", &self.mode).field("gauges", &self.gauges).finish_non_exhaustive()
-    }
-}
-
-impl Wants {
-    fn of(mode: Mode, hooks: &Hooks) -> Self {
-        let polls = mode == Mode::Poll;
-        Self {
-            messages: AtomicBool::new(polls || hooks.on_message.is_some()),
-            sent: AtomicBool::new(polls || hooks.on_sent.is_some()),
-            asks: AtomicBool::new(polls || hooks.on_ask.is_some()),
-            logs: AtomicBool::new(hooks.on_log.is_some()),
-        }
-    }
-
-    /// A hook was unregistered.
-    fn forget(&self, callback: Callback, mode: Mode) {
-        let polls = mode == Mode::Poll;
-        match callback {
-            Callback::Message => self.messages.store(polls, Ordering::Relaxed),
-            Callback::Sent => self.sent.store(polls, Ordering::Relaxed),
-            Callback::Ask => self.asks.store(polls, Ordering::Relaxed),
-            Callback::Log => self.logs.store(false, Ordering::Relaxed),
-            Callback::Audit | Callback::Siem | Callback::State | Callback::Token | Callback::Thread => {}
-        }
     }
 }
 

@@ -11,7 +11,7 @@ use super::tests_poll::{next, polled};
 use super::*;
 use crate::error::{Code, Error};
 use crate::event::{MessageKind, Notice, Question};
-use crate::hooks::{Answer, AuditView, Message, Moment, ThreadKind};
+use crate::hooks::{Answer, AuditView, Callback, Message, Moment, ThreadKind};
 
 /// Owned by a hook: tells the thread that drops it.
 struct Owned(Sender<ThreadId>);

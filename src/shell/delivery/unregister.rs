@@ -82,6 +82,18 @@ impl Delivery {
         drop(self.let_go(self.lock(), |retired| retired.is_kept_by(Keeper::Consumer)));
     }
 
+    /// Lets go of the hooks; nothing is called after this. What they own is released here, or on the thread
+    /// that is still inside one of them when it returns.
+    pub(crate) fn release_hooks(&self) {
+        self.abandoned.store(true, Ordering::Relaxed);
+        let mut state = self.lock();
+        let mine = (std::mem::take(&mut state.hooks), state.reply.take(), state.bell.take());
+        let state = self.let_go(state, |_| true);
+        drop(state);
+        let _inside = Inside::enter(self, None);
+        drop(mine);
+    }
+
     /// The client is gone, its threads are not: what nobody calls is released here, the rest where it runs.
     /// `on_thread` stays until the last thread has ended.
     pub(crate) fn disown(&self) {
