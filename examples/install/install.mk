@@ -103,3 +103,8 @@ install: package
 
 uninstall:
 	sh $(RECIPES)/remove.sh "$(DESTDIR)$(PREFIX)" $(MANIFEST)
+
+sizes:
+	$(MAKE) package PROFILE=release
+	$(MAKE) package PROFILE=small
+	@CC='$(CC)' sh $(RECIPES)/sizes.sh $(ROOT) $(BUILD) $(TARGET)
