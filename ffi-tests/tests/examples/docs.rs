@@ -183,7 +183,7 @@ fn cargo(place: &str, words: &[&str]) {
 
 fn packages(place: &str, line: &str) {
     let Some((_, rest)) = line.split_once("$(pkg-config --cflags --libs ") else {
-        assert!(line.contains("target/release/libgenesys_ws_auth.a"), "{place}: {line}");
+        assert!(line.contains("-I/opt/gwa/include /opt/gwa/lib/libgenesys_ws_auth.a"), "{place}: {line}");
         return;
     };
     for name in rest.split(')').next().unwrap().split(' ') {
