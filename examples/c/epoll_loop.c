@@ -8,8 +8,8 @@
  * Reads the environment: see settings.h.
  */
 #define _POSIX_C_SOURCE 200809L
-#include <errno.h>
 #include "settings.h"
+#include <errno.h>
 #include <genesys_ws_auth.h>
 #include <signal.h>
 #include <stdio.h>

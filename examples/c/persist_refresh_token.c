@@ -8,9 +8,9 @@
  * Reads the environment: see settings.h. One process a directory: a refresh token has one user.
  */
 #define _DEFAULT_SOURCE
+#include "settings.h"
 #include <errno.h>
 #include <fcntl.h>
-#include "settings.h"
 #include <genesys_ws_auth.h>
 #include <signal.h>
 #include <stdio.h>

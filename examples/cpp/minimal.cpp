@@ -2,6 +2,7 @@
  * examples/c/minimal.c in C++: shows every change of state, every audit record and one line a second, and shuts down on
  * Ctrl-C, or after as many seconds as its argument says. Reads GENESYS_REGION, GENESYS_CLIENT_ID, GENESYS_CLIENT_SECRET
  * and GENESYS_REFRESH_TOKEN; for the simulator also GWA_TOKEN_URL, GWA_WS_URL and GWA_CA_FILE.
+ *   c++ -pthread minimal.cpp $(pkg-config --cflags --libs genesys-ws-auth) -o minimal
  */
 #include <genesys_ws_auth.hpp>
 

@@ -97,6 +97,18 @@ fn uv_loop() {
 }
 
 #[test]
+fn cpp_minimal() {
+    each("examples/cpp/minimal.cpp", |variant| {
+        let recipe = Recipe { compiler: "g++", ..Recipe::c("cpp/minimal.cpp", &["-std=c++11"]) };
+        let ended = story(variant, recipe, "INT");
+        let last = ended.lines.last().unwrap();
+        assert!(last.contains("state=Closed") && last.contains("messages=60") && last.contains("gaps=1"), "{last}");
+        assert!(last.ends_with("shutdown=clean"), "{last}");
+        assert!(shown(&ended.lines, "gap      1 begins: ") && shown(&ended.lines, "gap      1 ends after "));
+    });
+}
+
+#[test]
 fn rust_minimal() {
     let sim = eventful(Variant::Plain);
     let program = rust_example("minimal"); // examples/rust/minimal.rs

@@ -14,7 +14,7 @@ use ffi_tests::cprog::{each, output, Variant};
 use ffi_tests::example::{command, Live, Recipe};
 use ffi_tests::sim::{Issue, Rotation, Sim};
 
-use crate::{closed_with_1000, ended_well, eventful, lives_through, shown, BOUND};
+use crate::{closed_with_1000, ended_well, eventful, eventful_for, lives_through, shown, BOUND};
 
 /// Each refresh token is good once.
 fn rotating(variant: Variant) -> Sim {
@@ -138,5 +138,36 @@ fn own_token() {
         assert_eq!((sim.record().token_requests(), sim.token().issued().len()), (0, given));
         assert!(given >= 2, "one for the start, one for the renewal");
         fs::remove_dir_all(directory).unwrap();
+    });
+}
+
+#[test]
+fn two_clients() {
+    each("examples/c/two_clients.c", |variant| {
+        let sim = eventful_for(variant, 2);
+        let program = Recipe::c("c/two_clients.c", &["-std=c99"]).build(variant);
+        let live = Live::start(command(&program, variant), &sim, variant);
+        lives_through(&live, &sim);
+        live.wait_for("both are back", |lines| {
+            let last = |name: &str| lines.iter().rev().find(|line| line.starts_with(name)).cloned().unwrap_or_default();
+            ["state    left Ready", "state    right Ready"].iter().all(|ready| last(&ready[..14]).starts_with(ready))
+        });
+        live.signal("TERM");
+        let ended = live.finish().well();
+        let mut seen = crate::numbers(&ended.lines);
+        seen.sort_unstable(); // each client keeps its own order
+        assert_eq!(seen, (1..=crate::MESSAGES).collect::<Vec<_>>());
+        for name in ["left", "right"] {
+            assert!(shown(&ended.lines, &format!("message  {name} {{")), "{name}");
+            assert!(shown(&ended.lines, &format!("state    {name} Closed (closed by the application)")), "{name}");
+        }
+        let log = sim.record().snapshot();
+        let told = ended.lines.iter().filter(|line| line.starts_with("token ")).count();
+        assert_eq!((log.token_requests(), sim.token().issued().len()), (told, told), "one request a token");
+        let first = &sim.token().issued()[0].access_token;
+        let sockets =
+            log.auths.iter().filter(|auth| auth.token == *first).map(|auth| auth.connection).collect::<Vec<_>>();
+        assert!(sockets.contains(&0) && sockets.contains(&1), "both have shown the first token: {sockets:?}");
+        closed_with_1000(&sim);
     });
 }
