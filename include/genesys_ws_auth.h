@@ -1216,7 +1216,8 @@ const char *gwa_version_string(void);
 
 /**
  * Whether a program compiled with the header of version `header_version` can use this library: the same
- * major version (below 1.0 also the same minor version) and not a newer one. Call it first, as
+ * major version (below 1.0 also the same minor version) and not a newer one. Within these bounds a newer library only
+ * adds: functions, constants, keys, and fields at the end of structs that begin with struct_size. Call it first, as
  * GWA_CHECK_ABI(), if library and program are installed apart.
  *
  * Returns GWA_OK or GWA_E_ABI_MISMATCH.

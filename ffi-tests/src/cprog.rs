@@ -316,7 +316,7 @@ impl Outcome {
 }
 
 /// URLs, CA file and credentials of a simulator, as variables.
-pub(crate) fn environment(sim: &Sim) -> Vec<(String, String)> {
+pub fn environment(sim: &Sim) -> Vec<(String, String)> {
     let mut all = vec![("GENESYS_REGION".to_owned(), "localhost".to_owned())];
     let mut add = |name: &str, value: String| all.push((name.to_owned(), value));
     sim.token().policy(|policy| {
