@@ -2396,7 +2396,8 @@ gwa_status_t gwa_token_source_new(const gwa_config_t *config,
  *
  * Returns GWA_OK: clients use it still, or every thread of it is joined and no callback of it will run again. GWA_DEFERRED: no
  * client uses it and a callback of it is still running after free.timeout_ms (or is the one this is called from): release
- * functions run when it returns. GWA_E_BAD_HANDLE if the handle is dead already.
+ * functions run when it returns. GWA_E_BAD_HANDLE if the handle is dead already. GWA_E_FORKED in a child of the process that
+ * made it, as gwa_client_free().
  *
  * Thread: any. Callback: allowed; GWA_DEFERRED, does not wait, in one of its own when no client uses it. Fork: GWA_E_FORKED.
  * Signal: unsafe. Blocking: up to free.timeout_ms.
