@@ -1218,7 +1218,8 @@ const char *gwa_version_string(void);
 
 /**
  * Whether a program compiled with the header of version `header_version` can use this library: the same
- * major version (below 1.0 also the same minor version) and not a newer one. Call it first, as
+ * major version (below 1.0 also the same minor version) and not a newer one. Within these bounds a newer library only
+ * adds: functions, constants, keys, and fields at the end of structs that begin with struct_size. Call it first, as
  * GWA_CHECK_ABI(), if library and program are installed apart.
  *
  * Returns GWA_OK or GWA_E_ABI_MISMATCH.
@@ -1855,7 +1856,7 @@ gwa_status_t gwa_request_fail(gwa_request_t *request,
 /**
  * Frees a question without an answer: it times out. NULL, and a handle that is dead, are nothing.
  *
- * Thread: any. Callback: allowed. Fork: inert. Signal: unsafe. Blocking: no.
+ * Thread: any. Callback: allowed. Fork: inert, but the handle is dead there. Signal: unsafe. Blocking: no.
  * Ownership: takes the request. Since: 0.1.0.
  */
 void gwa_request_free(gwa_request_t *request);
@@ -1874,7 +1875,7 @@ gwa_status_t gwa_config_new(gwa_config_t **out);
  * Frees a configuration; clients made from it keep their copies. Secrets and callbacks that no client has are wiped
  * and released. NULL, and a handle that is dead, are nothing.
  *
- * Thread: any. Callback: allowed. Fork: inert. Signal: unsafe. Blocking: no.
+ * Thread: any. Callback: allowed. Fork: inert, but the handle is dead there. Signal: unsafe. Blocking: no.
  * Ownership: takes the configuration. Since: 0.1.0.
  */
 void gwa_config_free(gwa_config_t *config);
@@ -2275,9 +2276,9 @@ gwa_status_t gwa_client_next_event(gwa_client_t *client,
  * Ends the current or next blocking call (connect, token, next_event) of every thread on this client with
  * GWA_E_INTERRUPTED, once for each thread. Made for signal handlers.
  *
- * Returns GWA_OK or GWA_E_BAD_HANDLE (also in a child after fork, and while another thread frees the client).
+ * Returns GWA_OK or GWA_E_BAD_HANDLE (also while another thread frees the client).
  *
- * Thread: any. Callback: allowed. Fork: GWA_E_BAD_HANDLE. Signal: safe. Blocking: no.
+ * Thread: any. Callback: allowed. Fork: GWA_E_FORKED. Signal: safe. Blocking: no.
  * Ownership: none. Since: 0.1.0.
  */
 gwa_status_t gwa_client_interrupt(gwa_client_t *client);
@@ -2309,9 +2310,13 @@ gwa_status_t gwa_client_shutdown(gwa_client_t *client,
  *
  * Returns GWA_OK: every thread is joined (shared ones are done with this client), no callback of it will run again.
  * GWA_DEFERRED: a callback is still running (the one this is called from, it may be); all else is stopped, and release
- * functions run when it returns. GWA_E_BAD_HANDLE if the handle is dead already.
+ * functions run when it returns. GWA_E_BAD_HANDLE if the handle is dead already. GWA_E_FORKED in a child of the process that
+ * made it: the handle is dead there, too, the child's copies of its descriptors are closed, and the client of the parent
+ * goes on undisturbed: nothing is sent, waited for, called or released, and memory that its threads share is left. Call it
+ * before anything else there closes descriptors by number. (One that a thread was opening or closing at the
+ * moment of the fork may stay open; all of them are closed by exec.)
  *
- * Thread: any. Callback: GWA_DEFERRED, does not wait. Fork: GWA_E_FORKED. Signal: unsafe. Blocking: up to
+ * Thread: any. Callback: GWA_DEFERRED, does not wait. Fork: GWA_E_FORKED, closes its descriptors. Signal: unsafe. Blocking: up to
  * free.timeout_ms.
  * Ownership: takes the client; events, errors, texts and tokens it gave live on. Since: 0.1.0.
  */
@@ -2394,7 +2399,8 @@ gwa_status_t gwa_token_source_new(const gwa_config_t *config,
  *
  * Returns GWA_OK: clients use it still, or every thread of it is joined and no callback of it will run again. GWA_DEFERRED: no
  * client uses it and a callback of it is still running after free.timeout_ms (or is the one this is called from): release
- * functions run when it returns. GWA_E_BAD_HANDLE if the handle is dead already.
+ * functions run when it returns. GWA_E_BAD_HANDLE if the handle is dead already. GWA_E_FORKED in a child of the process that
+ * made it, as gwa_client_free().
  *
  * Thread: any. Callback: allowed, in one of its own GWA_DEFERRED when no client uses it. Fork: GWA_E_FORKED.
  * Signal: unsafe. Blocking: up to free.timeout_ms.

@@ -36,7 +36,7 @@ use crate::shell::interrupt::Interrupt;
 use crate::shell::random::Entropy;
 use crate::shell::source::{Kind, Parts as SourceParts, Source};
 use crate::shell::{Net, Shared};
-use crate::sys::EventFd;
+use crate::sys::{Descriptors, Entered, EventFd};
 
 /// Near its end, a token that still serves is preferred to a longer wait for the next one.
 const MANDATORY_WAIT: Duration = Duration::from_secs(5);
@@ -59,6 +59,8 @@ pub struct Client {
     has_waited: AtomicBool,
     /// What the application has set, without secrets.
     written: Mutex<Written>,
+    /// What a child of `fork` closes.
+    descriptors: Arc<Descriptors>,
 }
 
 /// Waits take `None` for "no limit".
@@ -72,6 +74,12 @@ impl Client {
     }
 
     fn build(config: &Config, settings: Settings, source: Option<&Arc<Source>>) -> Result<Self, Error> {
+        let descriptors = Arc::<Descriptors>::default();
+        let _entered = Descriptors::enter(Some(Arc::clone(&descriptors)));
+        if let Some(source) = source {
+            // A child cannot use them any more, whoever of the two is freed there.
+            descriptors.join(source.descriptors());
+        }
         let settings = Arc::new(settings);
         // Tokens are timed by the clock of their source.
         let clock = source.map_or_else(Clock::new, |source| source.clock());
@@ -102,6 +110,7 @@ impl Client {
             shared,
             has_waited: AtomicBool::new(false),
             written: Mutex::new(config.written()),
+            descriptors,
             settings,
             clock,
             net,
@@ -125,6 +134,7 @@ impl Client {
     pub fn connect(&self, timeout: Option<Duration>) -> Result<(), Error> {
         self.refuse_in_callback("connect")?;
         let until = Deadline::after(timeout);
+        let _entered = self.entered();
         let (gate, promise) = Gate::new()?;
         self.launch(Rounds::Once, Some(promise))?;
         match gate.wait(until, &self.interrupt).map_err(|error| self.say_where(error)) {
@@ -193,6 +203,7 @@ impl Client {
         if timeout == Some(Duration::ZERO) {
             return held().ok_or_else(|| Error::new(Code::Timeout, Stage::Call, "No token serves now."));
         }
+        let _entered = self.entered();
         let (gate, promise) = Gate::new()?;
         engine.want_token(min_left_ms, promise);
         let mut until = Deadline::after(timeout);
@@ -318,6 +329,16 @@ impl Client {
 
     fn life(&self) -> MutexGuard<'_, Life> {
         self.life.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The descriptors of this client and its threads, for a child of `fork`.
+    pub(crate) fn descriptors(&self) -> &Arc<Descriptors> {
+        &self.descriptors
+    }
+
+    /// What this thread opens from here on is the client's.
+    fn entered(&self) -> Entered {
+        Descriptors::enter(Some(Arc::clone(&self.descriptors)))
     }
 
     fn written(&self) -> MutexGuard<'_, Written> {

@@ -1,4 +1,4 @@
-/* struct_size: an older caller gets what fits, a newer one keeps what the library does not know. */
+/* struct_size: an older caller gets what fits, a newer one keeps what the library does not know. Both structs. */
 #include "common.h"
 
 #include <stddef.h>
@@ -10,6 +10,10 @@ int main(void)
         gwa_metrics_t known;
         uint64_t later[4];
     } newer;
+    struct {
+        gwa_shutdown_report_t known;
+        uint64_t later[4];
+    } newer_report;
     gwa_client_t *client = connected(&probe);
     gwa_metrics_t metrics;
     gwa_shutdown_report_t report;
@@ -41,6 +45,20 @@ int main(void)
     gwa_text_free(stats);
     memset(&report, 0, sizeof report);
     CHECK_STATUS(gwa_client_shutdown(client, 0, &report, NULL), GWA_E_INVALID_ARGUMENT);
+
+    memset(&report, 0x55, sizeof report);
+    gwa_shutdown_report_init(&report, (uint32_t)offsetof(gwa_shutdown_report_t, resolvers_stuck));
+    memset(&newer_report, 0x55, sizeof newer_report);
+    gwa_shutdown_report_init(&newer_report.known, (uint32_t)sizeof newer_report);
+    CHECK_EQ(newer_report.later[3], 0);
+    newer_report.later[3] = 9;
+    CHECK_STATUS(gwa_client_shutdown(client, (uint32_t)(5000 * slowness()), &report, NULL), GWA_OK);
+    CHECK(report.complete == 1 && report.close_handshake == 1);
+    CHECK_EQ(report.resolvers_stuck, 0x55555555);
+    CHECK_EQ(report.messages_unsent, 0x5555555555555555ll);
+    CHECK_STATUS(gwa_client_shutdown(client, 0, &newer_report.known, NULL), GWA_OK);
+    CHECK(newer_report.known.complete == 1 && newer_report.known.stuck_callback == NULL);
+    CHECK_EQ(newer_report.later[3], 9);
     finish(client, &probe);
     return 0;
 }

@@ -316,7 +316,7 @@ impl Outcome {
 }
 
 /// URLs, CA file and credentials of a simulator, as variables.
-pub(crate) fn environment(sim: &Sim) -> Vec<(String, String)> {
+pub fn environment(sim: &Sim) -> Vec<(String, String)> {
     let mut all = vec![("GENESYS_REGION".to_owned(), "localhost".to_owned())];
     let mut add = |name: &str, value: String| all.push((name.to_owned(), value));
     sim.token().policy(|policy| {
@@ -490,7 +490,8 @@ pub fn generate(name: &str, text: &str) {
     if fs::read_to_string(&path).is_ok_and(|there| there == text) {
         return;
     }
-    let fresh = path.with_extension(format!("new-{}", std::process::id()));
+    // Tests of one process may make it at once.
+    let fresh = path.with_extension(format!("new-{}-{:?}", std::process::id(), thread::current().id()));
     fs::write(&fresh, text).expect("a file in target can be written");
     fs::rename(&fresh, &path).expect("it is put in its place");
 }

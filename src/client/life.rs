@@ -67,6 +67,7 @@ impl Life {
 
 impl Client {
     pub(super) fn launch(&self, rounds: Rounds, told: Option<Promise<()>>) -> Result<(), Error> {
+        let _entered = self.entered();
         let mut life = self.life();
         if let Some(error) = self.shared.failure() {
             return Err(error.clone());

@@ -16,6 +16,7 @@ use crate::shell::gate::Deadline;
 use crate::shell::random::Entropy;
 use crate::shell::source::{Kind, Parts, Source};
 use crate::shell::{Carry, Net};
+use crate::sys::Descriptors;
 
 /// A source of tokens for any number of clients of this process ([`Client::with_source`]): one request serves all of them.
 ///
@@ -54,6 +55,11 @@ impl TokenSource {
         };
         let source = Source::new(parts, Kind::Shared { speaks: speaks(&config.hooks) });
         Ok(Self { source, free_timeout: config.free_timeout(), is_released: AtomicBool::new(false) })
+    }
+
+    /// The descriptors of its threads, for a child of `fork`.
+    pub(crate) fn descriptors(&self) -> &Arc<Descriptors> {
+        self.source.descriptors()
     }
 
     /// Lets go of it, as dropping does, but with a limit of the caller's. Clients made with it go on; the last of them to be

@@ -8,6 +8,7 @@ use crate::client::Client;
 use crate::error::{Code, Error};
 use crate::event::MessageKind;
 use crate::secret::Secret;
+use crate::sys::Descriptors;
 
 use super::boundary;
 use super::config::gwa_config_t;
@@ -42,6 +43,10 @@ impl gwa_client_t {
 
 impl Checked for gwa_client_t {
     const KIND: u64 = 2;
+
+    fn descriptors(&self) -> Option<&Arc<Descriptors>> {
+        Some(self.client.descriptors())
+    }
 
     fn into_object(this: Arc<Self>) -> Object {
         Object::Client(this)
@@ -325,18 +330,14 @@ pub unsafe extern "C" fn gwa_client_next_event(
 /// Ends the current or next blocking call (connect, token, next_event) of every thread on this client with
 /// GWA_E_INTERRUPTED, once for each thread. Made for signal handlers.
 ///
-/// Returns GWA_OK or GWA_E_BAD_HANDLE (also in a child after fork, and while another thread frees the client).
+/// Returns GWA_OK or GWA_E_BAD_HANDLE (also while another thread frees the client).
 ///
-/// Thread: any. Callback: allowed. Fork: GWA_E_BAD_HANDLE. Signal: safe. Blocking: no.
+/// Thread: any. Callback: allowed. Fork: GWA_E_FORKED. Signal: safe. Blocking: no.
 /// Ownership: none. Since: 0.1.0.
 #[no_mangle]
 pub extern "C" fn gwa_client_interrupt(client: *mut gwa_client_t) -> gwa_status_t {
     // No boundary: it is not fit for signal handlers, and nothing here can panic.
-    if handle::peek(client, |client: &gwa_client_t| client.client.interrupt()) {
-        GWA_OK
-    } else {
-        Code::BadHandle.number()
-    }
+    handle::peek(client, |client: &gwa_client_t| client.client.interrupt()).map_or_else(Code::number, |()| GWA_OK)
 }
 
 /// Stops the client for good: renewal first, then the WebSocket is closed with a code, audit records are delivered, threads
@@ -380,9 +381,13 @@ pub unsafe extern "C" fn gwa_client_shutdown(
 ///
 /// Returns GWA_OK: every thread is joined (shared ones are done with this client), no callback of it will run again.
 /// GWA_DEFERRED: a callback is still running (the one this is called from, it may be); all else is stopped, and release
-/// functions run when it returns. GWA_E_BAD_HANDLE if the handle is dead already.
+/// functions run when it returns. GWA_E_BAD_HANDLE if the handle is dead already. GWA_E_FORKED in a child of the process that
+/// made it: the handle is dead there, too, the child's copies of its descriptors are closed, and the client of the parent
+/// goes on undisturbed: nothing is sent, waited for, called or released, and memory that its threads share is left. Call it
+/// before anything else there closes descriptors by number. (One that a thread was opening or closing at the
+/// moment of the fork may stay open; all of them are closed by exec.)
 ///
-/// Thread: any. Callback: GWA_DEFERRED, does not wait. Fork: GWA_E_FORKED. Signal: unsafe. Blocking: up to
+/// Thread: any. Callback: GWA_DEFERRED, does not wait. Fork: GWA_E_FORKED, closes its descriptors. Signal: unsafe. Blocking: up to
 /// free.timeout_ms.
 /// Ownership: takes the client; events, errors, texts and tokens it gave live on. Since: 0.1.0.
 #[no_mangle]

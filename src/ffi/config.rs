@@ -72,7 +72,7 @@ pub unsafe extern "C" fn gwa_config_new(out: *mut *mut gwa_config_t) -> gwa_stat
 /// Frees a configuration; clients made from it keep their copies. Secrets and callbacks that no client has are wiped
 /// and released. NULL, and a handle that is dead, are nothing.
 ///
-/// Thread: any. Callback: allowed. Fork: inert. Signal: unsafe. Blocking: no.
+/// Thread: any. Callback: allowed. Fork: inert, but the handle is dead there. Signal: unsafe. Blocking: no.
 /// Ownership: takes the configuration. Since: 0.1.0.
 #[no_mangle]
 pub extern "C" fn gwa_config_free(config: *mut gwa_config_t) {

@@ -5,12 +5,17 @@
 //! token is never given out twice. Looking up takes a read lock of the one slot, for as long as it
 //! takes to clone an `Arc`; nothing here waits for user code. A handle remembers the process that
 //! made it, and is refused in a child before any lock is touched.
+//!
+//! In a child the threads of the parent are gone, in the middle of whatever they were doing: locks may be held for ever and
+//! objects half changed. There a handle is ended by its slot's word alone, and of the object only the table of
+//! descriptors is touched, which is made of atomics; its memory stays as it is until the child ends.
 
 use std::ptr;
-use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
 use crate::error::{Code, Error, Stage};
+use crate::sys::Descriptors;
 
 use super::client::gwa_client_t;
 use super::config::gwa_config_t;
@@ -38,11 +43,16 @@ pub(super) trait Checked: Sized {
     fn into_object(this: Arc<Self>) -> Object;
     /// Takes it out again, if the object is of this type.
     fn from_object(object: &Object) -> Option<&Arc<Self>>;
+    /// What a child closes when it frees the handle. Lives as long as the object.
+    fn descriptors(&self) -> Option<&Arc<Descriptors>> {
+        None
+    }
 }
 
 /// Puts an object into the table; its handle.
 pub(super) fn put<T: Checked>(object: T) -> Result<*mut T, Error> {
-    let token = TABLE.insert(T::into_object(Arc::new(object)), T::KIND)?;
+    let descriptors = object.descriptors().map_or(ptr::null_mut(), |table| Arc::as_ptr(table).cast_mut());
+    let token = TABLE.insert(T::into_object(Arc::new(object)), T::KIND, descriptors)?;
     Ok(ptr::without_provenance_mut(token as usize))
 }
 
@@ -51,7 +61,8 @@ pub(super) fn find<T: Checked>(handle: *const T) -> Result<Arc<T>, Error> {
     TABLE.find(handle.addr() as u64, |object| T::from_object(object).cloned())
 }
 
-/// Ends a handle; the object behind it. Of several threads that try, one succeeds.
+/// Ends a handle; the object behind it. Of several threads that try, one succeeds. In a child, a handle of the parent ends
+/// too, and its descriptors are closed there; the error is `Forked`.
 pub(super) fn take<T: Checked>(handle: *mut T) -> Result<Arc<T>, Error> {
     let token = handle.addr() as u64;
     if token >> 1 & KIND_MASK != T::KIND {
@@ -62,8 +73,8 @@ pub(super) fn take<T: Checked>(handle: *mut T) -> Result<Arc<T>, Error> {
 }
 
 /// Does something small with the object behind a handle, without waiting, allocating or freeing: for signal handlers.
-pub(super) fn peek<T: Checked>(handle: *const T, act: impl FnOnce(&T)) -> bool {
-    TABLE.peek(handle.addr() as u64, |object| T::from_object(object).map(|object| act(object))).is_some()
+pub(super) fn peek<T: Checked>(handle: *const T, act: impl FnOnce(&T)) -> Result<(), Code> {
+    TABLE.peek(handle.addr() as u64, |object| T::from_object(object).map(|object| act(object)))
 }
 
 /// The error of a handle that is none.
@@ -100,6 +111,8 @@ struct Slot {
     /// The process that made the handle.
     process: AtomicU32,
     generation: AtomicU64,
+    /// Of the object, or NULL.
+    descriptors: AtomicPtr<Descriptors>,
     object: RwLock<Option<Object>>,
 }
 
@@ -108,12 +121,23 @@ impl Table {
         Self { chunks: [const { OnceLock::new() }; CHUNKS], hint: AtomicUsize::new(0), last_generation }
     }
 
-    fn insert(&self, object: Object, kind: u64) -> Result<u64, Error> {
-        let (index, slot) = self.claim()?;
+    fn insert(&self, object: Object, kind: u64, descriptors: *mut Descriptors) -> Result<u64, Error> {
+        let (index, slot, mut place) = loop {
+            let (index, slot) = self.claim()?;
+            // In a child a thread that is gone may have been looking; the slot is lost there.
+            let foreign = slot.process.load(Ordering::Relaxed) != std::process::id();
+            match slot.object.try_write() {
+                Ok(place) => break (index, slot, place),
+                Err(_) if foreign => {}
+                Err(_) => break (index, slot, slot.object.write().unwrap_or_else(PoisonError::into_inner)),
+            }
+        };
         let generation = slot.generation.load(Ordering::Relaxed);
         let token = generation << GENERATION_SHIFT | (index as u64) << 4 | kind << 1 | 1;
         slot.process.store(std::process::id(), Ordering::Relaxed);
-        *slot.object.write().unwrap_or_else(PoisonError::into_inner) = Some(object);
+        *place = Some(object);
+        slot.descriptors.store(descriptors, Ordering::Relaxed);
+        drop(place);
         slot.word.store(token, Ordering::Release);
         Ok(token)
     }
@@ -129,20 +153,41 @@ impl Table {
 
     /// As `find`, but a slot that is changing hands counts as gone. On Linux `try_read` and its unlock are
     /// a few atomic operations and at most a futex wake, all fit for a signal handler.
-    fn peek<T>(&self, token: u64, get: impl FnOnce(&Object) -> Option<T>) -> Option<T> {
-        let slot = self.slot((token >> 4 & INDEX_MASK) as usize)?;
-        if slot.word.load(Ordering::Acquire) != token || slot.process.load(Ordering::Relaxed) != std::process::id() {
-            return None;
+    fn peek<T>(&self, token: u64, get: impl FnOnce(&Object) -> Option<T>) -> Result<T, Code> {
+        let slot = self.slot((token >> 4 & INDEX_MASK) as usize).ok_or(Code::BadHandle)?;
+        if token & 1 == 0 || slot.word.load(Ordering::Acquire) != token {
+            return Err(Code::BadHandle);
         }
-        let object = slot.object.try_read().ok()?;
+        if slot.process.load(Ordering::Relaxed) != std::process::id() {
+            return Err(Code::Forked);
+        }
+        let object = slot.object.try_read().map_err(|_| Code::BadHandle)?;
         if slot.word.load(Ordering::Acquire) != token {
-            return None;
+            return Err(Code::BadHandle);
         }
-        object.as_ref().and_then(get)
+        object.as_ref().and_then(get).ok_or(Code::BadHandle)
+    }
+
+    /// Ends the handle of a parent in its child. The slot is not used again there.
+    fn abandon(&self, token: u64) {
+        let Some(slot) = self.slot((token >> 4 & INDEX_MASK) as usize) else { return };
+        if slot.word.compare_exchange(token, BUSY, Ordering::AcqRel, Ordering::Relaxed).is_err() {
+            return;
+        }
+        let descriptors = slot.descriptors.swap(ptr::null_mut(), Ordering::Relaxed);
+        // SAFETY: NULL, or the table of the object in this slot. The parent had not taken the object out when it forked: the
+        // word would not have been the token. And in the child nothing does: handles of the parent are refused.
+        if let Some(descriptors) = unsafe { descriptors.as_ref() } {
+            descriptors.close_all();
+        }
     }
 
     fn remove(&self, token: u64) -> Result<Object, Error> {
-        let slot = self.slot_of(token)?;
+        let slot = self.slot_of(token).inspect_err(|error| {
+            if error.code() == Code::Forked {
+                self.abandon(token);
+            }
+        })?;
         // Whoever changes the word first has the object; all others see a dead handle.
         if slot.word.compare_exchange(token, BUSY, Ordering::AcqRel, Ordering::Relaxed).is_err() {
             return Err(bad_handle());
@@ -226,7 +271,7 @@ mod tests {
         let table = Table::new(LAST_GENERATION);
         let mut seen = Vec::new();
         for _ in 0..1_000 {
-            let token = table.insert(config(), 1).unwrap();
+            let token = table.insert(config(), 1, ptr::null_mut()).unwrap();
             assert_eq!(found(&table, token), Ok(()));
             table.remove(token).map(drop).unwrap();
             assert_eq!(found(&table, token), Err(Code::BadHandle));
@@ -243,18 +288,18 @@ mod tests {
     fn a_slot_is_retired_when_its_generations_are_used_up() {
         let table = Table::new(1);
         for _ in 0..2 * FIRST_CHUNK {
-            let token = table.insert(config(), 1).unwrap();
+            let token = table.insert(config(), 1, ptr::null_mut()).unwrap();
             table.remove(token).map(drop).unwrap();
         }
         assert!(table.chunks[1].get().is_none());
-        let token = table.insert(config(), 1).unwrap();
+        let token = table.insert(config(), 1, ptr::null_mut()).unwrap();
         assert_eq!((token >> 4 & INDEX_MASK) as usize, FIRST_CHUNK, "all slots of the first chunk are retired");
     }
 
     #[test]
     fn the_table_grows() {
         let table = Table::new(LAST_GENERATION);
-        let tokens: Vec<_> = (0..1_000).map(|_| table.insert(config(), 1).unwrap()).collect();
+        let tokens: Vec<_> = (0..1_000).map(|_| table.insert(config(), 1, ptr::null_mut()).unwrap()).collect();
         assert!(tokens.iter().all(|&token| found(&table, token) == Ok(())));
         assert!(tokens.iter().all(|&token| table.remove(token).is_ok()));
         assert!(tokens.iter().all(|&token| found(&table, token) == Err(Code::BadHandle)));
@@ -268,20 +313,37 @@ mod tests {
         }
         assert!(find(handle.cast::<gwa_client_t>()).is_err(), "another type");
         assert!(take(handle.cast::<gwa_request_t>()).is_err(), "another type");
-        assert!(peek(handle, |_| ()));
+        assert_eq!(peek(handle, |_| ()), Ok(()));
         assert!(find(handle).is_ok());
         assert!(take(handle).is_ok());
-        assert!(!peek(handle, |_| ()));
+        assert_eq!(peek(handle, |_| ()), Err(Code::BadHandle));
     }
 
     #[test]
     fn a_handle_of_another_process_is_refused_as_forked() {
         let table = Table::new(LAST_GENERATION);
-        let token = table.insert(config(), 1).unwrap();
+        let token = table.insert(config(), 1, ptr::null_mut()).unwrap();
         table.slot_of(token).unwrap().process.store(0, Ordering::Relaxed);
         assert_eq!(found(&table, token), Err(Code::Forked));
+        assert_eq!(table.peek(token, |_| Some(())), Err(Code::Forked));
         assert_eq!(table.remove(token).map(drop).unwrap_err().code(), Code::Forked);
-        assert!(table.peek(token, |_| Some(())).is_none());
+        // Freed in the child, it is dead there, and its slot is left alone.
+        assert_eq!(found(&table, token), Err(Code::BadHandle));
+        assert_eq!(table.peek(token, |_| Some(())), Err(Code::BadHandle));
+        assert_ne!(table.insert(config(), 1, ptr::null_mut()).unwrap() & INDEX_MASK << 4, token & INDEX_MASK << 4);
+    }
+
+    #[test]
+    fn a_slot_that_a_thread_of_the_parent_looked_at_is_passed_over() {
+        let table = Table::new(LAST_GENERATION);
+        let token = table.insert(config(), 1, ptr::null_mut()).unwrap();
+        table.remove(token).map(drop).unwrap();
+        table.hint.store(0, Ordering::Relaxed);
+        let slot = table.slot((token >> 4 & INDEX_MASK) as usize).unwrap();
+        let _held_for_ever = slot.object.read().unwrap();
+        slot.process.store(0, Ordering::Relaxed);
+        let next = table.insert(config(), 1, ptr::null_mut()).unwrap();
+        assert_ne!(next & INDEX_MASK << 4, token & INDEX_MASK << 4);
     }
 
     #[test]

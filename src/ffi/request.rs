@@ -152,7 +152,7 @@ pub unsafe extern "C" fn gwa_request_fail(
 
 /// Frees a question without an answer: it times out. NULL, and a handle that is dead, are nothing.
 ///
-/// Thread: any. Callback: allowed. Fork: inert. Signal: unsafe. Blocking: no.
+/// Thread: any. Callback: allowed. Fork: inert, but the handle is dead there. Signal: unsafe. Blocking: no.
 /// Ownership: takes the request. Since: 0.1.0.
 #[no_mangle]
 pub extern "C" fn gwa_request_free(request: *mut gwa_request_t) {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::client::{Client, TokenSource};
+use crate::sys::Descriptors;
 
 use super::boundary;
 use super::client::gwa_client_t;
@@ -23,6 +24,10 @@ pub struct gwa_token_source_t {
 
 impl Checked for gwa_token_source_t {
     const KIND: u64 = 4;
+
+    fn descriptors(&self) -> Option<&Arc<Descriptors>> {
+        Some(self.source.descriptors())
+    }
 
     fn into_object(this: Arc<Self>) -> Object {
         Object::Source(this)
@@ -78,7 +83,8 @@ pub unsafe extern "C" fn gwa_token_source_new(
 ///
 /// Returns GWA_OK: clients use it still, or every thread of it is joined and no callback of it will run again. GWA_DEFERRED: no
 /// client uses it and a callback of it is still running after free.timeout_ms (or is the one this is called from): release
-/// functions run when it returns. GWA_E_BAD_HANDLE if the handle is dead already.
+/// functions run when it returns. GWA_E_BAD_HANDLE if the handle is dead already. GWA_E_FORKED in a child of the process that
+/// made it, as gwa_client_free().
 ///
 /// Thread: any. Callback: allowed, in one of its own GWA_DEFERRED when no client uses it. Fork: GWA_E_FORKED.
 /// Signal: unsafe. Blocking: up to free.timeout_ms.

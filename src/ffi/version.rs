@@ -35,7 +35,8 @@ pub extern "C" fn gwa_version_string() -> *const c_char {
 }
 
 /// Whether a program compiled with the header of version `header_version` can use this library: the same
-/// major version (below 1.0 also the same minor version) and not a newer one. Call it first, as
+/// major version (below 1.0 also the same minor version) and not a newer one. Within these bounds a newer library only
+/// adds: functions, constants, keys, and fields at the end of structs that begin with struct_size. Call it first, as
 /// GWA_CHECK_ABI(), if library and program are installed apart.
 ///
 /// Returns GWA_OK or GWA_E_ABI_MISMATCH.
@@ -54,9 +55,9 @@ pub extern "C" fn gwa_check_abi(header_version: u32) -> gwa_status_t {
 
 fn fits(header: u32, library: u32) -> bool {
     let (major, minor) = (library / 1_000_000, library / 1_000 % 1_000);
-    let same_major = header / 1_000_000 == major;
-    let header_minor = header / 1_000 % 1_000;
-    same_major && if major == 0 { header_minor == minor } else { header_minor <= minor }
+    let (header_major, header_minor) = (header / 1_000_000, header / 1_000 % 1_000);
+    // Below 1.0 a patch may add something, which an older library does not have.
+    header_major == major && if major == 0 { header_minor == minor && header <= library } else { header_minor <= minor }
 }
 
 #[cfg(test)]
@@ -72,7 +73,8 @@ mod tests {
 
     #[test]
     fn versions_that_fit() {
-        assert!(fits(1_000, 1_000) && fits(1_002, 1_001), "a patch changes no ABI");
+        assert!(fits(1_000, 1_000) && fits(1_001, 1_002), "a patch only adds");
+        assert!(!fits(1_002, 1_001), "what it adds is not in an older library");
         assert!(!fits(2_000, 1_000) && !fits(1_000, 2_000), "below 1.0 a minor version may");
         assert!(fits(1_001_000, 1_002_000) && !fits(1_003_000, 1_002_000) && !fits(2_000_000, 1_000_000));
         assert_eq!(gwa_check_abi(GWA_VERSION_NUMBER), 0);

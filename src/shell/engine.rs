@@ -208,8 +208,10 @@ impl Threads {
         let ended = Arc::clone(&self.ended);
         *ended.lock() += 1;
         let running = Running(ended);
+        let owner = sys::Descriptors::of_this_thread();
         let run = move || {
             let _running = running;
+            let _entered = sys::Descriptors::enter(owner);
             sys::block_signals_in_this_thread();
             let _told = OnThread::started(&delivery, kind);
             // The application is told of the end by this thread: what else holds delivery may end before.

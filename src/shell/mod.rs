@@ -21,6 +21,7 @@ mod link;
 pub mod random;
 mod refresh_thread;
 mod shared;
+mod socket;
 mod socket_thread;
 pub mod source;
 mod stream;

@@ -30,6 +30,7 @@ use crate::proto::audience::Audience;
 use crate::proto::refresher::{Credential, Input, News, Refresher};
 use crate::proto::session::Input as SessionInput;
 use crate::proto::token::Token;
+use crate::sys::Descriptors;
 
 /// What a source is made of.
 pub struct Parts {
@@ -58,6 +59,8 @@ pub struct Source {
     net: Net,
     /// Of a private source, its client's.
     shared: Arc<Shared>,
+    /// What a child of `fork` closes; of a private source, its client's.
+    descriptors: Arc<Descriptors>,
     kind: Kind,
     threads: Threads,
     state: Mutex<State>,
@@ -123,7 +126,8 @@ impl Source {
             failure: None,
         };
         let threads = Threads::default();
-        Arc::new(Self { settings, clock, delivery, net, shared, kind, threads, state: Mutex::new(state) })
+        let descriptors = Descriptors::of_this_thread().filter(|_| kind == Kind::Private).unwrap_or_default();
+        Arc::new(Self { settings, clock, delivery, net, shared, descriptors, kind, threads, state: Mutex::new(state) })
     }
 
     /// Whether other clients may use it too.
@@ -134,6 +138,11 @@ impl Source {
     /// The clock its tokens are timed by.
     pub fn clock(&self) -> Clock {
         self.clock
+    }
+
+    /// What a child of `fork` closes.
+    pub fn descriptors(&self) -> &Arc<Descriptors> {
+        &self.descriptors
     }
 
     /// How far the server's clock is ahead of this machine's.
@@ -277,6 +286,7 @@ impl Source {
     // ---- threads --------------------------------------------------------------------------------------------
 
     fn begin(self: &Arc<Self>, state: &mut State, guard: Option<Arc<Producers>>) -> Result<(), Error> {
+        let _entered = Descriptors::enter(Some(Arc::clone(&self.descriptors)));
         self.begin_dispatcher(state)?;
         let waiter = waiter(&self.clock)?;
         let (inbox, receiver) = Inbox::new(waiter.bell());

@@ -5,11 +5,11 @@ mod secure;
 use std::io::{self, Read, Write};
 use std::net::Shutdown;
 
-use mio::net::TcpStream;
 use rustls::client::UnbufferedClientConnection;
 use zeroize::Zeroizing;
 
 use self::secure::Session;
+use super::socket::Socket;
 use super::wait::{went_deep, Ready};
 
 /// [`Write::write`] takes no more while this many bytes wait for the kernel.
@@ -29,12 +29,12 @@ pub struct Stream {
 
 impl Stream {
     /// Plain TCP over a connected socket.
-    pub fn plain(socket: TcpStream) -> Self {
+    pub fn plain(socket: Socket) -> Self {
         Self { wire: Wire::new(socket), tls: None, private_headers: None }
     }
 
     /// TLS over a connected socket; [`Stream::handshake`] comes first.
-    pub fn tls(socket: TcpStream, session: UnbufferedClientConnection) -> Self {
+    pub fn tls(socket: Socket, session: UnbufferedClientConnection) -> Self {
         Self { tls: Some(Box::new(Session::new(session))), ..Self::plain(socket) }
     }
 
@@ -179,7 +179,7 @@ impl Write for Stream {
 
 /// The socket, and the bytes it had no room for.
 struct Wire {
-    socket: TcpStream,
+    socket: Socket,
     out: Vec<u8>,
     sent: usize,
     /// The last read took all there was: the next would block.
@@ -191,7 +191,7 @@ struct Wire {
 }
 
 impl Wire {
-    fn new(socket: TcpStream) -> Self {
+    fn new(socket: Socket) -> Self {
         Self { socket, out: Vec::new(), sent: 0, drained: false, closing: false, bytes_read: 0, bytes_written: 0 }
     }
 

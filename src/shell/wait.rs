@@ -10,11 +10,11 @@ use std::time::Duration;
 
 use mio::net::TcpStream;
 use mio::unix::SourceFd;
-use mio::{Events, Interest, Poll, Token, Waker};
+use mio::{Events, Interest, Poll, Token};
 
 use super::clock::Clock;
 use crate::proto::time::Now;
-use crate::sys::{give_back_stack, ClockWatch, TimerFd};
+use crate::sys::{give_back_stack, ClockWatch, EventFd, Held, TimerFd};
 
 /// Most sockets reported by one wait; others come with the next.
 const BATCH: usize = 8;
@@ -46,6 +46,8 @@ pub fn went_deep() {
 pub struct Waiter(Option<Box<Parts>>);
 
 struct Parts {
+    /// Of `poll`, in front of it: it goes first.
+    _held: Held,
     poll: Poll,
     events: Events,
     bell: Bell,
@@ -63,13 +65,16 @@ impl Waiter {
     /// A wait with its own bell and timer (three descriptors).
     pub fn new(clock: &Clock) -> io::Result<Self> {
         let poll = Poll::new()?;
+        let held = Held::new(poll.as_raw_fd());
         let timer = TimerFd::new()?;
         poll.registry().register(&mut SourceFd(&timer.as_raw_fd()), TIMER, Interest::READABLE)?;
-        let waker = Waker::new(poll.registry(), BELL)?;
+        let event = EventFd::new()?;
+        poll.registry().register(&mut SourceFd(&event.as_raw_fd()), BELL, Interest::READABLE)?;
         Ok(Self(Some(Box::new(Parts {
+            _held: held,
             poll,
             events: Events::with_capacity(BATCH),
-            bell: Bell(Arc::new(BellState { waker: Some(waker), rung: AtomicBool::new(false) })),
+            bell: Bell(Arc::new(BellState { event: Some(event), rung: AtomicBool::new(false) })),
             timer,
             watch: None,
             armed: None,
@@ -215,7 +220,8 @@ impl Parts {
 pub struct Bell(Arc<BellState>);
 
 struct BellState {
-    waker: Option<Waker>,
+    /// Edge-triggered: every write is news, and nothing has to be read.
+    event: Option<EventFd>,
     rung: AtomicBool,
 }
 
@@ -223,16 +229,15 @@ impl Bell {
     /// Ends the wait, or the next one if the thread is not waiting.
     pub fn ring(&self) {
         if !self.0.rung.swap(true, Ordering::SeqCst) {
-            if let Some(waker) = &self.0.waker {
-                // Fails only when the counter is full, and then the thread is awake.
-                let _ = waker.wake();
+            if let Some(event) = &self.0.event {
+                event.raise();
             }
         }
     }
 
     /// A bell that nobody hears.
     fn mute() -> Self {
-        Self(Arc::new(BellState { waker: None, rung: AtomicBool::new(false) }))
+        Self(Arc::new(BellState { event: None, rung: AtomicBool::new(false) }))
     }
 }
 

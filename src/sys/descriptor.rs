@@ -7,49 +7,57 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::ptr;
 use std::time::Duration;
 
-use super::check;
+use super::{check, Held};
 
 /// An eventfd: readable from the first [`EventFd::raise`] until [`EventFd::clear`].
 #[derive(Debug)]
-pub struct EventFd(File);
+pub struct EventFd {
+    /// In front of the descriptor: it goes first.
+    _held: Held,
+    own: File,
+}
 
 impl EventFd {
     /// A new one, not readable. Close-on-exec, non-blocking.
     pub fn new() -> io::Result<Self> {
         // SAFETY: the call takes two integers and touches no memory of ours.
         let raw = check(unsafe { libc::eventfd(0, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK) })?;
-        Ok(Self(File::from(own(raw))))
+        Ok(Self { _held: Held::new(raw), own: File::from(own(raw)) })
     }
 
     /// Makes it readable. Async-signal-safe: one `write(2)`, no lock, no allocation.
     ///
     /// A counter at its maximum refuses the write; it is readable then, which is all that is asked for.
     pub fn raise(&self) {
-        let _ = (&self.0).write(&1u64.to_ne_bytes());
+        let _ = (&self.own).write(&1u64.to_ne_bytes());
     }
 
     /// Makes it unreadable; whether it was readable.
     pub fn clear(&self) -> bool {
         let mut count = [0; 8];
-        (&self.0).read(&mut count).is_ok_and(|read| read > 0)
+        (&self.own).read(&mut count).is_ok_and(|read| read > 0)
     }
 }
 
 impl AsRawFd for EventFd {
     fn as_raw_fd(&self) -> RawFd {
-        self.0.as_raw_fd()
+        self.own.as_raw_fd()
     }
 }
 
 impl AsFd for EventFd {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.0.as_fd()
+        self.own.as_fd()
     }
 }
 
 /// A timerfd on `CLOCK_BOOTTIME`: it ends on time even when the machine was asleep.
 #[derive(Debug)]
-pub struct TimerFd(OwnedFd);
+pub struct TimerFd {
+    /// In front of the descriptor: it goes first.
+    _held: Held,
+    own: OwnedFd,
+}
 
 impl TimerFd {
     /// A new one, not set. Close-on-exec, non-blocking.
@@ -57,7 +65,7 @@ impl TimerFd {
         let flags = libc::TFD_CLOEXEC | libc::TFD_NONBLOCK;
         // SAFETY: the call takes two integers and touches no memory of ours.
         let raw = check(unsafe { libc::timerfd_create(libc::CLOCK_BOOTTIME, flags) })?;
-        Ok(Self(own(raw)))
+        Ok(Self { _held: Held::new(raw), own: own(raw) })
     }
 
     /// Lets it become readable at `boottime`, measured as [`super::boottime`] does.
@@ -78,7 +86,7 @@ impl TimerFd {
         };
         spec.it_value.tv_sec = libc::time_t::try_from(at.as_secs()).unwrap_or(libc::time_t::MAX);
         spec.it_value.tv_nsec = at.subsec_nanos().into();
-        let fd = self.0.as_raw_fd();
+        let fd = self.own.as_raw_fd();
         // SAFETY: `fd` is a timerfd that `self` owns, `spec` is a live itimerspec that is only read, and the
         // old value is not asked for.
         check(unsafe { libc::timerfd_settime(fd, libc::TFD_TIMER_ABSTIME, &raw const spec, ptr::null_mut()) })?;
@@ -88,13 +96,17 @@ impl TimerFd {
 
 impl AsRawFd for TimerFd {
     fn as_raw_fd(&self) -> RawFd {
-        self.0.as_raw_fd()
+        self.own.as_raw_fd()
     }
 }
 
 /// Readable when the wall clock was set, or when the machine woke from a suspend.
 #[derive(Debug)]
-pub struct ClockWatch(File);
+pub struct ClockWatch {
+    /// In front of the descriptor: it goes first.
+    _held: Held,
+    own: File,
+}
 
 impl ClockWatch {
     /// A new one, not readable. Close-on-exec, non-blocking.
@@ -102,7 +114,7 @@ impl ClockWatch {
         let flags = libc::TFD_CLOEXEC | libc::TFD_NONBLOCK;
         // SAFETY: the call takes two integers and touches no memory of ours.
         let raw = check(unsafe { libc::timerfd_create(libc::CLOCK_REALTIME, flags) })?;
-        let watch = Self(File::from(own(raw)));
+        let watch = Self { _held: Held::new(raw), own: File::from(own(raw)) };
         // The end of time; what counts is that the kernel gives notice of every jump of the clock until then.
         let never = libc::timespec { tv_sec: libc::time_t::MAX, tv_nsec: 0 };
         let none = libc::timespec { tv_sec: 0, tv_nsec: 0 };
@@ -117,13 +129,13 @@ impl ClockWatch {
     /// Makes it unreadable until the next jump.
     pub fn clear(&self) {
         // Fails with ECANCELED: that is the notice.
-        let _ = (&self.0).read(&mut [0; 8]);
+        let _ = (&self.own).read(&mut [0; 8]);
     }
 }
 
 impl AsRawFd for ClockWatch {
     fn as_raw_fd(&self) -> RawFd {
-        self.0.as_raw_fd()
+        self.own.as_raw_fd()
     }
 }
 

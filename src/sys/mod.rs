@@ -2,6 +2,7 @@
 
 mod clock;
 mod descriptor;
+mod held;
 mod poll;
 mod signals;
 mod socket;
@@ -10,6 +11,7 @@ mod stack;
 pub use self::{
     clock::{boottime, coarse_monotonic},
     descriptor::{ClockWatch, EventFd, TimerFd},
+    held::{Descriptors, Entered, Held},
     poll::poll,
     signals::block_signals_in_this_thread,
     socket::{bound_unsent, keep_alive},

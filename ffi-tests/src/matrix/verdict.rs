@@ -7,7 +7,7 @@ use super::{InCallback, Row, COLUMNS};
 /// One call and what came of it.
 #[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub struct Cell {
-    /// `callbacks`, `NULL` or `stale`.
+    /// `callbacks`, `NULL`, `stale` or `fork`.
     pub matrix: String,
     /// The callback; the parameter; the parameter and what its handle was.
     pub column: String,
@@ -79,6 +79,10 @@ impl Row {
             let handles = self.pointers().filter(|(_, param)| is_handle(&param.ctype));
             columns.extend(handles.map(|(_, param)| ("stale", param.name.clone())));
         }
+        if matrices.contains(&"fork") {
+            let handles = self.pointers().filter(|(_, param)| is_handle(&param.ctype));
+            columns.extend(handles.map(|(_, param)| ("fork", param.name.clone())));
+        }
         columns
     }
 
@@ -93,6 +97,8 @@ impl Row {
                 InCallback::ReentrantInPoll if delivery == "poll" => word("GWA_E_REENTRANT"),
                 InCallback::Allowed | InCallback::ReentrantInPoll => outside.clone(),
             },
+            // As the header says: a status, a number, or nothing.
+            "fork" => word(Some(self.function.tag("Fork")).filter(|said| *said != "inert").unwrap_or("done")),
             "stale" if self.function.returns == "gwa_status_t" => word("GWA_E_BAD_HANDLE"),
             // What is no status is for a dead handle what it is for NULL.
             _ => match self.nulls.get(column.split(": ").next().unwrap_or_default()).map(String::as_str) {

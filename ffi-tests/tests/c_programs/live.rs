@@ -1,7 +1,7 @@
 //! Clients that live: messages, renewals, losses, hand-overs.
 
 use ffi_tests::cprog::{each, Program};
-use ffi_tests::sim::{Action, AuthReply, End, Plan, Trigger};
+use ffi_tests::sim::{Action, AuthReply, End, Plan, TcpReply, Trigger};
 
 use crate::{honest, pumping, renewing, BOUND};
 
@@ -136,5 +136,32 @@ fn a_child_of_fork_is_inert() {
         let sim = pumping(variant, 20, 0);
         let run = Program::new("forked", variant).against(&sim).run().passed();
         assert_eq!((sim.record().ws_connects(), run.number("close_handshake")), (1, 1));
+        Program::new("forked", variant).against(&sim).arg("idle").run().passed();
+        assert_eq!(sim.record().ws_connects(), 1);
+    });
+}
+
+#[test]
+fn children_of_a_client_that_renews_are_inert() {
+    each("forked", |variant| {
+        let sim = renewing(variant, 2, 20);
+        let run = Program::new("forked", variant).against(&sim).arg("renewing").run().passed();
+        let log = sim.record().snapshot();
+        assert_eq!((log.ws_connects(), run.number("close_handshake")), (1, 1), "the parent's socket was left alone");
+        assert!(log.reauths() >= 3);
+        let (children, left) = (run.number("children"), run.number("descriptors_left"));
+        assert!(left <= children / 4, "{left} descriptors stayed open in {children} children");
+    });
+}
+
+#[test]
+fn a_child_forked_while_dialling_is_inert() {
+    each("forked", |variant| {
+        let sim = honest(variant);
+        sim.tcp().always(TcpReply::Stall);
+        let mut running = Program::new("forked", variant).against(&sim).arg("dialling").start();
+        assert!(sim.record().wait_until(BOUND, |log| log.tcp_connections > 1), "token endpoint and socket");
+        running.go();
+        running.finish().passed();
     });
 }

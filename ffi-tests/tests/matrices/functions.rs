@@ -65,6 +65,18 @@ fn every_function_with_null_and_with_stale_handles() {
 }
 
 #[test]
+fn every_function_in_a_child_with_handles_of_its_parent() {
+    each("matrix_fork", |variant| {
+        let sim = lively(variant);
+        let run = program("matrix_fork", variant, &sim).run().passed();
+        let cells = cells(&run.stdout);
+        assert_right("callbacks", &["fork"], &cells);
+        let (functions, total) = (rows().len(), sizes(&cells)["fork"]);
+        say(&format!("functions × fork: {functions} functions, {total} handles, each in a child, {}", variant.name()));
+    });
+}
+
+#[test]
 fn the_page_is_what_the_matrix_gives() {
     let committed = fs::read_to_string(PAGE).expect("include/doc/callback-safety.md can be read");
     assert!(committed == page(&rows()), "the page is out of date: see the head of tests/matrices/main.rs");

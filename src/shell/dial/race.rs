@@ -5,9 +5,8 @@ use std::io;
 use std::net::SocketAddr;
 use std::os::fd::AsFd;
 
-use mio::net::TcpStream;
-
 use crate::proto::time::Now;
+use crate::shell::socket::Socket;
 use crate::shell::wait::{Ready, Waiter};
 use crate::sys;
 
@@ -30,7 +29,7 @@ pub struct Race {
 }
 
 struct Attempt {
-    socket: TcpStream,
+    socket: Socket,
     token: usize,
     has_news: bool,
     /// The peer has ended its direction already; no further wake will tell.
@@ -39,7 +38,7 @@ struct Attempt {
 
 /// The connection that was made first.
 pub struct Winner {
-    pub socket: TcpStream,
+    pub socket: Socket,
     pub token: usize,
     /// What is known of it: whoever reads it has not seen the wakes so far.
     pub news: Ready,
@@ -116,7 +115,7 @@ impl Race {
 
 impl Attempt {
     fn start(address: SocketAddr, waiter: &Waiter) -> io::Result<Self> {
-        let mut socket = TcpStream::connect(address)?;
+        let mut socket = Socket::connect(address)?;
         // A kernel without one of these options still connects.
         let _ = socket.set_nodelay(true);
         let _ = sys::keep_alive(socket.as_fd(), UNACKNOWLEDGED_MS);

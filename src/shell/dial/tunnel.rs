@@ -2,7 +2,6 @@
 
 use std::io::{self, Read, Write};
 
-use mio::net::TcpStream;
 use zeroize::Zeroizing;
 
 use super::race::Winner;
@@ -10,6 +9,7 @@ use super::Target;
 use crate::config::settings::Proxy;
 use crate::error::{Code, Error, Stage};
 use crate::secret::Secret;
+use crate::shell::socket::Socket;
 use crate::shell::wait::Ready;
 
 /// Longest answer, interim ones included.
@@ -17,7 +17,7 @@ const LONGEST_HEAD: usize = 16 << 10;
 
 /// A question to a proxy, and as much of its answer as has come.
 pub struct Tunnel {
-    socket: TcpStream,
+    socket: Socket,
     token: usize,
     /// The request, wiped on drop: it may hold credentials.
     request: Zeroizing<Vec<u8>>,
@@ -32,7 +32,7 @@ pub struct Tunnel {
 
 /// A way through: nothing has come on it yet, and nothing was sent.
 pub struct Through {
-    pub socket: TcpStream,
+    pub socket: Socket,
     pub token: usize,
     /// What is known of the socket: whoever reads it has not seen the wakes so far.
     pub news: Ready,

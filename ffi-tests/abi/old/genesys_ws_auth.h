@@ -1,0 +1,2227 @@
+/*
+ * genesys_ws_auth.h - an authenticated WebSocket to Genesys Cloud that stays alive for months.
+ *
+ * Made from the sources; do not edit. MIT OR Apache-2.0.
+ *
+ * Conventions
+ *
+ *   Statuses     Fallible calls return gwa_status_t: GWA_OK is 0, errors are GWA_E_..., GWA_DEFERRED is no error.
+ *   Errors       Where a call takes `gwa_error_t **err`, it is always written: NULL, or an error to free with
+ *                gwa_error_free(). NULL for `err` is allowed. There is no last error and no errno.
+ *   Results      All other out-parameters are written only on success.
+ *   Handles      gwa_config_t, gwa_client_t and gwa_request_t are checked: NULL, a freed handle and one of
+ *                another type give GWA_E_BAD_HANDLE. A free function takes NULL and does nothing.
+ *   Objects      Events, audit records, errors, tokens and texts are plain pointers: owned ones are freed once
+ *                by their own function and may outlive the client; what is lent to a callback, or part of
+ *                another object, is left alone by the free functions.
+ *   Data         Inputs are copied before a call returns. Texts are UTF-8 and end with NUL; accessors also give
+ *                the length through `size_t *len` (which may be NULL), without the NUL. Times are milliseconds.
+ *   Waiting      timeout_ms: 0 does not wait, GWA_NO_LIMIT waits without limit.
+ *   Threads      Every function may be called from every thread. The library runs callbacks on its thread
+ *                gwa-dispatch, one at a time, in order (delivery = inline: messages on gwa-socket; delivery = poll: all on
+ *                the thread that calls gwa_client_next_event(), before that returns); none before gwa_client_start() or
+ *                gwa_client_connect(), none after gwa_client_shutdown() or gwa_client_free() returned GWA_OK.
+ *   Callbacks    user_data comes first, lent data lives for the call. No lock of the library is held. C++
+ *                exceptions and longjmp must not leave a callback: the process would be aborted.
+ *   Registering  is a triple (function, user_data, release); release is called exactly once, after the last call.
+ *   Environment  is read by gwa_config_set_from_env() alone; nothing is printed, no signal handler is installed.
+ *
+ * Each function says: Thread (which may call it), Callback (what happens inside a callback of the same client), Fork
+ * (what happens in a child with a handle of its parent; "allowed" where no handle is involved), Signal (whether a signal
+ * handler may call it), Blocking (how long it may take), Ownership (who frees what), Since (the version that brought it).
+ *
+ * Configuration keys, with their defaults, types and ranges (gwa_config_set(), gwa_config_set_json(); secrets by
+ * gwa_config_set_secret())
+ *
+ *   region = mypurecloud.com
+ *       host name without scheme and port: domain of the Genesys Cloud region
+ *   client.id
+ *       text of at most 1024 bytes without control characters: OAuth client id; needed
+ *   client.secret
+ *       secret text of at most 1048576 bytes without control characters: OAuth client secret; needed
+ *   token.url
+ *       https URL (http to a loopback address) without credentials and fragment: token endpoint;
+ *       https://api.{region}/oauth/token unless set
+ *   token.refresh_token
+ *       secret text of at most 1048576 bytes without control characters: refresh token to begin with
+ *   token.grant = auto
+ *       auto | refresh_token | client_credentials | authorization_code: OAuth grant; auto is refresh_token if
+ *       there is one, else client_credentials
+ *   token.basic = rfc6749
+ *       rfc6749 | raw: how id and secret enter the Basic header: form-url-encoded first, or as they are
+ *   token.redirect_uri
+ *       text of at most 2048 bytes without control characters: redirect_uri of the authorization_code grant
+ *   token.timeout_ms = 15000
+ *       whole number, 1 to 300000 ms: a token request, from resolving to the last byte
+ *   token.attempts = 3
+ *       whole number, 1 to 100: attempts in a round
+ *   token.lead_ms = 0
+ *       whole number, 0 to 86400000 ms: renew this long before the token ends, within a tenth and a half of
+ *       its life; 0: by the built-in rule
+ *   token.persist_timeout_ms = 5000
+ *       whole number, 0 to 600000 ms: wait for the application to store a rotated refresh token
+ *   token.authorize_timeout_ms = 600000
+ *       whole number, 1 to 86400000 ms: wait for an authorization code
+ *   token.max_bytes = 16384
+ *       whole number, 64 to 1048576 bytes: largest access token
+ *   token.max_response_bytes = 65536
+ *       whole number, 1024 to 16777216 bytes: largest answer of the token endpoint
+ *   scopes.required
+ *       scopes separated by blanks: scopes the application needs
+ *   scopes.unknown = deny
+ *       deny | allow: a token whose scopes cannot be known
+ *   ws.url
+ *       wss URL (ws to a loopback address) without credentials and fragment: socket; wss://api.{region}/ws
+ *       unless set
+ *   ws.upgrade_timeout_ms = 10000
+ *       whole number, 1 to 300000 ms: WebSocket upgrade
+ *   ws.auth_timeout_ms = 10000
+ *       whole number, 1 to 300000 ms: reply to the auth message
+ *   ws.ping_after_ms = 25000
+ *       whole number, 1 to 3600000 ms: silence before a ping
+ *   ws.dead_after_ms = 10000
+ *       whole number, 1 to 600000 ms: silence after a ping before the peer counts as dead
+ *   ws.expired_grace_ms = 25000
+ *       whole number, 0 to 25000 ms: how long a socket with an expired token is kept
+ *   ws.max_message_bytes = 4194304
+ *       whole number, 1 to 1073741824 bytes: largest message, both ways
+ *   ws.max_auth_reply_bytes = 65536
+ *       whole number, 64 to 1048576 bytes: largest reply to the auth message
+ *   ws.throttle_patterns = rate limit,too many
+ *       texts separated by commas: texts in a refused authentication that mean a rate limit; letter case does
+ *       not matter
+ *   ws.close_codes
+ *       CODE=retry|drain|token|final, separated by commas, CODE 1000 to 4999: what close codes ask for, where
+ *       it differs: 1001, 1012, 1013 are drain, 1008, 4401, 4403 token, all others retry; final ends the
+ *       client
+ *   ws.origin
+ *       value of an HTTP header, printable ASCII: Origin of the upgrade
+ *   ws.subprotocol
+ *       value of an HTTP header, printable ASCII: Sec-WebSocket-Protocol of the upgrade
+ *   ws.header.<Name>
+ *       a header the library does not write itself, its value in printable ASCII: a further header of the
+ *       upgrade, one key each; empty removes it
+ *   http.user_agent = genesys-ws-auth/0.1.0
+ *       value of an HTTP header, printable ASCII: User-Agent of all requests
+ *   connect.overlap = on
+ *       on | off: open the socket while its token is still being fetched; off: in strict order
+ *   connect.timeout_ms = 10000
+ *       whole number, 1 to 300000 ms: DNS and TCP together
+ *   tls.timeout_ms = 10000
+ *       whole number, 1 to 300000 ms: TLS handshake
+ *   tls.min_version = 1.2
+ *       1.2 | 1.3: oldest version of TLS that is spoken
+ *   tls.trust = auto
+ *       auto | system | file | directory | memory: where trusted authorities come from; auto is file,
+ *       directory or memory if tls.ca_file, tls.ca_directory or tls.ca_pem is set, else system
+ *   tls.ca_file
+ *       text of at most 4096 bytes without control characters: PEM file of trusted authorities
+ *   tls.ca_directory
+ *       text of at most 4096 bytes without control characters: directory of PEM files of trusted authorities;
+ *       what is none is left out
+ *   tls.ca_pem
+ *       PEM text of at most 4194304 bytes: PEM text of trusted authorities
+ *   tls.extra_ca_file
+ *       text of at most 4096 bytes without control characters: PEM file of further authorities, beside those
+ *       of tls.trust
+ *   tls.extra_ca_pem
+ *       PEM text of at most 4194304 bytes: PEM text of further authorities, beside those of tls.trust
+ *   tls.pins
+ *       sha256/<base64 of SHA-256 of a public key's DER>, separated by commas: public keys of which one has
+ *       to be in the server's verified chain, authority included
+ *   tls.client_cert_file
+ *       text of at most 4096 bytes without control characters: PEM file of the client certificate and those
+ *       between it and its authority
+ *   tls.client_key_file
+ *       text of at most 4096 bytes without control characters: PEM file of its private key, not encrypted
+ *   tls.client_cert_pem
+ *       PEM text of at most 4194304 bytes: PEM text of the client certificate, instead of the file
+ *   tls.client_key_pem
+ *       secret PEM text of at most 1048576 bytes: PEM text of its private key, instead of the file
+ *   proxy = none
+ *       none | environment | http://host:port, without credentials: proxy to everything, asked by CONNECT;
+ *       environment reads https_proxy, wss_proxy, http_proxy, all_proxy and no_proxy when a client is made
+ *   proxy.https
+ *       none | environment | http://host:port, without credentials: proxy to the token endpoint; as proxy
+ *       unless set
+ *   proxy.wss
+ *       none | environment | http://host:port, without credentials: proxy to the socket; as proxy unless set
+ *   proxy.user
+ *       text of at most 1024 bytes without control characters: user name at the proxy (Basic), without a
+ *       colon
+ *   proxy.password
+ *       secret text of at most 1048576 bytes without control characters: password at the proxy
+ *   proxy.except
+ *       hosts, domains, addresses and networks, separated by commas, or *: reached without the proxy: hosts,
+ *       domains and all below them, addresses, networks as 10.0.0.0/8, each with :port or without, or *
+ *   proxy.timeout_ms = 10000
+ *       whole number, 1 to 300000 ms: a proxy's answer to CONNECT
+ *   net.allow_plain_loopback = false
+ *       true or false: allow http and ws to localhost, 127.0.0.0/8 and ::1, for tests
+ *   delivery = callbacks
+ *       callbacks | inline | poll: who runs callbacks: gwa-dispatch; on_message on gwa-socket;
+ *       gwa_client_next_event()
+ *   send.queue_messages = 1024
+ *       whole number, 1 to 1048576: bound of the send queue
+ *   send.queue_bytes = 4194304
+ *       whole number, 1 to 1073741824 bytes: bound of the send queue
+ *   events.queue_events = 4096
+ *       whole number, 1 to 1048576: bound of the event queue; when it is full the socket is not read
+ *   events.queue_bytes = 8388608
+ *       whole number, 1 to 1073741824 bytes: bound of the event queue
+ *   audit.queue_records = 4096
+ *       whole number, 1 to 1048576: bound of the audit queue
+ *   audit.policy = drop_oldest
+ *       drop_oldest | drop_newest | block: when the audit queue is full; block holds the producer up to 1 s a
+ *       record; not with delivery = poll
+ *   audit.siem_source = genesys_websocket_authenticator
+ *       text of at most 256 bytes without control characters: "source" of SIEM events
+ *   callbacks.slow_ms = 1000
+ *       whole number, 1 to 3600000 ms: callbacks slower than this are reported
+ *   close.timeout_ms = 2000
+ *       whole number, 0 to 60000 ms: WebSocket close handshake
+ *   free.timeout_ms = 5000
+ *       whole number, 0 to 600000 ms: longest wait of gwa_client_free(); 0 does not wait
+ */
+#ifndef GWA_GENESYS_WS_AUTH_H
+#define GWA_GENESYS_WS_AUTH_H
+
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/** For timeout_ms: wait without limit. */
+#define GWA_NO_LIMIT ((uint32_t)0xFFFFFFFFul)
+
+/** Whether the library in use fits the header this program was compiled with: GWA_OK or GWA_E_ABI_MISMATCH. */
+#define GWA_CHECK_ABI() gwa_check_abi((uint32_t)GWA_VERSION_NUMBER)
+
+/** Sets up a gwa_metrics_t for gwa_client_metrics(): GWA_METRICS_INIT(&metrics). */
+#define GWA_METRICS_INIT(metrics) gwa_metrics_init((metrics), (uint32_t)sizeof *(metrics))
+
+/** Sets up a gwa_shutdown_report_t for gwa_client_shutdown(): GWA_SHUTDOWN_REPORT_INIT(&report). */
+#define GWA_SHUTDOWN_REPORT_INIT(report) gwa_shutdown_report_init((report), (uint32_t)sizeof *(report))
+
+
+/**
+ * Major version of this header. Until it is 1, a new minor version may change the ABI.
+ */
+#define GWA_VERSION_MAJOR 0
+
+/**
+ * Minor version of this header.
+ */
+#define GWA_VERSION_MINOR 1
+
+/**
+ * Patch version of this header.
+ */
+#define GWA_VERSION_PATCH 0
+
+/**
+ * The three in one number that grows with every version; usable in #if.
+ */
+#define GWA_VERSION_NUMBER (((GWA_VERSION_MAJOR * 1000000) + (GWA_VERSION_MINOR * 1000)) + GWA_VERSION_PATCH)
+
+/**
+ * Done.
+ */
+#define GWA_OK 0
+
+/**
+ * Not an error: done, except for a callback that is still running. What is left to do happens when it returns.
+ */
+#define GWA_DEFERRED 1
+
+/**
+ * The handle is NULL, was freed, or is of another type.
+ */
+#define GWA_E_BAD_HANDLE 4100
+
+/**
+ * An argument is NULL, out of range or contradictory.
+ */
+#define GWA_E_INVALID_ARGUMENT 4101
+
+/**
+ * A text argument is not UTF-8.
+ */
+#define GWA_E_INVALID_UTF8 4102
+
+/**
+ * No configuration key has this name.
+ */
+#define GWA_E_UNKNOWN_KEY 4103
+
+/**
+ * The value of a configuration key cannot be used.
+ */
+#define GWA_E_BAD_VALUE 4104
+
+/**
+ * A configuration key that is needed has no value.
+ */
+#define GWA_E_MISSING_KEY 4105
+
+/**
+ * The call does not fit the state the client is in.
+ */
+#define GWA_E_BAD_STATE 4106
+
+/**
+ * The call would wait for the callback it is made from.
+ */
+#define GWA_E_REENTRANT 4107
+
+/**
+ * The work was ended by a shutdown or free.
+ */
+#define GWA_E_CANCELLED 4108
+
+/**
+ * The time allowed for the call is up.
+ */
+#define GWA_E_TIMEOUT 4109
+
+/**
+ * gwa_client_interrupt ended the wait.
+ */
+#define GWA_E_INTERRUPTED 4110
+
+/**
+ * The client is closed and its queue is empty.
+ */
+#define GWA_E_CLOSED 4111
+
+/**
+ * The send queue is at its bound.
+ */
+#define GWA_E_QUEUE_FULL 4112
+
+/**
+ * The data is larger than the configured maximum.
+ */
+#define GWA_E_TOO_LARGE 4113
+
+/**
+ * The program was compiled with a header of another version.
+ */
+#define GWA_E_ABI_MISMATCH 4114
+
+/**
+ * The handle was made before fork().
+ */
+#define GWA_E_FORKED 4115
+
+/**
+ * The trust store cannot be read or holds no certificate.
+ */
+#define GWA_E_TRUST_STORE 4116
+
+/**
+ * The client certificate or its key cannot be used.
+ */
+#define GWA_E_CLIENT_CERTIFICATE 4117
+
+/**
+ * The host name could not be resolved.
+ */
+#define GWA_E_DNS 4200
+
+/**
+ * No TCP connection could be made to any address.
+ */
+#define GWA_E_CONNECT 4201
+
+/**
+ * Connecting took too long.
+ */
+#define GWA_E_CONNECT_TIMEOUT 4202
+
+/**
+ * The TLS handshake failed.
+ */
+#define GWA_E_TLS 4203
+
+/**
+ * The TLS handshake took too long.
+ */
+#define GWA_E_TLS_TIMEOUT 4204
+
+/**
+ * The server's certificate is expired or not yet valid.
+ */
+#define GWA_E_CERTIFICATE_EXPIRED 4205
+
+/**
+ * The server's certificate is for another host.
+ */
+#define GWA_E_CERTIFICATE_HOST 4206
+
+/**
+ * The server's certificate was not issued by a trusted authority.
+ */
+#define GWA_E_CERTIFICATE_UNTRUSTED 4207
+
+/**
+ * The server's certificate is not acceptable.
+ */
+#define GWA_E_CERTIFICATE 4208
+
+/**
+ * The connection ended without a close.
+ */
+#define GWA_E_DROPPED 4209
+
+/**
+ * The peer did not answer a ping in time.
+ */
+#define GWA_E_PEER_DEAD 4210
+
+/**
+ * The server's certificate is signed by nobody but itself.
+ */
+#define GWA_E_CERTIFICATE_SELF_SIGNED 4211
+
+/**
+ * No key of the server's certificate chain is among tls.pins.
+ */
+#define GWA_E_CERTIFICATE_PIN 4212
+
+/**
+ * The proxy wants other credentials (407).
+ */
+#define GWA_E_PROXY_AUTH 4220
+
+/**
+ * The proxy did not open a way to the host.
+ */
+#define GWA_E_PROXY_REFUSED 4221
+
+/**
+ * The proxy took too long to open a way to the host.
+ */
+#define GWA_E_PROXY_TIMEOUT 4222
+
+/**
+ * The answer is not HTTP, or ended early.
+ */
+#define GWA_E_HTTP_PROTOCOL 4300
+
+/**
+ * The answer took too long.
+ */
+#define GWA_E_HTTP_TIMEOUT 4301
+
+/**
+ * The answer is larger than the configured maximum.
+ */
+#define GWA_E_RESPONSE_TOO_LARGE 4302
+
+/**
+ * The server answered with a redirect; credentials are never sent on.
+ */
+#define GWA_E_REDIRECT 4303
+
+/**
+ * The server is temporarily unable to answer.
+ */
+#define GWA_E_UNAVAILABLE 4304
+
+/**
+ * The server refused the request.
+ */
+#define GWA_E_HTTP_STATUS 4305
+
+/**
+ * Wrong client credentials, or the refresh token is revoked (401).
+ */
+#define GWA_E_UNAUTHORIZED 4310
+
+/**
+ * The OAuth client may not use this grant (403).
+ */
+#define GWA_E_FORBIDDEN 4311
+
+/**
+ * The refresh token or authorization code is no longer valid.
+ */
+#define GWA_E_INVALID_GRANT 4312
+
+/**
+ * The server limits the rate of requests.
+ */
+#define GWA_E_THROTTLED 4313
+
+/**
+ * The server asks to wait longer than 180 s: a quota is used up.
+ */
+#define GWA_E_THROTTLED_LONG 4314
+
+/**
+ * The token answer is not the JSON object that RFC 6749 5.1 asks for.
+ */
+#define GWA_E_TOKEN_RESPONSE 4315
+
+/**
+ * The token is not a bearer token.
+ */
+#define GWA_E_TOKEN_TYPE 4316
+
+/**
+ * The token lives for less than a second, or was too old on arrival.
+ */
+#define GWA_E_TOKEN_LIFETIME 4317
+
+/**
+ * The token endpoint refused the request.
+ */
+#define GWA_E_OAUTH 4318
+
+/**
+ * The credentials no longer work; somebody has to provide new ones.
+ */
+#define GWA_E_REAUTH_REQUIRED 4319
+
+/**
+ * The token lacks required scopes (a 403-class error).
+ */
+#define GWA_E_SCOPE_DENIED 4400
+
+/**
+ * The token looks like a JWT and is not one.
+ */
+#define GWA_E_TOKEN_MALFORMED 4401
+
+/**
+ * The token is opaque and its scopes are not known.
+ */
+#define GWA_E_SCOPE_UNKNOWN 4402
+
+/**
+ * The WebSocket upgrade was refused.
+ */
+#define GWA_E_UPGRADE_REFUSED 4500
+
+/**
+ * The WebSocket upgrade was refused with 401.
+ */
+#define GWA_E_UPGRADE_UNAUTHORIZED 4501
+
+/**
+ * The WebSocket upgrade was refused with 403.
+ */
+#define GWA_E_UPGRADE_FORBIDDEN 4502
+
+/**
+ * There is no WebSocket at this address (404 or 410).
+ */
+#define GWA_E_UPGRADE_NOT_FOUND 4503
+
+/**
+ * The WebSocket upgrade took too long.
+ */
+#define GWA_E_UPGRADE_TIMEOUT 4504
+
+/**
+ * The server refused the authentication message.
+ */
+#define GWA_E_AUTH_REFUSED 4510
+
+/**
+ * The server did not answer the authentication message in time.
+ */
+#define GWA_E_AUTH_TIMEOUT 4511
+
+/**
+ * The server limits the rate of authentications.
+ */
+#define GWA_E_AUTH_THROTTLED 4512
+
+/**
+ * The reply to the authentication message is malformed.
+ */
+#define GWA_E_AUTH_REPLY 4513
+
+/**
+ * The peer broke the WebSocket protocol.
+ */
+#define GWA_E_WS_PROTOCOL 4520
+
+/**
+ * The server closed the WebSocket.
+ */
+#define GWA_E_WS_CLOSED 4521
+
+/**
+ * The peer sent a message above the configured maximum.
+ */
+#define GWA_E_MESSAGE_TOO_LARGE 4522
+
+/**
+ * The token expired before a new one was accepted.
+ */
+#define GWA_E_TOKEN_EXPIRED 4523
+
+/**
+ * A callback or the answer to a request reported a failure.
+ */
+#define GWA_E_CALLBACK_FAILED 4600
+
+/**
+ * A defect in the library was caught.
+ */
+#define GWA_E_PANIC 4900
+
+/**
+ * The library could not get what it needs from the system.
+ */
+#define GWA_E_INTERNAL 4901
+
+/**
+ * Not started, or stopped after a failed connect.
+ */
+#define GWA_STATE_IDLE 0
+
+/**
+ * A token request is under way and no socket is live.
+ */
+#define GWA_STATE_ACQUIRING_TOKEN 1
+
+/**
+ * A token's scopes are being checked.
+ */
+#define GWA_STATE_VERIFYING_TOKEN 2
+
+/**
+ * DNS, TCP, TLS or upgrade.
+ */
+#define GWA_STATE_CONNECTING 3
+
+/**
+ * The auth message is sent, its reply awaited.
+ */
+#define GWA_STATE_AUTHENTICATING 4
+
+/**
+ * Authenticated: messages flow.
+ */
+#define GWA_STATE_READY 5
+
+/**
+ * Ready, and a new token is being presented.
+ */
+#define GWA_STATE_RENEWING 6
+
+/**
+ * Ready, but something is wrong: the reason says what.
+ */
+#define GWA_STATE_DEGRADED 7
+
+/**
+ * Waiting before the next attempt.
+ */
+#define GWA_STATE_RECONNECTING 8
+
+/**
+ * The server limits the rate; waiting as long as it asked.
+ */
+#define GWA_STATE_THROTTLED 9
+
+/**
+ * The server asked to go; waiting before the first attempt.
+ */
+#define GWA_STATE_DRAINING 10
+
+/**
+ * Another client took the channel (profile `notifications`).
+ */
+#define GWA_STATE_DISPLACED 11
+
+/**
+ * New credentials are needed.
+ */
+#define GWA_STATE_REAUTH_REQUIRED 12
+
+/**
+ * Closed by the application. Final.
+ */
+#define GWA_STATE_CLOSED 13
+
+/**
+ * Given up. Final.
+ */
+#define GWA_STATE_FAILED 14
+
+/**
+ * A setting or an argument.
+ */
+#define GWA_CATEGORY_CONFIG 1
+
+/**
+ * Name resolution.
+ */
+#define GWA_CATEGORY_DNS 2
+
+/**
+ * TCP.
+ */
+#define GWA_CATEGORY_TCP 3
+
+/**
+ * A proxy on the way.
+ */
+#define GWA_CATEGORY_PROXY 4
+
+/**
+ * TLS, certificates included.
+ */
+#define GWA_CATEGORY_TLS 5
+
+/**
+ * HTTP.
+ */
+#define GWA_CATEGORY_HTTP 6
+
+/**
+ * OAuth 2.0.
+ */
+#define GWA_CATEGORY_OAUTH 7
+
+/**
+ * WebSocket and its authentication.
+ */
+#define GWA_CATEGORY_WS 8
+
+/**
+ * Scopes of a token.
+ */
+#define GWA_CATEGORY_SCOPE 9
+
+/**
+ * A callback of the application.
+ */
+#define GWA_CATEGORY_CALLBACK 10
+
+/**
+ * A panic that was caught.
+ */
+#define GWA_CATEGORY_PANIC 11
+
+/**
+ * Everything else inside the library.
+ */
+#define GWA_CATEGORY_INTERNAL 12
+
+/**
+ * Level of log: something failed that the library cannot mend by itself.
+ */
+#define GWA_LOG_ERROR 1
+
+/**
+ * Level of log: something failed and is tried again.
+ */
+#define GWA_LOG_WARN 2
+
+/**
+ * Level of log: the course of a connection.
+ */
+#define GWA_LOG_INFO 3
+
+/**
+ * Level of log: what support asks for.
+ */
+#define GWA_LOG_DEBUG 4
+
+/**
+ * Level of log: everything; never a secret.
+ */
+#define GWA_LOG_TRACE 5
+
+/**
+ * A message that arrived.
+ */
+#define GWA_EVENT_MESSAGE 1
+
+/**
+ * The state changed.
+ */
+#define GWA_EVENT_STATE 2
+
+/**
+ * Messages may be missed from here on.
+ */
+#define GWA_EVENT_GAP_BEGIN 3
+
+/**
+ * Messages flow again.
+ */
+#define GWA_EVENT_GAP_END 4
+
+/**
+ * A second socket took over; nothing was missed.
+ */
+#define GWA_EVENT_HANDOVER 5
+
+/**
+ * A new token is in use.
+ */
+#define GWA_EVENT_TOKEN 6
+
+/**
+ * A sent message was handed to the kernel, or returned unsent.
+ */
+#define GWA_EVENT_SENT 7
+
+/**
+ * The library asks something.
+ */
+#define GWA_EVENT_REQUEST 8
+
+/**
+ * An audit record.
+ */
+#define GWA_EVENT_AUDIT 9
+
+/**
+ * A SIEM event.
+ */
+#define GWA_EVENT_SIEM 10
+
+/**
+ * A line of log.
+ */
+#define GWA_EVENT_LOG 11
+
+/**
+ * The machine was suspended for more than 2 s and goes on: gwa_event_clock_ms() says for how long. Given to on_state.
+ */
+#define GWA_EVENT_RESUMED 12
+
+/**
+ * The wall clock was set by more than 2 s: gwa_event_clock_ms() says by how much. Given to on_state.
+ */
+#define GWA_EVENT_CLOCK_STEP 13
+
+/**
+ * A text message (UTF-8).
+ */
+#define GWA_TEXT 1
+
+/**
+ * A binary message.
+ */
+#define GWA_BINARY 2
+
+/**
+ * Store the refresh token of gwa_request_refresh_token() durably, then complete with no answer (NULL, 0, 0). The
+ * server has already forgotten the one before. After token.persist_timeout_ms the new access token is used anyway.
+ */
+#define GWA_REQUEST_PERSIST_REFRESH_TOKEN 1
+
+/**
+ * The credentials no longer work: get an authorization code (from a person, by a browser) and complete with it.
+ */
+#define GWA_REQUEST_AUTHORIZATION_CODE 2
+
+/**
+ * Format of gwa_client_stats(): one JSON object.
+ */
+#define GWA_STATS_JSON 1
+
+/**
+ * An audit record or SIEM event: one JSON object and what is needed to file it.
+ */
+typedef struct gwa_audit_t gwa_audit_t;
+
+/**
+ * One authenticated WebSocket and the threads that keep it alive; a checked handle.
+ */
+typedef struct gwa_client_t gwa_client_t;
+
+/**
+ * Keys, values and callbacks of clients to be made; a checked handle. Copied when a client is made.
+ */
+typedef struct gwa_config_t gwa_config_t;
+
+/**
+ * What went wrong, where, and what to do next. Made by a call that failed (then freed by
+ * gwa_error_free()), or part of an event.
+ */
+typedef struct gwa_error_t gwa_error_t;
+
+/**
+ * Something that happened. Lent to a callback for the time of the call, or owned: taken by
+ * gwa_client_next_event() or gwa_event_clone() and freed by gwa_event_free(). An owned event may outlive its client.
+ */
+typedef struct gwa_event_t gwa_event_t;
+
+/**
+ * A question of the library; a checked handle. Answer it once, from any thread, now or later.
+ */
+typedef struct gwa_request_t gwa_request_t;
+
+/**
+ * A text of the library's, e.g. statistics; freed by gwa_text_free().
+ */
+typedef struct gwa_text_t gwa_text_t;
+
+/**
+ * An access token. Holds copies of secrets, wiped when it is freed.
+ */
+typedef struct gwa_token_t gwa_token_t;
+
+/**
+ * Result of a call: GWA_OK, GWA_DEFERRED (no error), or one of GWA_E_... (from 4100 up). Numbers are
+ * never changed or used again; a newer library may return new ones.
+ */
+typedef int32_t gwa_status_t;
+
+/**
+ * A message arrived. On gwa-dispatch (delivery = inline: on gwa-socket). `message` lives for the call;
+ * gwa_event_clone() keeps it. It may block: messages then wait in the queue, and reading stops when that is full
+ * (inline: reading stops at once). It may call the library as each function's "Callback" says. NULL: messages are
+ * counted and go nowhere.
+ */
+typedef void (*gwa_message_fn)(void *user_data, const gwa_event_t *message);
+
+/**
+ * Called exactly once with the user_data of a registration, after the last call of its callback: when the
+ * configuration and all clients made from it are gone, or the callback was replaced; before the registering
+ * call returns if that fails. On any thread; it may call the library, and should not block. NULL: nothing is called.
+ */
+typedef void (*gwa_release_fn)(void *user_data);
+
+/**
+ * An audit record, or for gwa_config_on_siem() a SIEM event. On gwa-dispatch, in order; for each record the audit
+ * callback first. Returns 0, or anything else for "failed": that is counted and logged, and harms nothing. `record`
+ * lives for the call; gwa_audit_clone() keeps it. It may block: records then wait in the queue (audit.queue_records).
+ * It may call the library as each function's "Callback" says.
+ * NULL: records are made for the other sink alone, or not delivered.
+ */
+typedef int32_t (*gwa_audit_fn)(void *user_data, const gwa_audit_t *record);
+
+/**
+ * A state change, gap or hand-over: gwa_event_kind() says which. On gwa-dispatch, in one order with messages. `change`
+ * lives for the call; gwa_event_clone() keeps it. It may block, which delays other callbacks. It may call the library
+ * as each function's "Callback" says.
+ * NULL: not told.
+ */
+typedef void (*gwa_state_fn)(void *user_data, const gwa_event_t *change);
+
+/**
+ * A new token is in use. On gwa-dispatch. `token` lives for the call; gwa_token_clone() keeps it. It may block, which
+ * delays other callbacks. It may call the library as each function's "Callback" says.
+ * NULL: not told.
+ */
+typedef void (*gwa_token_fn)(void *user_data, const gwa_token_t *token);
+
+/**
+ * The library asks something: gwa_request_kind() says what. On gwa-dispatch. `request` is the application's from here
+ * on: it is answered by gwa_request_complete() or gwa_request_fail(), now or later, from any thread, or freed by
+ * gwa_request_free(). It may block, which delays other callbacks. It may call the library as each function's
+ * "Callback" says.
+ * NULL: nobody answers.
+ */
+typedef void (*gwa_ask_fn)(void *user_data, gwa_request_t *request);
+
+/**
+ * How the message with the id gwa_client_send() gave ended: GWA_OK when its last byte was handed to the kernel, else
+ * why it was returned unsent. On gwa-dispatch. It may block, which delays other callbacks. It may call the library
+ * as each function's "Callback" says.
+ * NULL: not told.
+ */
+typedef void (*gwa_sent_fn)(void *user_data, uint64_t id, gwa_status_t outcome);
+
+/**
+ * A line of log: level from GWA_LOG_ERROR (1) to GWA_LOG_TRACE (5), part of the library, text without line end.
+ * Never a secret. On gwa-dispatch. The texts live for the call. It may block, which delays other callbacks. It may call
+ * the library as each function's "Callback" says.
+ * NULL: silent.
+ */
+typedef void (*gwa_log_fn)(void *user_data, int32_t level, const char *target, const char *text);
+
+/**
+ * What a shutdown left behind. Set up with GWA_SHUTDOWN_REPORT_INIT(); newer versions add fields at the end.
+ */
+typedef struct {
+    /**
+     * Size of the struct the caller has, in bytes.
+     */
+    uint32_t struct_size;
+    /**
+     * 1 if every thread is joined and no callback will run again, else 0.
+     */
+    uint32_t complete;
+    /**
+     * 1 if no close handshake was left unfinished, also if there was no socket; else 0.
+     */
+    uint32_t close_handshake;
+    /**
+     * Resolver threads that are still stuck in getaddrinfo; they hold nothing of this client.
+     */
+    uint32_t resolvers_stuck;
+    /**
+     * Audit records that no sink has seen.
+     */
+    uint64_t audit_undelivered;
+    /**
+     * Events that no callback has seen.
+     */
+    uint64_t events_undelivered;
+    /**
+     * Messages handed back unsent.
+     */
+    uint64_t messages_unsent;
+    /**
+     * Name of the callback that is still running, e.g. "on_message", or NULL; lives as long as the library.
+     */
+    const char *stuck_callback;
+} gwa_shutdown_report_t;
+
+/**
+ * Counters of a client since it was made. Set up with GWA_METRICS_INIT(); newer versions add fields at the end.
+ */
+typedef struct {
+    /**
+     * Size of the struct the caller has, in bytes.
+     */
+    uint32_t struct_size;
+    /**
+     * Share of attempts that succeeded, in thousandths of a percent (0 to 100000); 0 before the first attempt.
+     */
+    uint32_t success_rate_milli_percent;
+    /**
+     * Mean latency of an attempt, in microseconds; 0 before the first attempt.
+     */
+    uint64_t avg_latency_us;
+    /**
+     * Authentication attempts that succeeded.
+     */
+    uint64_t success_count;
+    /**
+     * Authentication attempts that failed.
+     */
+    uint64_t failure_count;
+    /**
+     * Sum of the latencies of all attempts, in milliseconds.
+     */
+    uint64_t total_latency_ms;
+    /**
+     * All attempts.
+     */
+    uint64_t request_count;
+    /**
+     * Renewals accepted.
+     */
+    uint64_t renewals;
+    /**
+     * Of these, by hand-over to a second socket.
+     */
+    uint64_t handovers;
+    /**
+     * Sockets opened (upgrade finished).
+     */
+    uint64_t connects;
+    /**
+     * Sockets lost while live.
+     */
+    uint64_t drops;
+    /**
+     * Gaps reported.
+     */
+    uint64_t gaps;
+    /**
+     * Token requests made.
+     */
+    uint64_t token_requests;
+    /**
+     * Token requests that failed.
+     */
+    uint64_t token_failures;
+    /**
+     * Times a server throttled us.
+     */
+    uint64_t throttles;
+    /**
+     * Application messages received.
+     */
+    uint64_t messages_received;
+    /**
+     * Their bytes.
+     */
+    uint64_t bytes_received;
+    /**
+     * Application messages sent.
+     */
+    uint64_t messages_sent;
+    /**
+     * Their bytes.
+     */
+    uint64_t bytes_sent;
+    /**
+     * Audit records made.
+     */
+    uint64_t audit_records;
+    /**
+     * Audit records lost to the queue's bound.
+     */
+    uint64_t audit_lost;
+    /**
+     * Audit and SIEM callbacks that reported a failure.
+     */
+    uint64_t hook_failures;
+    /**
+     * Callbacks slower than callbacks.slow_ms.
+     */
+    uint64_t slow_callbacks;
+    /**
+     * Facts that came when nobody expected them.
+     */
+    uint64_t senseless_inputs;
+    /**
+     * Life the old token had left when the last new one took effect, in milliseconds.
+     */
+    uint64_t last_lead_ms;
+} gwa_metrics_t;
+
+/**
+ * GWA_VERSION_NUMBER of the library in use, which may be newer than the header.
+ *
+ * Thread: any. Callback: allowed. Fork: allowed. Signal: safe. Blocking: no.
+ * Ownership: none. Since: 0.1.0.
+ */
+uint32_t gwa_version_number(void);
+
+/**
+ * Version of the library in use, e.g. "0.1.0".
+ *
+ * Thread: any. Callback: allowed. Fork: allowed. Signal: safe. Blocking: no.
+ * Ownership: the text lives as long as the library. Since: 0.1.0.
+ */
+const char *gwa_version_string(void);
+
+/**
+ * Whether a program compiled with the header of version `header_version` can use this library: the same
+ * major version (below 1.0 also the same minor version) and not a newer one. Call it first, as
+ * GWA_CHECK_ABI(), if library and program are installed apart.
+ *
+ * Returns GWA_OK or GWA_E_ABI_MISMATCH.
+ *
+ * Thread: any. Callback: allowed. Fork: allowed. Signal: unsafe. Blocking: no.
+ * Ownership: none. Since: 0.1.0.
+ */
+gwa_status_t gwa_check_abi(uint32_t header_version);
+
+/**
+ * The stable name of a status, e.g. "GWA_E_DNS"; "unknown status" for a number that is none.
+ *
+ * Thread: any. Callback: allowed. Fork: allowed. Signal: unsafe. Blocking: no.
+ * Ownership: the text lives as long as the library. Since: 0.1.0.
+ */
+const char *gwa_status_name(gwa_status_t status);
+
+/**
+ * What a status means, in one sentence; "unknown status" for a number that is none.
+ *
+ * Thread: any. Callback: allowed. Fork: allowed. Signal: unsafe. Blocking: no.
+ * Ownership: the text lives as long as the library. Since: 0.1.0.
+ */
+const char *gwa_status_text(gwa_status_t status);
+
+/**
+ * The table of all statuses, for programs that make one of their own: writes number `index`, counted from
+ * 0, to `status`. Name and text are those of gwa_status_name() and gwa_status_text().
+ *
+ * Returns GWA_OK, or GWA_E_INVALID_ARGUMENT behind the last one and for NULL.
+ *
+ * Thread: any. Callback: allowed. Fork: allowed. Signal: unsafe. Blocking: no.
+ * Ownership: none. Since: 0.1.0.
+ */
+gwa_status_t gwa_status_at(size_t index, gwa_status_t *status);
+
+/**
+ * The name of a state, e.g. "Ready" for GWA_STATE_READY; "unknown state" for a number that is none.
+ *
+ * Thread: any. Callback: allowed. Fork: allowed. Signal: safe. Blocking: no.
+ * Ownership: the text lives as long as the library. Since: 0.1.0.
+ */
+const char *gwa_state_name(int32_t state);
+
+/**
+ * The status the failed call returned, one of GWA_E_...; GWA_OK for NULL.
+ *
+ * Thread: any. Callback: allowed. Fork: allowed. Signal: unsafe. Blocking: no.
+ * Ownership: none. Since: 0.1.0.
+ */
+gwa_status_t gwa_error_code(const gwa_error_t *error);
+
+/**
+ * The stable name of the status, e.g. "GWA_E_DNS"; NULL for NULL. `len`, if not NULL, takes the length.
+ *
+ * Thread: any. Callback: allowed. Fork: allowed. Signal: unsafe. Blocking: no.
+ * Ownership: the error keeps the text. Since: 0.1.0.
+ */
+const char *gwa_error_name(const gwa_error_t *error, size_t *len);
+
+/**
+ * The whole error in one line for a log: stage, what the code means, the particulars of the case, the
+ * host. Never holds a secret. NULL for NULL. `len`, if not NULL, takes the length.
+ *
+ * Thread: any. Callback: allowed. Fork: allowed. Signal: unsafe. Blocking: no.
+ * Ownership: the error keeps the text. Since: 0.1.0.
+ */
+const char *gwa_error_message(const gwa_error_t *error, size_t *len);
+
+/**
+ * What to do about it, in one sentence; NULL for NULL. `len`, if not NULL, takes the length.
+ *
+ * Thread: any. Callback: allowed. Fork: allowed. Signal: unsafe. Blocking: no.
+ * Ownership: the error keeps the text. Since: 0.1.0.
+ */
+const char *gwa_error_hint(const gwa_error_t *error, size_t *len);
+
+/**
+ * The part of the work that failed, one of GWA_CATEGORY_...; 0 for NULL.
+ *
+ * Thread: any. Callback: allowed. Fork: allowed. Signal: unsafe. Blocking: no.
+ * Ownership: none. Since: 0.1.0.
+ */
+int32_t gwa_error_category(const gwa_error_t *error);
+
+/**
+ * The category as a word, e.g. "oauth"; NULL for NULL. `len`, if not NULL, takes the length.
+ *
+ * Thread: any. Callback: allowed. Fork: allowed. Signal: unsafe. Blocking: no.
+ * Ownership: the error keeps the text. Since: 0.1.0.
+ */
+const char *gwa_error_category_name(const gwa_error_t *error, size_t *len);
+
+/**
+ * The step during which it happened, as a word: call, configure, resolve, connect, proxy, tls, token,
+ * scopes, upgrade, authenticate, renew, live, callback, close. More may be added. NULL for NULL. `len`, if
+ * not NULL, takes the length.
+ *
+ * Thread: any. Callback: allowed. Fork: allowed. Signal: unsafe. Blocking: no.
+ * Ownership: the error keeps the text. Since: 0.1.0.
+ */
+const char *gwa_error_stage(const gwa_error_t *error, size_t *len);
+
+/**
+ * HTTP status of the answer (100 to 599), or 0 when there was none.
+ *
+ * Thread: any. Callback: allowed. Fork: allowed. Signal: unsafe. Blocking: no.
+ * Ownership: none. Since: 0.1.0.
+ */
+int32_t gwa_error_http_status(const gwa_error_t *error);
+
+/**
+ * The `error` member of an OAuth answer (RFC 6749 5.2), e.g. "invalid_grant", or ""; NULL for NULL.
+ * `len`, if not NULL, takes the length.
+ *
+ * Thread: any. Callback: allowed. Fork: allowed. Signal: unsafe. Blocking: no.
+ * Ownership: the error keeps the text. Since: 0.1.0.
+ */
+const char *gwa_error_oauth_error(const gwa_error_t *error, size_t *len);
+
+/**
+ * `errno` of the system call that failed, or 0.
+ *
+ * Thread: any. Callback: allowed. Fork: allowed. Signal: unsafe. Blocking: no.
+ * Ownership: none. Since: 0.1.0.
+ */
+int32_t gwa_error_os_errno(const gwa_error_t *error);
+
+/**
+ * Number of the TLS alert that was sent or received (RFC 8446 6; 0 is close_notify), or -1 for none.
+ *
+ * Thread: any. Callback: allowed. Fork: allowed. Signal: unsafe. Blocking: no.
+ * Ownership: none. Since: 0.1.0.
+ */
+int32_t gwa_error_tls_alert(const gwa_error_t *error);
+
+/**
+ * WebSocket close code (RFC 6455 7.4), or 0 for none.
+ *
+ * Thread: any. Callback: allowed. Fork: allowed. Signal: unsafe. Blocking: no.
+ * Ownership: none. Since: 0.1.0.
+ */
+int32_t gwa_error_ws_close_code(const gwa_error_t *error);
+
+/**
+ * Correlation id of the answer (header ININ-Correlation-Id), for Genesys support, or ""; NULL for NULL.
+ * `len`, if not NULL, takes the length.
+ *
+ * Thread: any. Callback: allowed. Fork: allowed. Signal: unsafe. Blocking: no.
+ * Ownership: the error keeps the text. Since: 0.1.0.
+ */
+const char *gwa_error_correlation_id(const gwa_error_t *error, size_t *len);
+
+/**
+ * Host and port of the peer, e.g. "api.mypurecloud.com:443", or ""; NULL for NULL. `len`, if not NULL,
+ * takes the length.
+ *
+ * Thread: any. Callback: allowed. Fork: allowed. Signal: unsafe. Blocking: no.
+ * Ownership: the error keeps the text. Since: 0.1.0.
+ */
+const char *gwa_error_host(const gwa_error_t *error, size_t *len);
+
+/**
+ * Which attempt of its round failed, from 1, or 0 where there are no attempts.
+ *
+ * Thread: any. Callback: allowed. Fork: allowed. Signal: unsafe. Blocking: no.
+ * Ownership: none. Since: 0.1.0.
+ */
+uint32_t gwa_error_attempt(const gwa_error_t *error);
+
+/**
+ * 1 if the same call or request may succeed later without anybody acting, else 0.
+ *
+ * Thread: any. Callback: allowed. Fork: allowed. Signal: unsafe. Blocking: no.
+ * Ownership: none. Since: 0.1.0.
+ */
+int32_t gwa_error_retriable(const gwa_error_t *error);
+
+/**
+ * 1 if nothing but the application or an administrator can help now, else 0.
+ *
+ * Thread: any. Callback: allowed. Fork: allowed. Signal: unsafe. Blocking: no.
+ * Ownership: none. Since: 0.1.0.
+ */
+int32_t gwa_error_fatal(const gwa_error_t *error);
+
+/**
+ * How long the server asked to wait, in milliseconds, or -1 if it did not ask.
+ *
+ * Thread: any. Callback: allowed. Fork: allowed. Signal: unsafe. Blocking: no.
+ * Ownership: none. Since: 0.1.0.
+ */
+int64_t gwa_error_retry_after_ms(const gwa_error_t *error);
+
+/**
+ * The scopes that are missing, separated by one space, in the order they were required, or ""; NULL for
+ * NULL. `len`, if not NULL, takes the length.
+ *
+ * Thread: any. Callback: allowed. Fork: allowed. Signal: unsafe. Blocking: no.
+ * Ownership: the error keeps the text. Since: 0.1.0.
+ */
+const char *gwa_error_missing_scopes(const gwa_error_t *error, size_t *len);
+
+/**
+ * A copy of an error, e.g. of one that is part of an event; NULL for NULL.
+ *
+ * Thread: any. Callback: allowed. Fork: allowed. Signal: unsafe. Blocking: no.
+ * Ownership: the caller frees the copy with gwa_error_free(). Since: 0.1.0.
+ */
+gwa_error_t *gwa_error_clone(const gwa_error_t *error);
+
+/**
+ * Frees an error that a call or gwa_error_clone() gave. NULL, and an error that is part of an event,
+ * are left alone.
+ *
+ * Thread: any. Callback: allowed. Fork: allowed. Signal: unsafe. Blocking: no.
+ * Ownership: takes the error. Since: 0.1.0.
+ */
+void gwa_error_free(gwa_error_t *error);
+
+/**
+ * The text, ending with NUL; NULL for NULL. `len`, if not NULL, takes its length in bytes without the NUL.
+ * UTF-8. Valid until gwa_text_free().
+ *
+ * Thread: any. Callback: allowed. Fork: allowed. Signal: unsafe. Blocking: no.
+ * Ownership: the text object keeps it. Since: 0.1.0.
+ */
+const char *gwa_text_data(const gwa_text_t *text, size_t *len);
+
+/**
+ * Frees a text, and wipes it. NULL is nothing.
+ *
+ * Thread: any. Callback: allowed. Fork: allowed. Signal: unsafe. Blocking: no.
+ * Ownership: takes the text. Since: 0.1.0.
+ */
+void gwa_text_free(gwa_text_t *text);
+
+/**
+ * The access token, a secret; NULL for NULL. `len`, if not NULL, takes the length.
+ *
+ * Thread: any. Callback: allowed. Fork: allowed. Signal: unsafe. Blocking: no.
+ * Ownership: the token object keeps the text and wipes it. Since: 0.1.0.
+ */
+const char *gwa_token_access_token(const gwa_token_t *token, size_t *len);
+
+/**
+ * The token's type as the server wrote it, e.g. "bearer"; NULL for NULL. `len`, if not NULL, takes the length.
+ *
+ * Thread: any. Callback: allowed. Fork: allowed. Signal: unsafe. Blocking: no.
+ * Ownership: the token object keeps the text. Since: 0.1.0.
+ */
+const char *gwa_token_type(const gwa_token_t *token,
+                           size_t *len);
+
+/**
+ * The refresh token in force with this token, a secret; NULL if there is none. `len`, if not NULL, takes the
+ * length.
+ *
+ * Thread: any. Callback: allowed. Fork: allowed. Signal: unsafe. Blocking: no.
+ * Ownership: the token object keeps the text and wipes it. Since: 0.1.0.
+ */
+const char *gwa_token_refresh_token(const gwa_token_t *token, size_t *len);
+
+/**
+ * The scopes the server granted, separated by blanks, or "" if it did not say; NULL for NULL. `len`, if not
+ * NULL, takes the length.
+ *
+ * Thread: any. Callback: allowed. Fork: allowed. Signal: unsafe. Blocking: no.
+ * Ownership: the token object keeps the text. Since: 0.1.0.
+ */
+const char *gwa_token_scope(const gwa_token_t *token, size_t *len);
+
+/**
+ * Lifetime in milliseconds, counted from gwa_token_granted_at_ms(); 0 for NULL.
+ *
+ * Thread: any. Callback: allowed. Fork: allowed. Signal: unsafe. Blocking: no.
+ * Ownership: none. Since: 0.1.0.
+ */
+uint64_t gwa_token_expires_in_ms(const gwa_token_t *token);
+
+/**
+ * When the request that brought the token began, in milliseconds since 1970 (UTC); 0 for NULL.
+ *
+ * Thread: any. Callback: allowed. Fork: allowed. Signal: unsafe. Blocking: no.
+ * Ownership: none. Since: 0.1.0.
+ */
+uint64_t gwa_token_granted_at_ms(const gwa_token_t *token);
+
+/**
+ * A copy of a token, e.g. of one that is lent to a callback; NULL for NULL.
+ *
+ * Thread: any. Callback: allowed. Fork: allowed. Signal: unsafe. Blocking: no.
+ * Ownership: the caller frees the copy with gwa_token_free(). Since: 0.1.0.
+ */
+gwa_token_t *gwa_token_clone(const gwa_token_t *token);
+
+/**
+ * Frees a token that gwa_client_token() or gwa_token_clone() gave, and wipes it. NULL, and a token that is
+ * lent or part of an event, are left alone.
+ *
+ * Thread: any. Callback: allowed. Fork: allowed. Signal: unsafe. Blocking: no.
+ * Ownership: takes the token. Since: 0.1.0.
+ */
+void gwa_token_free(gwa_token_t *token);
+
+/**
+ * The record as one JSON object without line breaks; NULL for NULL. `len`, if not NULL, takes the length.
+ *
+ * Thread: any. Callback: allowed. Fork: allowed. Signal: unsafe. Blocking: no.
+ * Ownership: the record keeps the text. Since: 0.1.0.
+ */
+const char *gwa_audit_json(const gwa_audit_t *audit, size_t *len);
+
+/**
+ * Position in the order of this client's records, from 1, counted once for both sinks; 0 for NULL. on_audit sees every
+ * number, or an audit_loss record that names the lost ones. on_siem is not given scope checks: each of its events
+ * carries as prev_seq the number of the one it was given before, so that a hole that is no loss can be told.
+ *
+ * Thread: any. Callback: allowed. Fork: allowed. Signal: unsafe. Blocking: no.
+ * Ownership: none. Since: 0.1.0.
+ */
+uint64_t gwa_audit_seq(const gwa_audit_t *audit);
+
+/**
+ * `event_type` or `action` of the record, e.g. "authentication_attempt"; NULL for NULL. `len`, if not NULL, takes
+ * the length.
+ *
+ * Thread: any. Callback: allowed. Fork: allowed. Signal: unsafe. Blocking: no.
+ * Ownership: the record keeps the text. Since: 0.1.0.
+ */
+const char *gwa_audit_kind(const gwa_audit_t *audit,
+                           size_t *len);
+
+/**
+ * 1 for the SIEM form (with severity and source), 0 for the audit form and for NULL.
+ *
+ * Thread: any. Callback: allowed. Fork: allowed. Signal: unsafe. Blocking: no.
+ * Ownership: none. Since: 0.1.0.
+ */
+int32_t gwa_audit_is_siem(const gwa_audit_t *audit);
+
+/**
+ * A copy of a record, e.g. of one that is lent to a callback; NULL for NULL.
+ *
+ * Thread: any. Callback: allowed. Fork: allowed. Signal: unsafe. Blocking: no.
+ * Ownership: the caller frees the copy with gwa_audit_free(). Since: 0.1.0.
+ */
+gwa_audit_t *gwa_audit_clone(const gwa_audit_t *audit);
+
+/**
+ * Frees a record that gwa_audit_clone() gave. NULL, and a record that is lent or part of an event, are left alone.
+ *
+ * Thread: any. Callback: allowed. Fork: allowed. Signal: unsafe. Blocking: no.
+ * Ownership: takes the record. Since: 0.1.0.
+ */
+void gwa_audit_free(gwa_audit_t *audit);
+
+/**
+ * What an event is, one of GWA_EVENT_...; 0 for NULL. A newer library may have kinds that this header
+ * does not name: ignore them.
+ *
+ * Thread: any. Callback: allowed. Fork: allowed. Signal: unsafe. Blocking: no.
+ * Ownership: none. Since: 0.1.0.
+ */
+int32_t gwa_event_kind(const gwa_event_t *event);
+
+/**
+ * The payload of a message, byte for byte as it arrived, followed by one NUL byte that is not part of it; NULL
+ * for any other event and for NULL. `len`, if not NULL, takes the length without the NUL (0 to ws.max_message_bytes).
+ *
+ * Thread: any. Callback: allowed. Fork: allowed. Signal: unsafe. Blocking: no.
+ * Ownership: the event keeps the payload. Since: 0.1.0.
+ */
+const void *gwa_event_data(const gwa_event_t *event,
+                           size_t *len);
+
+/**
+ * GWA_TEXT or GWA_BINARY for a message, else 0.
+ *
+ * Thread: any. Callback: allowed. Fork: allowed. Signal: unsafe. Blocking: no.
+ * Ownership: none. Since: 0.1.0.
+ */
+int32_t gwa_event_message_kind(const gwa_event_t *event);
+
+/**
+ * Number of the socket a message came by, or of the socket that took over (GWA_EVENT_HANDOVER); else 0. Counts every
+ * socket that was dialled, failed ones included, from 1 for each client.
+ *
+ * Thread: any. Callback: allowed. Fork: allowed. Signal: unsafe. Blocking: no.
+ * Ownership: none. Since: 0.1.0.
+ */
+uint64_t gwa_event_connection(const gwa_event_t *event);
+
+/**
+ * Makes an owned copy of an event, e.g. of one that is lent to a callback. The copy may outlive callback and client.
+ *
+ * Returns GWA_OK, or GWA_E_INVALID_ARGUMENT for NULL; `out` is written only with GWA_OK.
+ *
+ * Thread: any. Callback: allowed. Fork: allowed. Signal: unsafe. Blocking: no.
+ * Ownership: the caller frees `*out` with gwa_event_free(). Since: 0.1.0.
+ */
+gwa_status_t gwa_event_clone(const gwa_event_t *event,
+                             gwa_event_t **out);
+
+/**
+ * Frees an event that gwa_client_next_event() or gwa_event_clone() gave, with everything that is part of it.
+ * NULL, and an event that is lent to a callback, are left alone.
+ *
+ * Thread: any. Callback: allowed. Fork: allowed. Signal: unsafe. Blocking: no.
+ * Ownership: takes the event. Since: 0.1.0.
+ */
+void gwa_event_free(gwa_event_t *event);
+
+/**
+ * The state before (GWA_EVENT_STATE), one of GWA_STATE_..., else -1.
+ *
+ * Thread: any. Callback: allowed. Fork: allowed. Signal: unsafe. Blocking: no.
+ * Ownership: none. Since: 0.1.0.
+ */
+int32_t gwa_event_state_from(const gwa_event_t *event);
+
+/**
+ * The state now (GWA_EVENT_STATE), one of GWA_STATE_..., else -1.
+ *
+ * Thread: any. Callback: allowed. Fork: allowed. Signal: unsafe. Blocking: no.
+ * Ownership: none. Since: 0.1.0.
+ */
+int32_t gwa_event_state_to(const gwa_event_t *event);
+
+/**
+ * Why the state changed, in a few stable words, e.g. "authenticated" (GWA_EVENT_STATE); else NULL. `len`, if not
+ * NULL, takes the length.
+ *
+ * Thread: any. Callback: allowed. Fork: allowed. Signal: unsafe. Blocking: no.
+ * Ownership: the event keeps the text. Since: 0.1.0.
+ */
+const char *gwa_event_reason(const gwa_event_t *event,
+                             size_t *len);
+
+/**
+ * The error behind a state change, the cause of a gap, or why a message was returned unsent; NULL if there is none.
+ *
+ * Thread: any. Callback: allowed. Fork: allowed. Signal: unsafe. Blocking: no.
+ * Ownership: part of the event, do not free; gwa_error_clone() keeps it longer. Since: 0.1.0.
+ */
+const gwa_error_t *gwa_event_error(const gwa_event_t *event);
+
+/**
+ * Number of the gap, counted from 1 for each client; begin and end carry the same (GWA_EVENT_GAP_BEGIN and _END);
+ * else 0.
+ *
+ * Thread: any. Callback: allowed. Fork: allowed. Signal: unsafe. Blocking: no.
+ * Ownership: none. Since: 0.1.0.
+ */
+uint64_t gwa_event_gap_number(const gwa_event_t *event);
+
+/**
+ * When the lost socket was last heard, in milliseconds since 1970 (UTC), for both gap events; else 0. Ask the
+ * server for what happened since then.
+ *
+ * Thread: any. Callback: allowed. Fork: allowed. Signal: unsafe. Blocking: no.
+ * Ownership: none. Since: 0.1.0.
+ */
+uint64_t gwa_event_gap_from_ms(const gwa_event_t *event);
+
+/**
+ * When messages flowed again, in milliseconds since 1970 (UTC), for GWA_EVENT_GAP_END; else 0.
+ *
+ * Thread: any. Callback: allowed. Fork: allowed. Signal: unsafe. Blocking: no.
+ * Ownership: none. Since: 0.1.0.
+ */
+uint64_t gwa_event_gap_to_ms(const gwa_event_t *event);
+
+/**
+ * How long the gap was, in milliseconds, time asleep included and independent of the wall clock, for
+ * GWA_EVENT_GAP_END; else 0.
+ *
+ * Thread: any. Callback: allowed. Fork: allowed. Signal: unsafe. Blocking: no.
+ * Ownership: none. Since: 0.1.0.
+ */
+uint64_t gwa_event_gap_duration_ms(const gwa_event_t *event);
+
+/**
+ * Number of the socket that was left (GWA_EVENT_HANDOVER); else 0. gwa_event_connection() is the one in use now.
+ *
+ * Thread: any. Callback: allowed. Fork: allowed. Signal: unsafe. Blocking: no.
+ * Ownership: none. Since: 0.1.0.
+ */
+uint64_t gwa_event_previous_connection(const gwa_event_t *event);
+
+/**
+ * How long the machine slept (GWA_EVENT_RESUMED), or by how much the wall clock was set, negative when it was set back
+ * (GWA_EVENT_CLOCK_STEP), in milliseconds; else 0.
+ *
+ * Thread: any. Callback: allowed. Fork: allowed. Signal: unsafe. Blocking: no.
+ * Ownership: none. Since: 0.1.0.
+ */
+int64_t gwa_event_clock_ms(const gwa_event_t *event);
+
+/**
+ * The id gwa_client_send() gave (GWA_EVENT_SENT); else 0.
+ *
+ * Thread: any. Callback: allowed. Fork: allowed. Signal: unsafe. Blocking: no.
+ * Ownership: none. Since: 0.1.0.
+ */
+uint64_t gwa_event_sent_id(const gwa_event_t *event);
+
+/**
+ * How a sent message ended (GWA_EVENT_SENT): GWA_OK when its last byte was handed to the kernel, else why it was
+ * returned unsent. For other events the code of their error, or GWA_OK.
+ *
+ * Thread: any. Callback: allowed. Fork: allowed. Signal: unsafe. Blocking: no.
+ * Ownership: none. Since: 0.1.0.
+ */
+gwa_status_t gwa_event_outcome(const gwa_event_t *event);
+
+/**
+ * The new token (GWA_EVENT_TOKEN), else NULL.
+ *
+ * Thread: any. Callback: allowed. Fork: allowed. Signal: unsafe. Blocking: no.
+ * Ownership: part of the event, do not free; gwa_token_clone() keeps it longer. Since: 0.1.0.
+ */
+const gwa_token_t *gwa_event_token(const gwa_event_t *event);
+
+/**
+ * What is asked (GWA_EVENT_REQUEST), one of GWA_REQUEST_..., else 0.
+ *
+ * Thread: any. Callback: allowed. Fork: allowed. Signal: unsafe. Blocking: no.
+ * Ownership: none. Since: 0.1.0.
+ */
+int32_t gwa_event_request_kind(const gwa_event_t *event);
+
+/**
+ * A handle of the question (GWA_EVENT_REQUEST) to answer with gwa_request_complete() or gwa_request_fail(). It may
+ * outlive the event. Every call gives a handle of its own; the first answer counts.
+ *
+ * Returns GWA_OK, or GWA_E_INVALID_ARGUMENT for NULL and for other events; `out` is written only with GWA_OK.
+ *
+ * Thread: any. Callback: allowed. Fork: allowed. Signal: unsafe. Blocking: no.
+ * Ownership: the caller answers `*out` or frees it with gwa_request_free(). Since: 0.1.0.
+ */
+gwa_status_t gwa_event_request(const gwa_event_t *event,
+                               gwa_request_t **out);
+
+/**
+ * The record (GWA_EVENT_AUDIT and GWA_EVENT_SIEM), else NULL.
+ *
+ * Thread: any. Callback: allowed. Fork: allowed. Signal: unsafe. Blocking: no.
+ * Ownership: part of the event, do not free; gwa_audit_clone() keeps it longer. Since: 0.1.0.
+ */
+const gwa_audit_t *gwa_event_audit(const gwa_event_t *event);
+
+/**
+ * Level of a line of log (GWA_EVENT_LOG), from GWA_LOG_ERROR (1) to GWA_LOG_TRACE (5), else 0.
+ *
+ * Thread: any. Callback: allowed. Fork: allowed. Signal: unsafe. Blocking: no.
+ * Ownership: none. Since: 0.1.0.
+ */
+int32_t gwa_event_log_level(const gwa_event_t *event);
+
+/**
+ * The part of the library a line of log comes from (GWA_EVENT_LOG), else NULL. `len`, if not NULL, takes the length.
+ *
+ * Thread: any. Callback: allowed. Fork: allowed. Signal: unsafe. Blocking: no.
+ * Ownership: the event keeps the text. Since: 0.1.0.
+ */
+const char *gwa_event_log_target(const gwa_event_t *event,
+                                 size_t *len);
+
+/**
+ * A line of log (GWA_EVENT_LOG), without its line end, else NULL. `len`, if not NULL, takes the length.
+ *
+ * Thread: any. Callback: allowed. Fork: allowed. Signal: unsafe. Blocking: no.
+ * Ownership: the event keeps the text. Since: 0.1.0.
+ */
+const char *gwa_event_log_text(const gwa_event_t *event, size_t *len);
+
+/**
+ * What is asked: one of GWA_REQUEST_..., or 0 for a handle that is none. Fail questions you do not know.
+ *
+ * Thread: any. Callback: allowed. Fork: 0. Signal: unsafe. Blocking: no.
+ * Ownership: none. Since: 0.1.0.
+ */
+int32_t gwa_request_kind(const gwa_request_t *request);
+
+/**
+ * The refresh token to store (GWA_REQUEST_PERSIST_REFRESH_TOKEN), a secret.
+ *
+ * Returns GWA_OK, GWA_E_BAD_HANDLE, or GWA_E_INVALID_ARGUMENT for NULL and for other questions; `out` is written only
+ * with GWA_OK.
+ *
+ * Thread: any. Callback: allowed. Fork: GWA_E_FORKED. Signal: unsafe. Blocking: no.
+ * Ownership: the caller frees `*out` with gwa_text_free(), which wipes it. Since: 0.1.0.
+ */
+gwa_status_t gwa_request_refresh_token(const gwa_request_t *request,
+                                       gwa_text_t **out);
+
+/**
+ * Answers a question. `answer` is copied: an authorization code (1 to 4096 bytes, no control characters) for
+ * GWA_REQUEST_AUTHORIZATION_CODE, nothing (NULL, 0) for GWA_REQUEST_PERSIST_REFRESH_TOKEN. `expires_in_ms` is kept for
+ * questions to come and is 0. An answer that comes after the question timed out is ignored.
+ *
+ * Returns GWA_OK; GWA_E_BAD_HANDLE (also the second time); GWA_E_INVALID_ARGUMENT or GWA_E_INVALID_UTF8, and then the
+ * question stays open.
+ *
+ * Thread: any. Callback: allowed. Fork: GWA_E_FORKED. Signal: unsafe. Blocking: no.
+ * Ownership: with GWA_OK the handle is dead. Since: 0.1.0.
+ */
+gwa_status_t gwa_request_complete(gwa_request_t *request,
+                                  const void *answer,
+                                  size_t len,
+                                  uint64_t expires_in_ms);
+
+/**
+ * Says that there will be no answer. `status` is the application's reason, not GWA_OK; `why`, if not NULL, goes into
+ * errors and log, so it must hold no secret.
+ *
+ * Returns GWA_OK; GWA_E_BAD_HANDLE (also the second time); GWA_E_INVALID_ARGUMENT or GWA_E_INVALID_UTF8, and then the
+ * question stays open.
+ *
+ * Thread: any. Callback: allowed. Fork: GWA_E_FORKED. Signal: unsafe. Blocking: no.
+ * Ownership: with GWA_OK the handle is dead. Since: 0.1.0.
+ */
+gwa_status_t gwa_request_fail(gwa_request_t *request,
+                              gwa_status_t status,
+                              const char *why);
+
+/**
+ * Frees a question without an answer: it times out. NULL, and a handle that is dead, are nothing.
+ *
+ * Thread: any. Callback: allowed. Fork: nothing happens. Signal: unsafe. Blocking: no.
+ * Ownership: takes the request. Since: 0.1.0.
+ */
+void gwa_request_free(gwa_request_t *request);
+
+/**
+ * Makes a configuration with the default of every key.
+ *
+ * Returns GWA_OK, GWA_E_INVALID_ARGUMENT for NULL, or GWA_E_INTERNAL; `out` is written only with GWA_OK.
+ *
+ * Thread: any. Callback: allowed. Fork: allowed, for use in the child. Signal: unsafe. Blocking: no.
+ * Ownership: the caller frees `*out` with gwa_config_free(). Since: 0.1.0.
+ */
+gwa_status_t gwa_config_new(gwa_config_t **out);
+
+/**
+ * Frees a configuration; clients made from it keep their copies. Secrets and callbacks that no client has are wiped
+ * and released. NULL, and a handle that is dead, are nothing.
+ *
+ * Thread: any. Callback: allowed. Fork: nothing happens. Signal: unsafe. Blocking: no.
+ * Ownership: takes the configuration. Since: 0.1.0.
+ */
+void gwa_config_free(gwa_config_t *config);
+
+/**
+ * Sets a key that is no secret; both texts are UTF-8, end with NUL and are copied. Keys, types, ranges and defaults
+ * are listed at the head of this header. An empty value brings back the default.
+ *
+ * Returns GWA_OK; GWA_E_BAD_HANDLE; GWA_E_UNKNOWN_KEY, naming the nearest key; GWA_E_BAD_VALUE, naming type and range,
+ * also for a secret key; GWA_E_INVALID_ARGUMENT for NULL; GWA_E_INVALID_UTF8. After an error nothing is changed.
+ *
+ * Thread: any. Callback: allowed. Fork: GWA_E_FORKED. Signal: unsafe. Blocking: no.
+ * Ownership: the caller frees `*err` with gwa_error_free(); NULL for `err` is allowed. Since: 0.1.0.
+ */
+gwa_status_t gwa_config_set(gwa_config_t *config,
+                            const char *key,
+                            const char *value,
+                            gwa_error_t **err);
+
+/**
+ * Sets a secret key (client.secret, token.refresh_token, proxy.password, tls.client_key_pem), or any other key whose
+ * value has a length instead of a NUL (tls.ca_pem). `value` is UTF-8 and copied; our copy is wiped when the last owner is gone. `len` 0 removes it.
+ *
+ * Returns as gwa_config_set().
+ *
+ * Thread: any. Callback: allowed. Fork: GWA_E_FORKED. Signal: unsafe. Blocking: no.
+ * Ownership: the caller frees `*err` with gwa_error_free(); NULL for `err` is allowed. Since: 0.1.0.
+ */
+gwa_status_t gwa_config_set_secret(gwa_config_t *config,
+                                   const char *key,
+                                   const void *value,
+                                   size_t len,
+                                   gwa_error_t **err);
+
+/**
+ * Sets keys from one JSON object of at most 1 MiB, flat ({"token.timeout_ms": 5000}) or nested
+ * ({"token": {"timeout_ms": 5000}}). Numbers and booleans may be JSON numbers and booleans, lists may be arrays of texts.
+ * Secrets are refused: they have gwa_config_set_secret(). A key that stands there twice is refused.
+ *
+ * Returns as gwa_config_set(). All keys are set, or none.
+ *
+ * Thread: any. Callback: allowed. Fork: GWA_E_FORKED. Signal: unsafe. Blocking: no.
+ * Ownership: the caller frees `*err` with gwa_error_free(); NULL for `err` is allowed. Since: 0.1.0.
+ */
+gwa_status_t gwa_config_set_json(gwa_config_t *config,
+                                 const char *json,
+                                 size_t len,
+                                 gwa_error_t **err);
+
+/**
+ * Sets region, client.id, client.secret and token.refresh_token from the environment variables GENESYS_REGION,
+ * GENESYS_CLIENT_ID, GENESYS_CLIENT_SECRET and GENESYS_REFRESH_TOKEN. Those that are missing or empty change nothing. The
+ * library reads the environment nowhere else, but for gwa_client_new() where the key proxy says environment.
+ *
+ * Returns as gwa_config_set(). All keys are set, or none.
+ *
+ * Thread: any, while no other thread changes the environment (getenv(3)). Callback: allowed. Fork: GWA_E_FORKED.
+ * Signal: unsafe. Blocking: no.
+ * Ownership: the caller frees `*err` with gwa_error_free(); NULL for `err` is allowed. Since: 0.1.0.
+ */
+gwa_status_t gwa_config_set_from_env(gwa_config_t *config,
+                                     gwa_error_t **err);
+
+/**
+ * A message arrived. Replaces the callback set before, whose release is called. NULL for `function` unregisters;
+ * `release` is then called at once. Clients made before keep what they have.
+ *
+ * Returns GWA_OK or GWA_E_BAD_HANDLE; `release` is called exactly once in every case.
+ *
+ * Thread: any. Callback: allowed. Fork: GWA_E_FORKED. Signal: unsafe. Blocking: no.
+ * Ownership: `user_data` is the application's until `release` is called. Since: 0.1.0.
+ */
+gwa_status_t gwa_config_on_message(gwa_config_t *config,
+                                   gwa_message_fn function,
+                                   void *user_data,
+                                   gwa_release_fn release);
+
+/**
+ * Audit records: one JSON object for each authentication attempt, scope check and other security-relevant fact.
+ * Replaces the callback set before, whose release is called. NULL for `function` unregisters; `release` is then
+ * called at once. Clients made before keep what they have.
+ *
+ * Returns GWA_OK or GWA_E_BAD_HANDLE; `release` is called exactly once in every case.
+ *
+ * Thread: any. Callback: allowed. Fork: GWA_E_FORKED. Signal: unsafe. Blocking: no.
+ * Ownership: `user_data` is the application's until `release` is called. Since: 0.1.0.
+ */
+gwa_status_t gwa_config_on_audit(gwa_config_t *config,
+                                 gwa_audit_fn function,
+                                 void *user_data,
+                                 gwa_release_fn release);
+
+/**
+ * SIEM events: each authentication attempt with severity and source, after its audit record. Replaces the
+ * callback set before, whose release is called. NULL for `function` unregisters; `release` is then called at
+ * once. Clients made before keep what they have.
+ *
+ * Returns GWA_OK or GWA_E_BAD_HANDLE; `release` is called exactly once in every case.
+ *
+ * Thread: any. Callback: allowed. Fork: GWA_E_FORKED. Signal: unsafe. Blocking: no.
+ * Ownership: `user_data` is the application's until `release` is called. Since: 0.1.0.
+ */
+gwa_status_t gwa_config_on_siem(gwa_config_t *config,
+                                gwa_audit_fn function,
+                                void *user_data,
+                                gwa_release_fn release);
+
+/**
+ * State changes, gaps and hand-overs. Replaces the callback set before, whose release is called. NULL for
+ * `function` unregisters; `release` is then called at once. Clients made before keep what they have.
+ *
+ * Returns GWA_OK or GWA_E_BAD_HANDLE; `release` is called exactly once in every case.
+ *
+ * Thread: any. Callback: allowed. Fork: GWA_E_FORKED. Signal: unsafe. Blocking: no.
+ * Ownership: `user_data` is the application's until `release` is called. Since: 0.1.0.
+ */
+gwa_status_t gwa_config_on_state(gwa_config_t *config,
+                                 gwa_state_fn function,
+                                 void *user_data,
+                                 gwa_release_fn release);
+
+/**
+ * A new token is in use, with its six fields. Replaces the callback set before, whose release is called. NULL
+ * for `function` unregisters; `release` is then called at once. Clients made before keep what they have.
+ *
+ * Returns GWA_OK or GWA_E_BAD_HANDLE; `release` is called exactly once in every case.
+ *
+ * Thread: any. Callback: allowed. Fork: GWA_E_FORKED. Signal: unsafe. Blocking: no.
+ * Ownership: `user_data` is the application's until `release` is called. Since: 0.1.0.
+ */
+gwa_status_t gwa_config_on_token(gwa_config_t *config,
+                                 gwa_token_fn function,
+                                 void *user_data,
+                                 gwa_release_fn release);
+
+/**
+ * The library asks something: to store a rotated refresh token, or for an authorization code. Without this
+ * callback (and without delivery = poll) refresh tokens are not stored and a client whose credentials die stays
+ * in GWA_STATE_REAUTH_REQUIRED. Replaces the callback set before, whose release is called. NULL for `function`
+ * unregisters; `release` is then called at once. Clients made before keep what they have.
+ *
+ * Returns GWA_OK or GWA_E_BAD_HANDLE; `release` is called exactly once in every case.
+ *
+ * Thread: any. Callback: allowed. Fork: GWA_E_FORKED. Signal: unsafe. Blocking: no.
+ * Ownership: `user_data` is the application's until `release` is called. Since: 0.1.0.
+ */
+gwa_status_t gwa_config_on_ask(gwa_config_t *config,
+                               gwa_ask_fn function,
+                               void *user_data,
+                               gwa_release_fn release);
+
+/**
+ * A message given to gwa_client_send() was sent or returned. Replaces the callback set before, whose release is
+ * called. NULL for `function` unregisters; `release` is then called at once. Clients made before keep what they
+ * have.
+ *
+ * Returns GWA_OK or GWA_E_BAD_HANDLE; `release` is called exactly once in every case.
+ *
+ * Thread: any. Callback: allowed. Fork: GWA_E_FORKED. Signal: unsafe. Blocking: no.
+ * Ownership: `user_data` is the application's until `release` is called. Since: 0.1.0.
+ */
+gwa_status_t gwa_config_on_sent(gwa_config_t *config,
+                                gwa_sent_fn function,
+                                void *user_data,
+                                gwa_release_fn release);
+
+/**
+ * Lines of log. Without this callback the library is silent. Replaces the callback set before, whose release is
+ * called. NULL for `function` unregisters; `release` is then called at once. Clients made before keep what they
+ * have.
+ *
+ * Returns GWA_OK or GWA_E_BAD_HANDLE; `release` is called exactly once in every case.
+ *
+ * Thread: any. Callback: allowed. Fork: GWA_E_FORKED. Signal: unsafe. Blocking: no.
+ * Ownership: `user_data` is the application's until `release` is called. Since: 0.1.0.
+ */
+gwa_status_t gwa_config_on_log(gwa_config_t *config,
+                               gwa_log_fn function,
+                               void *user_data,
+                               gwa_release_fn release);
+
+/**
+ * Makes a client with a copy of the configuration, which is checked as a whole. Starts no thread, calls no callback,
+ * opens no connection; reads the file tls.ca_file names.
+ *
+ * Returns GWA_OK; GWA_E_BAD_HANDLE; GWA_E_INVALID_ARGUMENT for NULL; GWA_E_MISSING_KEY or GWA_E_BAD_VALUE, naming the key;
+ * GWA_E_TRUST_STORE, naming the file; GWA_E_INTERNAL. `out` is written only with GWA_OK.
+ *
+ * Thread: any. Callback: allowed. Fork: GWA_E_FORKED for a configuration of the parent. Signal: unsafe. Blocking: reads
+ * a file.
+ * Ownership: the caller frees `*out` with gwa_client_free(), `*err` with gwa_error_free() (NULL for `err` is allowed), and
+ * keeps the configuration. Since: 0.1.0.
+ */
+gwa_status_t gwa_client_new(const gwa_config_t *config,
+                            gwa_client_t **out,
+                            gwa_error_t **err);
+
+/**
+ * Starts the threads and returns at once. Rounds of attempts go on for ever, under the circuit breaker, until a final
+ * state or a shutdown; callbacks tell what happens.
+ *
+ * Returns GWA_OK; GWA_E_BAD_HANDLE; GWA_E_BAD_STATE if it is started or closed already; GWA_E_INTERNAL if the system gives no
+ * thread.
+ *
+ * Thread: any. Callback: allowed. Fork: GWA_E_FORKED. Signal: unsafe. Blocking: no.
+ * Ownership: the caller frees `*err` with gwa_error_free(); NULL for `err` is allowed. Since: 0.1.0.
+ */
+gwa_status_t gwa_client_start(gwa_client_t *client,
+                              gwa_error_t **err);
+
+/**
+ * Starts the client and waits until it is Ready (GWA_OK), or one round of attempts failed, or the time is up: then
+ * everything it started is stopped again and the client can be started anew. Returns after the audit records of its
+ * outcome were delivered.
+ *
+ * `timeout_ms`: 0 does not wait, GWA_NO_LIMIT waits without limit.
+ *
+ * Returns GWA_OK; GWA_E_TIMEOUT; GWA_E_INTERRUPTED; GWA_E_CANCELLED by a shutdown; GWA_E_BAD_HANDLE; GWA_E_BAD_STATE;
+ * GWA_E_REENTRANT; else what failed, from GWA_E_DNS to GWA_E_TOKEN_EXPIRED.
+ *
+ * Thread: any. Callback: GWA_E_REENTRANT. Fork: GWA_E_FORKED. Signal: unsafe. Blocking: up to timeout_ms.
+ * Ownership: the caller frees `*err` with gwa_error_free(); NULL for `err` is allowed. Since: 0.1.0.
+ */
+gwa_status_t gwa_client_connect(gwa_client_t *client,
+                                uint32_t timeout_ms,
+                                gwa_error_t **err);
+
+/**
+ * Queues a message, which is copied, and gives it an id. The id comes back, with the outcome, in the on_sent callback or
+ * a GWA_EVENT_SENT. `kind` is GWA_TEXT (checked to be UTF-8) or GWA_BINARY; `len` 0 sends an empty message.
+ *
+ * Returns GWA_OK; GWA_E_QUEUE_FULL; GWA_E_TOO_LARGE above ws.max_message_bytes; GWA_E_INVALID_UTF8; GWA_E_INVALID_ARGUMENT;
+ * GWA_E_BAD_STATE; GWA_E_CLOSED; GWA_E_BAD_HANDLE. `out_id`, if not NULL, is written only with GWA_OK.
+ *
+ * Thread: any, also several at once. Callback: allowed. Fork: GWA_E_FORKED. Signal: unsafe. Blocking: no.
+ * Ownership: the caller keeps `data` and frees `*err` with gwa_error_free(); NULL for `err` is allowed. Since: 0.1.0.
+ */
+gwa_status_t gwa_client_send(gwa_client_t *client,
+                             const void *data,
+                             size_t len,
+                             int32_t kind,
+                             uint64_t *out_id,
+                             gwa_error_t **err);
+
+/**
+ * Asks for a new token now, e.g. after the application's own request was answered with 401, and returns at once. The
+ * outcome comes by the on_token or on_state callback. Not more often than once in min(20 s, a quarter of the token's life).
+ *
+ * Returns GWA_OK; GWA_E_BAD_STATE if the client is not started; GWA_E_CLOSED; GWA_E_BAD_HANDLE.
+ *
+ * Thread: any. Callback: allowed. Fork: GWA_E_FORKED. Signal: unsafe. Blocking: no.
+ * Ownership: the caller frees `*err` with gwa_error_free(); NULL for `err` is allowed. Since: 0.1.0.
+ */
+gwa_status_t gwa_client_refresh_now(gwa_client_t *client,
+                                    gwa_error_t **err);
+
+/**
+ * Tells the client what the application has learned from a message of the server's: that the socket will end soon.
+ * Another socket takes over after a random delay of up to 5 s, and the old one stays in use until then: nothing is
+ * missed. Returns at once; the outcome comes by on_state (GWA_STATE_DRAINING, then GWA_EVENT_HANDOVER). Ignored while
+ * no socket is live or a replacement is on its way. Close codes that mean the same (1001, 1012, 1013) need no call.
+ *
+ * Returns GWA_OK; GWA_E_BAD_STATE if the client is not started; GWA_E_CLOSED; GWA_E_BAD_HANDLE.
+ *
+ * Thread: any. Callback: allowed. Fork: GWA_E_FORKED. Signal: unsafe. Blocking: no.
+ * Ownership: the caller frees `*err` with gwa_error_free(); NULL for `err` is allowed. Since: 0.1.0.
+ */
+gwa_status_t gwa_client_drain_notice(gwa_client_t *client,
+                                     gwa_error_t **err);
+
+/**
+ * A token for the application's own REST calls, with at least `min_left_ms` of usable life left (0: any that is valid).
+ * Waits for one that is being fetched.
+ *
+ * `timeout_ms`: 0 does not wait, GWA_NO_LIMIT waits without limit.
+ *
+ * Returns GWA_OK; GWA_E_TIMEOUT; GWA_E_INTERRUPTED; GWA_E_CANCELLED by a shutdown; GWA_E_BAD_STATE if the client is not
+ * started; GWA_E_CLOSED; GWA_E_INVALID_ARGUMENT for NULL; GWA_E_BAD_HANDLE; else what failed. `out` is written only with GWA_OK.
+ *
+ * Thread: any. Callback: allowed, but it delays other callbacks. Fork: GWA_E_FORKED. Signal: unsafe. Blocking: up to
+ * timeout_ms.
+ * Ownership: the caller frees `*out` with gwa_token_free() and `*err` with gwa_error_free(); NULL for `err` is allowed.
+ * Since: 0.1.0.
+ */
+gwa_status_t gwa_client_token(gwa_client_t *client,
+                              uint32_t min_left_ms,
+                              uint32_t timeout_ms,
+                              gwa_token_t **out,
+                              gwa_error_t **err);
+
+/**
+ * Replaces client.secret or token.refresh_token of a client, running or not; the next token request uses it. A client in
+ * GWA_STATE_REAUTH_REQUIRED begins anew. `value` is UTF-8 and copied; the old one is wiped when it is no longer in use.
+ *
+ * Returns GWA_OK; GWA_E_UNKNOWN_KEY; GWA_E_BAD_VALUE, also for a key that is no such secret; GWA_E_INVALID_ARGUMENT;
+ * GWA_E_INVALID_UTF8; GWA_E_CLOSED; GWA_E_BAD_HANDLE.
+ *
+ * Thread: any. Callback: allowed. Fork: GWA_E_FORKED. Signal: unsafe. Blocking: no.
+ * Ownership: the caller frees `*err` with gwa_error_free(); NULL for `err` is allowed. Since: 0.1.0.
+ */
+gwa_status_t gwa_client_set_secret(gwa_client_t *client,
+                                   const char *key,
+                                   const void *value,
+                                   size_t len,
+                                   gwa_error_t **err);
+
+/**
+ * What the client is doing: writes one of GWA_STATE_... to `state`.
+ *
+ * Returns GWA_OK, GWA_E_BAD_HANDLE, or GWA_E_INVALID_ARGUMENT for NULL; `state` is written only with GWA_OK.
+ *
+ * Thread: any. Callback: allowed. Fork: GWA_E_FORKED. Signal: unsafe. Blocking: no.
+ * Ownership: none. Since: 0.1.0.
+ */
+gwa_status_t gwa_client_state(gwa_client_t *client, int32_t *state);
+
+/**
+ * For delivery = poll: a descriptor that is readable while events wait (level-triggered), for poll, epoll, select and event
+ * loops built on them. Do not read from it, write to it or close it; after a shutdown it stays readable until
+ * gwa_client_next_event() has returned GWA_E_CLOSED.
+ *
+ * Returns the descriptor, or -1 for another delivery and for a handle that is none.
+ *
+ * Thread: any. Callback: allowed. Fork: -1. Signal: unsafe. Blocking: no.
+ * Ownership: the client closes it when it is freed. Since: 0.1.0.
+ */
+int gwa_client_event_fd(gwa_client_t *client);
+
+/**
+ * For delivery = poll: takes the next event from the queue, waiting for one if need be. A callback that is registered
+ * for it is called on this thread before the function returns. After a shutdown it gives what is left, then GWA_E_CLOSED.
+ *
+ * `timeout_ms`: 0 does not wait, GWA_NO_LIMIT waits without limit.
+ *
+ * Returns GWA_OK; GWA_E_TIMEOUT if there is none; GWA_E_INTERRUPTED; GWA_E_CLOSED; GWA_E_BAD_STATE for another delivery;
+ * GWA_E_REENTRANT; GWA_E_INVALID_ARGUMENT for NULL; GWA_E_BAD_HANDLE. `out` is written only with GWA_OK.
+ *
+ * Thread: any. Callback: GWA_E_REENTRANT. Fork: GWA_E_FORKED. Signal: unsafe. Blocking: up to timeout_ms.
+ * Ownership: the caller frees `*out` with gwa_event_free(), also after the client is gone. Since: 0.1.0.
+ */
+gwa_status_t gwa_client_next_event(gwa_client_t *client,
+                                   uint32_t timeout_ms,
+                                   gwa_event_t **out);
+
+/**
+ * Ends the current or next blocking call (connect, token, next_event) of every thread on this client with
+ * GWA_E_INTERRUPTED, once for each thread. Made for signal handlers.
+ *
+ * Returns GWA_OK or GWA_E_BAD_HANDLE (also in a child after fork, and while another thread frees the client).
+ *
+ * Thread: any. Callback: allowed. Fork: GWA_E_BAD_HANDLE. Signal: safe. Blocking: no.
+ * Ownership: none. Since: 0.1.0.
+ */
+gwa_status_t gwa_client_interrupt(gwa_client_t *client);
+
+/**
+ * Stops the client for good: renewal first, then the WebSocket is closed with a code, audit records are delivered, threads
+ * joined, all under one deadline. Blocking calls of other threads return GWA_E_CANCELLED. The handle stays valid, and in
+ * delivery = poll gives what is left. Called a second time it goes on where the first one stopped.
+ *
+ * `timeout_ms`: 0 asks for it and does not wait, GWA_NO_LIMIT waits without limit. `report`, if not NULL, says what was
+ * left; set it up with GWA_SHUTDOWN_REPORT_INIT() first. It is written with GWA_OK and GWA_DEFERRED.
+ *
+ * Returns GWA_OK: every thread of the client is joined, no callback will run again. (Before a plugin unloads the library:
+ * a resolver stuck in getaddrinfo, which report.resolvers_stuck counts, may outlive this; link it with -z nodelete.)
+ * GWA_DEFERRED: the time was up, or the call came from a callback of this client; the rest is done when what
+ * hinders it is over. GWA_E_INVALID_ARGUMENT; GWA_E_BAD_HANDLE. gwa_client_interrupt() does not end it.
+ *
+ * Thread: any. Callback: GWA_DEFERRED, does not wait. Fork: GWA_E_FORKED. Signal: unsafe. Blocking: up to timeout_ms.
+ * Ownership: the caller frees `*err` with gwa_error_free(); NULL for `err` is allowed. Since: 0.1.0.
+ */
+gwa_status_t gwa_client_shutdown(gwa_client_t *client,
+                                 uint32_t timeout_ms,
+                                 gwa_shutdown_report_t *report,
+                                 gwa_error_t **err);
+
+/**
+ * Stops the client if it runs, waiting at most free.timeout_ms, and frees it. The handle is dead afterwards, whatever is
+ * returned; calls of other threads that are under way end with GWA_E_CANCELLED. NULL is nothing.
+ *
+ * Returns GWA_OK: every thread is joined (shared ones are done with this client), no callback of it will run again.
+ * GWA_DEFERRED: a callback is still running (the one this is called from, it may be); all else is stopped, and release
+ * functions run when it returns. GWA_E_BAD_HANDLE if the handle is dead already.
+ *
+ * Thread: any. Callback: GWA_DEFERRED, does not wait. Fork: GWA_E_FORKED. Signal: unsafe. Blocking: up to
+ * free.timeout_ms.
+ * Ownership: takes the client; events, errors, texts and tokens it gave live on. Since: 0.1.0.
+ */
+gwa_status_t gwa_client_free(gwa_client_t *client);
+
+/**
+ * Sets up a shutdown report: all 0, and its size. Call it as GWA_SHUTDOWN_REPORT_INIT(report). NULL, and a size below 4, are
+ * nothing.
+ *
+ * Thread: any. Callback: allowed. Fork: allowed. Signal: safe. Blocking: no.
+ * Ownership: none. Since: 0.1.0.
+ */
+void gwa_shutdown_report_init(gwa_shutdown_report_t *report,
+                              uint32_t struct_size);
+
+/**
+ * Sets up a metrics struct: all 0, and its size. Call it as GWA_METRICS_INIT(metrics). NULL, and a size below 4, are nothing.
+ *
+ * Thread: any. Callback: allowed. Fork: allowed. Signal: safe. Blocking: no.
+ * Ownership: none. Since: 0.1.0.
+ */
+void gwa_metrics_init(gwa_metrics_t *metrics,
+                      uint32_t struct_size);
+
+/**
+ * Writes the client's counters. Reads `inout->struct_size`, set by GWA_METRICS_INIT(), and fills what fits into it.
+ *
+ * Returns GWA_OK, GWA_E_BAD_HANDLE, or GWA_E_INVALID_ARGUMENT for NULL and for a struct that was not set up.
+ *
+ * Thread: any. Callback: allowed. Fork: GWA_E_FORKED. Signal: unsafe. Blocking: no.
+ * Ownership: none. Since: 0.1.0.
+ */
+gwa_status_t gwa_client_metrics(gwa_client_t *client,
+                                gwa_metrics_t *inout);
+
+/**
+ * Counters and state as text. `format` is GWA_STATS_JSON: one JSON object without line breaks. Holds no secret.
+ *
+ * Returns GWA_OK, GWA_E_BAD_HANDLE, or GWA_E_INVALID_ARGUMENT for NULL and for another format; `out` is written only with
+ * GWA_OK.
+ *
+ * Thread: any. Callback: allowed. Fork: GWA_E_FORKED. Signal: unsafe. Blocking: no.
+ * Ownership: the caller frees `*out` with gwa_text_free(). Since: 0.1.0.
+ */
+gwa_status_t gwa_client_stats(gwa_client_t *client,
+                              int32_t format,
+                              gwa_text_t **out);
+
+/**
+ * Compares the scopes of a token with those an application needs, without a client and without a network. Writes one
+ * JSON object: {"isValid", "missingScopes", "grantedScopes", "auditPayload"}. A denial is a result, not an error. The
+ * token's signature is not checked. `token` is not kept.
+ *
+ * Returns GWA_OK; GWA_E_INVALID_ARGUMENT for NULL, and for a required scope that is empty or has blanks;
+ * GWA_E_INVALID_UTF8. `result_json` is written only with GWA_OK.
+ *
+ * Thread: any. Callback: allowed. Fork: allowed. Signal: unsafe. Blocking: no.
+ * Ownership: the caller frees `*result_json` with gwa_text_free() and `*err` with gwa_error_free(); NULL for `err` is
+ * allowed. Since: 0.1.0.
+ */
+gwa_status_t gwa_scopes_check(const char *token,
+                              size_t len,
+                              const char *const *required,
+                              size_t required_count,
+                              gwa_text_t **result_json,
+                              gwa_error_t **err);
+
+/**
+ * How many objects of this library are alive in the process: configurations, clients, requests,
+ * and owned events, audit records, errors, tokens and texts. For tests: 0 when all is freed.
+ * A client counts until the last call on it has returned.
+ *
+ * Thread: any. Callback: allowed. Fork: allowed. Signal: unsafe. Blocking: no.
+ * Ownership: none. Since: 0.1.0.
+ */
+uint64_t gwa_debug_live_objects(void);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
