@@ -35,6 +35,7 @@ static gwa_event_t *out_event;
 static gwa_request_t *out_request;
 static gwa_config_t *out_config;
 static gwa_client_t *out_client;
+static gwa_token_source_t *out_source;
 static size_t len;
 static uint64_t id;
 static int32_t number;
@@ -44,6 +45,7 @@ static gwa_metrics_t metrics;
 /* Handles made for one call. */
 static gwa_config_t *made_config;
 static gwa_client_t *made_client;
+static gwa_token_source_t *made_source;
 static gwa_request_t *made_request;
 
 static inline gwa_config_t *own_config(void)
@@ -57,6 +59,13 @@ static inline gwa_client_t *own_client(void)
     gwa_error_t *why = NULL;
     check_ok(__FILE__, __LINE__, "gwa_client_new", gwa_client_new(config, &made_client, &why), &why);
     return made_client;
+}
+
+static inline gwa_token_source_t *own_source(void)
+{
+    gwa_error_t *why = NULL;
+    check_ok(__FILE__, __LINE__, "gwa_token_source_new", gwa_token_source_new(config, &made_source, &why), &why);
+    return made_source;
 }
 
 static inline gwa_request_t *own_request(void)
@@ -178,7 +187,7 @@ static inline void got_text(const void *got, int measured)
 struct parameter {
     const char *name;
     int index;
-    /* c, f, r: a checked handle of a client, configuration, request; p: any other pointer */
+    /* c, f, r, s: a checked handle of a client, configuration, request, source; p: any other pointer */
     char kind;
 };
 
@@ -199,7 +208,7 @@ static inline void check_places(const struct function *function, const char *col
 {
     if (outcome >= GWA_E_BAD_HANDLE) {
         CHECK(!out_error && !out_text && !out_token && !out_audit && !out_event && !out_request);
-        CHECK(!out_config && !out_client);
+        CHECK(!out_config && !out_client && !out_source);
         CHECK(id == 77 && number == 77 && status == 77);
     }
     if (function->err >= 0 && at != function->err) {
@@ -227,6 +236,10 @@ static inline void free_places(void)
     if (gwa_client_free(made_client) != GWA_OK) {
         CHECK_STATUS(gwa_client_free(made_client), GWA_E_BAD_HANDLE);
     }
+    CHECK_STATUS(gwa_token_source_free(out_source), GWA_OK);
+    if (gwa_token_source_free(made_source) != GWA_OK) {
+        CHECK_STATUS(gwa_token_source_free(made_source), GWA_E_BAD_HANDLE);
+    }
 }
 
 /* Calls a function once, with one argument replaced or none, and prints what came of it. */
@@ -238,8 +251,8 @@ static inline void cell(const char *matrix, const char *column, const struct fun
     outcome = GWA_OK;
     err = (gwa_error_t *)(uintptr_t)&unwritten; /* a pointer no error has */
     out_error = NULL, out_text = NULL, out_token = NULL, out_audit = NULL, out_event = NULL;
-    out_request = NULL, out_config = NULL, out_client = NULL;
-    made_request = NULL, made_config = NULL, made_client = NULL;
+    out_request = NULL, out_config = NULL, out_client = NULL, out_source = NULL;
+    made_request = NULL, made_config = NULL, made_client = NULL, made_source = NULL;
     len = 77, id = 77, number = 77, status = 77, releases = 0;
     GWA_SHUTDOWN_REPORT_INIT(&report);
     GWA_METRICS_INIT(&metrics);

@@ -29,6 +29,7 @@ static void *freed(char kind)
     gwa_config_t *own_one = NULL;
     gwa_client_t *client_one = NULL;
     gwa_request_t *request_one = NULL;
+    gwa_token_source_t *source_one = NULL;
     switch (kind) {
     case 'f':
         CHECK_STATUS(gwa_config_new(&own_one), GWA_OK);
@@ -42,6 +43,10 @@ static void *freed(char kind)
         CHECK_STATUS(gwa_event_request(asked, &request_one), GWA_OK);
         gwa_request_free(request_one);
         return request_one;
+    case 's':
+        CHECK_STATUS(gwa_token_source_new(config, &source_one, NULL), GWA_OK);
+        CHECK_STATUS(gwa_token_source_free(source_one), GWA_OK);
+        return source_one;
     default:
         FAIL("a kind of handle that is new: extend this");
         return NULL;
@@ -56,9 +61,11 @@ static void take_places(void)
 {
     size_t i;
     in_use_again['c'] = freed('c'), in_use_again['f'] = freed('f'), in_use_again['r'] = freed('r');
+    in_use_again['s'] = freed('s');
     for (i = 0; i < COUNT_OF(crowd); i++) {
         CHECK_STATUS(gwa_config_new(&crowd[i]), GWA_OK);
-        CHECK(crowd[i] != in_use_again['c'] && crowd[i] != in_use_again['f'] && crowd[i] != in_use_again['r']);
+        CHECK(crowd[i] != in_use_again['c'] && crowd[i] != in_use_again['f'] && crowd[i] != in_use_again['r'] &&
+              crowd[i] != in_use_again['s']);
     }
 }
 

@@ -70,6 +70,7 @@ fn kind(ctype: &str) -> char {
         Some("client") => 'c',
         Some("config") => 'f',
         Some("request") => 'r',
+        Some("token_source") => 's',
         _ => 'p',
     }
 }
