@@ -2384,8 +2384,7 @@ gwa_status_t gwa_client_unregister_later(gwa_client_t *client,
  * (delivery = poll or inline among them); GWA_E_TRUST_STORE, naming the file; GWA_E_INTERNAL. `out` is written only with
  * GWA_OK.
  *
- * Thread: any. Callback: allowed. Fork: GWA_E_FORKED, for a configuration of the parent. Signal: unsafe. Blocking: reads
- * files.
+ * Thread: any. Callback: allowed. Fork: GWA_E_FORKED. Signal: unsafe. Blocking: reads files.
  * Ownership: the caller frees `*out` with gwa_token_source_free(), `*err` with gwa_error_free() (NULL for `err` is allowed),
  * and keeps the configuration. Since: 0.1.0.
  */
@@ -2402,8 +2401,8 @@ gwa_status_t gwa_token_source_new(const gwa_config_t *config,
  * functions run when it returns. GWA_E_BAD_HANDLE if the handle is dead already. GWA_E_FORKED in a child of the process that
  * made it, as gwa_client_free().
  *
- * Thread: any. Callback: allowed, in one of its own GWA_DEFERRED when no client uses it. Fork: GWA_E_FORKED.
- * Signal: unsafe. Blocking: up to free.timeout_ms.
+ * Thread: any. Callback: allowed, in one of the source itself it gives GWA_DEFERRED when no client uses it, and does not
+ * wait. Fork: GWA_E_FORKED. Signal: unsafe. Blocking: up to free.timeout_ms.
  * Ownership: takes the source; errors and tokens it gave live on. Since: 0.1.0.
  */
 gwa_status_t gwa_token_source_free(gwa_token_source_t *source);
@@ -2417,8 +2416,7 @@ gwa_status_t gwa_token_source_free(gwa_token_source_t *source);
  *
  * Returns as gwa_client_new(), and GWA_E_BAD_HANDLE for a source that is dead. `out` is written only with GWA_OK.
  *
- * Thread: any. Callback: allowed. Fork: GWA_E_FORKED, for a configuration or source of the parent. Signal: unsafe. Blocking:
- * reads files.
+ * Thread: any. Callback: allowed. Fork: GWA_E_FORKED. Signal: unsafe. Blocking: reads files.
  * Ownership: the caller frees `*out` with gwa_client_free(), `*err` with gwa_error_free() (NULL for `err` is allowed), and
  * keeps the configuration and the source, which it may free at once. Since: 0.1.0.
  */

@@ -56,8 +56,7 @@ impl Checked for gwa_token_source_t {
 /// (delivery = poll or inline among them); GWA_E_TRUST_STORE, naming the file; GWA_E_INTERNAL. `out` is written only with
 /// GWA_OK.
 ///
-/// Thread: any. Callback: allowed. Fork: GWA_E_FORKED, for a configuration of the parent. Signal: unsafe. Blocking: reads
-/// files.
+/// Thread: any. Callback: allowed. Fork: GWA_E_FORKED. Signal: unsafe. Blocking: reads files.
 /// Ownership: the caller frees `*out` with gwa_token_source_free(), `*err` with gwa_error_free() (NULL for `err` is allowed),
 /// and keeps the configuration. Since: 0.1.0.
 #[no_mangle]
@@ -86,8 +85,8 @@ pub unsafe extern "C" fn gwa_token_source_new(
 /// functions run when it returns. GWA_E_BAD_HANDLE if the handle is dead already. GWA_E_FORKED in a child of the process that
 /// made it, as gwa_client_free().
 ///
-/// Thread: any. Callback: allowed, in one of its own GWA_DEFERRED when no client uses it. Fork: GWA_E_FORKED.
-/// Signal: unsafe. Blocking: up to free.timeout_ms.
+/// Thread: any. Callback: allowed, in one of the source itself it gives GWA_DEFERRED when no client uses it, and does not
+/// wait. Fork: GWA_E_FORKED. Signal: unsafe. Blocking: up to free.timeout_ms.
 /// Ownership: takes the source; errors and tokens it gave live on. Since: 0.1.0.
 #[no_mangle]
 pub extern "C" fn gwa_token_source_free(source: *mut gwa_token_source_t) -> gwa_status_t {
@@ -109,8 +108,7 @@ pub extern "C" fn gwa_token_source_free(source: *mut gwa_token_source_t) -> gwa_
 ///
 /// Returns as gwa_client_new(), and GWA_E_BAD_HANDLE for a source that is dead. `out` is written only with GWA_OK.
 ///
-/// Thread: any. Callback: allowed. Fork: GWA_E_FORKED, for a configuration or source of the parent. Signal: unsafe. Blocking:
-/// reads files.
+/// Thread: any. Callback: allowed. Fork: GWA_E_FORKED. Signal: unsafe. Blocking: reads files.
 /// Ownership: the caller frees `*out` with gwa_client_free(), `*err` with gwa_error_free() (NULL for `err` is allowed), and
 /// keeps the configuration and the source, which it may free at once. Since: 0.1.0.
 #[no_mangle]

@@ -6,11 +6,15 @@
 //!
 //! What a client is told goes out under the lock, so that who joins misses nothing and hears nothing twice.
 
+mod lease;
+mod telling;
+
 use std::any::Any;
 use std::collections::HashMap;
 use std::panic::{catch_unwind, AssertUnwindSafe};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+pub use self::lease::{Lease, Outlet};
 use super::clock::Clock;
 use super::delivery::Delivery;
 use super::dial::Net;
@@ -21,14 +25,12 @@ use super::inbox::{Inbox, ToRefresh};
 use super::random::Entropy;
 use super::refresh_thread::{Carry, RefreshThread};
 use super::shared::Shared;
-use crate::audit::Record;
 use crate::config::settings::Settings;
 use crate::error::{Code, Error, Stage};
-use crate::event::{Notice, State as Shown, StateChange};
+use crate::event::State as Shown;
 use crate::hooks::ThreadKind;
 use crate::proto::audience::Audience;
-use crate::proto::refresher::{Credential, Input, News, Refresher};
-use crate::proto::session::Input as SessionInput;
+use crate::proto::refresher::{Credential, Input, Refresher};
 use crate::proto::token::Token;
 use crate::sys::Descriptors;
 
@@ -64,21 +66,6 @@ pub struct Source {
     kind: Kind,
     threads: Threads,
     state: Mutex<State>,
-}
-
-/// How a client is told.
-#[derive(Clone)]
-pub struct Outlet {
-    pub socket: Inbox<SessionInput>,
-    pub delivery: Arc<Delivery>,
-    pub shared: Arc<Shared>,
-}
-
-/// A running client's place in the audience. Leaving is not left to its end: see [`Lease::leave`].
-#[derive(Clone)]
-pub struct Lease {
-    source: Arc<Source>,
-    member: u64,
 }
 
 struct State {
@@ -352,74 +339,6 @@ impl Source {
         Ok(self.net.target(url)?.peer())
     }
 
-    // ---- what the refresh thread says -----------------------------------------------------------------------
-
-    /// A token is in force. The snapshot first: who reads it after the event must find the new token.
-    pub(super) fn publish(&self, token: &Arc<Token>) {
-        let mut state = self.lock();
-        state.audience.published(token);
-        state.audience.hearers().for_each(|outlet| outlet.publish(token));
-        drop(state);
-        if self.speaks_for_itself() && self.shared.set_token(token) {
-            self.delivery.push_notice(Notice::Token(Arc::clone(token)));
-        }
-        self.show(Shown::Ready, "token granted", None);
-    }
-
-    pub(super) fn pass_on(&self, news: &News) {
-        let mut state = self.lock();
-        state.audience.said(news);
-        state.audience.hearers().for_each(|outlet| outlet.socket.send(SessionInput::News(news.clone())));
-        drop(state);
-        let held = || self.shared.token().is_some_and(|token| token.is_usable(self.clock.now().boot_ms));
-        match news {
-            News::Fetching if held() => self.show(Shown::Renewing, "token requested", None),
-            News::Fetching => self.show(Shown::AcquiringToken, "token requested", None),
-            News::Throttled { error, .. } => self.show(Shown::Throttled, "throttled", Some(error)),
-            News::RoundFailed { error, .. } if held() => {
-                self.show(Shown::Degraded, "token request failed", Some(error));
-            }
-            News::Blocked { error, .. } => self.show(Shown::ReauthRequired, "credentials refused", Some(error)),
-            News::Verifying | News::Waiting | News::RoundFailed { .. } => {}
-        }
-    }
-
-    /// An audit record of the source.
-    pub(super) fn record(&self, id: String, record: Record) {
-        if self.kind != (Kind::Shared { speaks: false }) {
-            self.delivery.push_record(self.clock.now(), id, record);
-        }
-    }
-
-    pub(super) fn learn_clock(&self, ahead_ms: i64) {
-        self.shared.set_server_ahead_ms(ahead_ms);
-    }
-
-    pub(super) fn answer(&self, id: u64, outcome: Result<Arc<Token>, Error>) {
-        let wish = self.lock().wishes.remove(&id);
-        if let Some(wish) = wish {
-            wish.promise.keep(outcome);
-        }
-    }
-
-    /// The refresher has this token left.
-    pub(super) fn holds(&self, token: Option<&Arc<Token>>) {
-        self.lock().audience.holds(token);
-    }
-
-    /// Whether nobody is left who has not given up.
-    pub(super) fn give_up(&self, member: u64) -> bool {
-        self.lock().audience.give_up(member)
-    }
-
-    pub(super) fn wake(&self, member: u64) {
-        self.lock().audience.wake(member);
-    }
-
-    pub(super) fn wake_all(&self) -> bool {
-        self.lock().audience.wake_all()
-    }
-
     /// The machine has stopped: another one if somebody has joined meanwhile, else the thread ends.
     pub(super) fn next(&self, carry: Carry, bell: super::wait::Bell) -> Option<(Refresher, Cancel)> {
         let mut state = self.lock();
@@ -456,19 +375,6 @@ impl Source {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A private source leaves that to its client.
-    fn speaks_for_itself(&self) -> bool {
-        self.kind == (Kind::Shared { speaks: true })
-    }
-
-    fn show(&self, to: Shown, reason: &'static str, error: Option<&Error>) {
-        let from = self.shared.state();
-        if self.speaks_for_itself() && from != to && self.shared.set_state(to) {
-            let error = error.cloned();
-            self.delivery.push_notice(Notice::State(StateChange { from, to, reason, error }));
-        }
-    }
-
     fn failure_of(&self, outlet: Option<Outlet>) -> Failure {
         let (delivery, shared) = match &outlet {
             Some(outlet) => (Arc::clone(&outlet.delivery), Arc::clone(&outlet.shared)),
@@ -501,43 +407,5 @@ impl State {
     /// Nobody will run it any more.
     fn is_over(&self) -> bool {
         self.is_released && self.clients == 0 && self.audience.is_empty()
-    }
-}
-
-impl Outlet {
-    fn publish(&self, token: &Arc<Token>) {
-        if self.shared.set_token(token) {
-            self.delivery.push_notice(Notice::Token(Arc::clone(token)));
-        }
-        self.socket.send(SessionInput::Publish(Arc::clone(token)));
-    }
-
-    fn tell(&self, input: SessionInput) {
-        match input {
-            SessionInput::Publish(token) => self.publish(&token),
-            input => self.socket.send(input),
-        }
-    }
-}
-
-impl Lease {
-    /// Tells the refresher.
-    pub fn tell(&self, input: Input) {
-        self.source.tell(self.member, input);
-    }
-
-    /// Asks for a token. The promise is broken if there will be none, or the client stops.
-    pub fn want(&self, min_left_ms: u64, promise: Promise<Arc<Token>>) {
-        self.source.want(self.member, min_left_ms, promise);
-    }
-
-    /// This client needs no more tokens. Returns at once; a second time is nothing.
-    pub fn leave(&self) {
-        self.source.leave(self.member);
-    }
-
-    /// Whether the threads of its source have ended, if they are this client's alone.
-    pub fn wait(&self, until: Deadline) -> bool {
-        self.source.is_shared() || self.source.finish(until)
     }
 }

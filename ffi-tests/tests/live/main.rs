@@ -12,4 +12,5 @@ mod provider;
 mod refusals;
 mod renewal;
 mod sending;
+mod source;
 mod waiting;

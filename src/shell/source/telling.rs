@@ -1,0 +1,92 @@
+//! What the refresh thread says, and to whom.
+
+use std::sync::Arc;
+
+use super::{Kind, Source};
+use crate::audit::Record;
+use crate::error::Error;
+use crate::event::{Notice, State as Shown, StateChange};
+use crate::proto::refresher::News;
+use crate::proto::session::Input as SessionInput;
+use crate::proto::token::Token;
+
+impl Source {
+    /// A token is in force. The snapshot first: who reads it after the event must find the new token.
+    pub(in crate::shell) fn publish(&self, token: &Arc<Token>) {
+        let mut state = self.lock();
+        state.audience.published(token);
+        state.audience.hearers().for_each(|outlet| outlet.publish(token));
+        drop(state);
+        if self.speaks_for_itself() && self.shared.set_token(token) {
+            self.delivery.push_notice(Notice::Token(Arc::clone(token)));
+        }
+        self.show(Shown::Ready, "token granted", None);
+    }
+
+    pub(in crate::shell) fn pass_on(&self, news: &News) {
+        let mut state = self.lock();
+        state.audience.said(news);
+        state.audience.hearers().for_each(|outlet| outlet.socket.send(SessionInput::News(news.clone())));
+        drop(state);
+        let held = || self.shared.token().is_some_and(|token| token.is_usable(self.clock.now().boot_ms));
+        match news {
+            News::Fetching if held() => self.show(Shown::Renewing, "token requested", None),
+            News::Fetching => self.show(Shown::AcquiringToken, "token requested", None),
+            News::Throttled { error, .. } => self.show(Shown::Throttled, "throttled", Some(error)),
+            News::RoundFailed { error, .. } if held() => {
+                self.show(Shown::Degraded, "token request failed", Some(error));
+            }
+            News::Blocked { error, .. } => self.show(Shown::ReauthRequired, "credentials refused", Some(error)),
+            News::Verifying | News::Waiting | News::RoundFailed { .. } => {}
+        }
+    }
+
+    /// An audit record of the source.
+    pub(in crate::shell) fn record(&self, id: String, record: Record) {
+        if self.kind != (Kind::Shared { speaks: false }) {
+            self.delivery.push_record(self.clock.now(), id, record);
+        }
+    }
+
+    pub(in crate::shell) fn learn_clock(&self, ahead_ms: i64) {
+        self.shared.set_server_ahead_ms(ahead_ms);
+    }
+
+    pub(in crate::shell) fn answer(&self, id: u64, outcome: Result<Arc<Token>, Error>) {
+        let wish = self.lock().wishes.remove(&id);
+        if let Some(wish) = wish {
+            wish.promise.keep(outcome);
+        }
+    }
+
+    /// The refresher has this token left.
+    pub(in crate::shell) fn holds(&self, token: Option<&Arc<Token>>) {
+        self.lock().audience.holds(token);
+    }
+
+    /// Whether nobody is left who has not given up.
+    pub(in crate::shell) fn give_up(&self, member: u64) -> bool {
+        self.lock().audience.give_up(member)
+    }
+
+    pub(in crate::shell) fn wake(&self, member: u64) {
+        self.lock().audience.wake(member);
+    }
+
+    pub(in crate::shell) fn wake_all(&self) -> bool {
+        self.lock().audience.wake_all()
+    }
+
+    /// A private source leaves that to its client.
+    pub(super) fn speaks_for_itself(&self) -> bool {
+        self.kind == (Kind::Shared { speaks: true })
+    }
+
+    pub(super) fn show(&self, to: Shown, reason: &'static str, error: Option<&Error>) {
+        let from = self.shared.state();
+        if self.speaks_for_itself() && from != to && self.shared.set_state(to) {
+            let error = error.cloned();
+            self.delivery.push_notice(Notice::State(StateChange { from, to, reason, error }));
+        }
+    }
+}
