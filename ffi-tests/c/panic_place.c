@@ -46,8 +46,8 @@ static void keep(struct probe *probe, int kind, const void *object)
     }
     if (kind == GWA_EVENT_STATE && gwa_event_state_to((const gwa_event_t *)object) == GWA_STATE_FAILED) {
         const gwa_error_t *error = gwa_event_error((const gwa_event_t *)object);
-        state_code = gwa_error_code(error);
         snprintf(state_error, sizeof state_error, "%s", gwa_error_message(error, NULL));
+        __atomic_store_n(&state_code, gwa_error_code(error), __ATOMIC_RELEASE);
     }
     if (kind == GWA_EVENT_REQUEST) {
         gwa_request_free((gwa_request_t *)(uintptr_t)object);
@@ -89,7 +89,8 @@ int main(int argc, char **argv)
     /* wakes the thread up, if it does not run anyway */
     (void)gwa_client_refresh_now(client, NULL);
     (void)gwa_client_send(client, "x", 1, GWA_TEXT, NULL, NULL);
-    WAIT(&probe, 20000, probe.states[GWA_STATE_FAILED] > 0 && (always || record[0]));
+    /* The record comes first. */
+    WAIT(&probe, 20000, __atomic_load_n(&state_code, __ATOMIC_ACQUIRE) != 0);
     CHECK_EQ(state_code, GWA_E_PANIC);
     if (!always) {
         check_place(record);

@@ -28,10 +28,11 @@ impl Given {
     /// What is wrong with it for a key of this type, if JSON has another type for that.
     pub(super) fn mismatch(&self, kind: Type) -> Option<&'static str> {
         match (kind, self) {
-            (Type::Integer { .. }, Self::Number(_)) | (Type::Flag, Self::Flag(_)) => None,
+            (Type::Integer { .. }, Self::Number(_))
+            | (Type::Flag, Self::Flag(_))
+            | (Type::Scopes | Type::Patterns | Type::CloseCodes | Type::Hosts | Type::Pins, Self::List(_)) => None,
             (Type::Integer { .. }, _) => Some("it is no JSON number"),
             (Type::Flag, _) => Some("it is neither true nor false in JSON"),
-            (Type::Scopes | Type::Patterns | Type::CloseCodes | Type::Hosts | Type::Pins, Self::List(_)) => None,
             (Type::Scopes | Type::Patterns | Type::CloseCodes | Type::Hosts | Type::Pins, _) => {
                 Some("it is no JSON array of texts")
             }
