@@ -1051,7 +1051,8 @@ typedef void (*gwa_log_fn)(void *user_data, int32_t level, const char *target, c
  * affinity, priority, attaching to a virtual machine. Each thread that tells its beginning tells its end, also after a
  * panic, and for every start of the client (a connect that fails ends the threads). `name` lives as long as the
  * library. It may block, which delays that thread: a renewal, the socket, other callbacks, or the end of a shutdown. It
- * may call the library as each function's "Callback" says; what waits for a thread of the client is refused.
+ * may call the library as each function's "Callback" says; what waits for a thread of the client is refused. Threads that
+ * only look up names (gwa-resolve) belong to no client and are not told.
  * NULL: not told.
  */
 typedef void (*gwa_thread_fn)(void *user_data, int32_t moment, int32_t thread, const char *name);

@@ -88,7 +88,8 @@ pub const GWA_THREAD_DISPATCH: i32 = 3;
 /// affinity, priority, attaching to a virtual machine. Each thread that tells its beginning tells its end, also after a
 /// panic, and for every start of the client (a connect that fails ends the threads). `name` lives as long as the
 /// library. It may block, which delays that thread: a renewal, the socket, other callbacks, or the end of a shutdown. It
-/// may call the library as each function's "Callback" says; what waits for a thread of the client is refused.
+/// may call the library as each function's "Callback" says; what waits for a thread of the client is refused. Threads that
+/// only look up names (gwa-resolve) belong to no client and are not told.
 /// NULL: not told.
 pub type gwa_thread_fn =
     Option<unsafe extern "C" fn(user_data: *mut c_void, moment: i32, thread: i32, name: *const c_char)>;

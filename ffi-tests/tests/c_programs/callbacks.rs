@@ -79,7 +79,7 @@ fn threads_tell_their_beginning_and_their_end() {
     }
 }
 
-/// The least stack that may be configured carries TLS handshakes, renewals and callbacks.
+/// The least stack that may be configured carries token requests, TLS handshakes and callbacks.
 #[test]
 fn threads_live_on_the_least_stack() {
     for delivery in DELIVERIES {

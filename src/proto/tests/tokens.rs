@@ -10,6 +10,7 @@ use crate::audit::{Phase, Record, ScopeResult};
 use crate::config::settings::Settings;
 use crate::error::{Code, Error, Stage};
 use crate::event::{Question, State};
+use crate::hooks::Answer;
 use crate::proto::http::Reply;
 use crate::proto::oauth::Credentials;
 use crate::proto::refresher::{Input, Output, Refresher};
@@ -23,6 +24,7 @@ pub const ALL: &[fn()] = &[
     a_scope_denial_is_recorded_once_and_no_token_leaves,
     a_rotated_refresh_token_is_persisted_first,
     persisting_takes_five_seconds_at_most,
+    who_has_been_unregistered_is_not_asked,
     lifetimes_in_every_spelling,
     a_failed_renewal_keeps_the_token,
     retry_after_is_a_lower_bound,
@@ -127,6 +129,34 @@ fn persisting_takes_five_seconds_at_most() {
         });
         assert_eq!(why, Some(code));
     }
+}
+
+#[test]
+fn who_has_been_unregistered_is_not_asked() {
+    let secret = |text: &str| Secret::new(text.into());
+    let credentials = Credentials { client_secret: secret("hush"), refresh_token: Some(secret("hush-r0")), code: None };
+    let mut refresher = Refresher::new(Arc::new(settings()), credentials, true, 0);
+    let at = |boot_ms| Now { boot_ms, ..Now::default() };
+    let asked_and_published = |refresher: &mut Refresher| {
+        let outputs: Vec<Output> = std::iter::from_fn(|| refresher.poll()).collect();
+        let count = |of: fn(&Output) -> bool| outputs.iter().filter(|output| of(output)).count();
+        (count(|output| matches!(output, Output::Ask { .. })), count(|output| matches!(output, Output::Publish(_))))
+    };
+    let granted = |refresh_token: &str| {
+        let body = format!(
+            r#"{{"access_token":"t","token_type":"bearer","expires_in":600,"scope":"a:read","refresh_token":"{refresh_token}"}}"#
+        );
+        Ok(Reply { status: 200, body: body.into(), ..Reply::default() })
+    };
+    refresher.handle(at(0), 1, Input::Start);
+    refresher.handle(at(10), 1, Input::Replied { epoch: 1, outcome: granted("hush-r1") });
+    assert_eq!(asked_and_published(&mut refresher), (1, 0));
+    refresher.set_can_ask(false);
+    refresher.handle(at(20), 1, Input::Answered { id: 1, answer: Ok(Answer::Done) });
+    assert_eq!(asked_and_published(&mut refresher), (0, 1), "the answer to an open question counts");
+    refresher.handle(at(300_000), 1, Input::RefreshNow);
+    refresher.handle(at(300_010), 1, Input::Replied { epoch: 2, outcome: granted("hush-r2") });
+    assert_eq!(asked_and_published(&mut refresher), (0, 1), "without a question");
 }
 
 #[test]
