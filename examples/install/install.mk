@@ -98,11 +98,14 @@ define fill
 	    $(RECIPES)/$(1).in >$(STAGE)/$(LIBDIR)/$(2)/$(1)
 endef
 
+# Make has changed the directory: a relative path would not be where it was meant to be.
+INTO = $(if $(filter /%,$(DESTDIR)$(PREFIX)),$(DESTDIR)$(PREFIX),$(error say the whole path: $(DESTDIR)$(PREFIX)))
+
 install: package
-	sh $(RECIPES)/copy.sh $(STAGE) "$(DESTDIR)$(PREFIX)" $(MANIFEST)
+	sh $(RECIPES)/copy.sh $(STAGE) "$(INTO)" $(MANIFEST)
 
 uninstall:
-	sh $(RECIPES)/remove.sh "$(DESTDIR)$(PREFIX)" $(MANIFEST)
+	sh $(RECIPES)/remove.sh "$(INTO)" $(MANIFEST)
 
 sizes:
 	$(MAKE) package PROFILE=release

@@ -60,6 +60,7 @@ fn pkg_config_with_the_archive() {
     }
     let directory = consumer_directory("pkg-config-archive");
     let args = pkg_config(&directory, "--cflags --libs genesys-ws-auth-static");
+    assert!(args.iter().any(|arg| arg == "-Wl,-z,nodelete"), "a plugin with the archive in it stays loaded: {args:?}");
     compile(&directory, "consumer.c", &args, "program");
     let needed = tool(&directory, "readelf", &["-d", "program"]);
     assert!(!needed.contains("libgenesys_ws_auth"), "{needed}");

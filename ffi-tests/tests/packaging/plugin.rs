@@ -58,7 +58,7 @@ fn rounds(directory: &Path, plugins: &[&str], resident: &Path) {
 
 /// Linked to libc alone.
 fn host(directory: &Path) {
-    compile(directory, "host.c", &["-ldl".to_owned(), "-Wno-pedantic".to_owned()], "host");
+    compile(directory, "host.c", &["-ldl", "-lpthread", "-Wno-pedantic"].map(str::to_owned), "host");
     let needed = tool(directory, "readelf", &["-d", "host"]);
     assert!(!needed.contains("genesys") && !needed.contains("libgcc_s"), "{needed}");
 }
