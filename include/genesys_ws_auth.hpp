@@ -1179,6 +1179,20 @@ public:
         detail::failure why;
         return why.of(gwa_config_set_from_env(get(), why.out()));
     }
+    /** Its effective values as one flat JSON object; secrets redacted. */
+    result<text> try_json() const noexcept
+    {
+        gwa_text_t *out = nullptr;
+        const gwa_status_t status = gwa_config_json(get(), &out);
+        return detail::failure().of(status, text(out));
+    }
+    /** JSON Schema (2020-12) of what set_json() takes: every key with type, range, default and meaning. */
+    static result<text> try_schema() noexcept
+    {
+        gwa_text_t *out = nullptr;
+        const gwa_status_t status = gwa_config_schema(&out);
+        return detail::failure().of(status, text(out));
+    }
 
     /**
      * A message arrived. On gwa-dispatch (delivery = inline: on gwa-socket; delivery = poll, as all callbacks: on the thread
@@ -1244,6 +1258,10 @@ public:
     config &set_json(text_view json) { return after(try_set_json(json)); }
     /** try_set_from_env(), or throws. */
     config &set_from_env() { return after(try_set_from_env()); }
+    /** try_json(), or throws. */
+    text json() const { return try_json().or_throw(); }
+    /** try_schema(), or throws. */
+    static text schema() { return try_schema().or_throw(); }
     /** try_on_message(), or throws. */
     config &on_message(std::function<void(event_view)> function) { return after(try_on_message(std::move(function))); }
     /** try_on_audit(), or throws. */
@@ -1376,12 +1394,12 @@ public:
     explicit client(gwa_client_t *raw) noexcept : raw_(raw), sink_() {}
 #if GWA_HPP_THROWS
     /** try_create(), or throws. */
-    explicit client(const config &from) : client(try_create(from).or_throw()) {}
+    explicit client(const gwa::config &from) : client(try_create(from).or_throw()) {}
     /** try_create(), or throws. */
-    client(const config &from, const token_source &tokens) : client(try_create(from, tokens).or_throw()) {}
+    client(const gwa::config &from, const token_source &tokens) : client(try_create(from, tokens).or_throw()) {}
 #endif
     /** Made with a copy of the configuration, which is checked as a whole. Starts no thread, calls no callback. */
-    static result<client> try_create(const config &from) noexcept
+    static result<client> try_create(const gwa::config &from) noexcept
     {
         gwa_client_t *out = nullptr;
         detail::failure why;
@@ -1389,7 +1407,7 @@ public:
         return why.of(status, client(out, from.sink_));
     }
     /** The same, with tokens from a source that other clients may use too; it may be destroyed before the client. */
-    static result<client> try_create(const config &from, const token_source &tokens) noexcept
+    static result<client> try_create(const gwa::config &from, const token_source &tokens) noexcept
     {
         gwa_client_t *out = nullptr;
         detail::failure why;
@@ -1519,6 +1537,13 @@ public:
         const gwa_status_t status = gwa_client_stats(get(), format, &out);
         return detail::failure().of(status, text(out));
     }
+    /** The configuration in force, as config::try_json() writes it. */
+    result<text> try_config() const noexcept
+    {
+        gwa_text_t *out = nullptr;
+        const gwa_status_t status = gwa_client_config(get(), &out);
+        return detail::failure().of(status, text(out));
+    }
 
 #if GWA_HPP_THROWS
     /** try_start(), or throws. */
@@ -1557,6 +1582,8 @@ public:
     gwa_metrics_t metrics() const { return try_metrics().or_throw(); }
     /** try_stats(), or throws. */
     text stats(int32_t format = GWA_STATS_JSON) const { return try_stats(format).or_throw(); }
+    /** try_config(), or throws. */
+    text config() const { return try_config().or_throw(); }
 #endif
 
 private:

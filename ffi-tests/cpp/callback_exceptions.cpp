@@ -46,7 +46,7 @@ void report_to(gwa::config &config, cases::counters &seen)
     });
 }
 
-void live(gwa::client &client, cases::counters &seen)
+void live_on(gwa::client &client, cases::counters &seen)
 {
     CHECK_OK(client.try_connect(cases::seconds(30)));
     const int before = seen.get("message");
@@ -66,7 +66,7 @@ void cases::callback_exceptions()
     report_to(config, seen);
     {
         gwa::client client = gwa::client::try_create(config).value();
-        live(client, seen);
+        live_on(client, seen);
         for (const char *name : {"on_message", "on_state", "on_token", "on_audit", "on_siem", "on_ask", "on_sent", "on_log", "on_thread"}) {
             seen.wait(name, 1);
         }
@@ -80,7 +80,7 @@ void cases::callback_exceptions()
     throw_everywhere(config, again);
     gwa::client client = gwa::client::try_create(config).value();
     const uint64_t before = client.callback_exceptions();
-    live(client, again);
+    live_on(client, again);
     CHECK_STATUS(client.try_shutdown(seconds(10)).status(), GWA_OK);
     const uint64_t twice = client.callback_exceptions() - before; /* the callback's, and the handler's */
     CHECK(twice >= 20 && twice % 2 == 0);
@@ -88,7 +88,7 @@ void cases::callback_exceptions()
     counters unreported;
     throw_everywhere(config, unreported);
     gwa::client last = gwa::client::try_create(config).value();
-    live(last, unreported);
+    live_on(last, unreported);
     CHECK(last.callback_exceptions() > before + twice);
 }
 #else

@@ -98,6 +98,8 @@ void use_config()
     CHECK_OK(config.try_set_secret("client.secret", "secret"));
     CHECK_OK(config.try_set_json("{\"token.attempts\": 2}"));
     CHECK_OK(config.try_set_from_env());
+    CHECK(config.try_json().value().str().find("\"token.attempts\"") != std::string::npos);
+    CHECK(gwa::config::try_schema().value().str().find("2020-12") != std::string::npos);
     CHECK_OK(config.try_on_message(nullptr));
     CHECK_OK(config.try_on_audit(nullptr));
     CHECK_OK(config.try_on_siem(nullptr));
@@ -146,6 +148,7 @@ void use_client()
         client.try_shutdown(std::chrono::seconds(1)).status(),
         client.try_metrics().status(),
         client.try_stats().status(),
+        client.try_config().status(),
     };
     for (const gwa_status_t status : all) {
         CHECK_STATUS(status, GWA_E_BAD_HANDLE);

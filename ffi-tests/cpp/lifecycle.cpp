@@ -64,7 +64,7 @@ void register_all(gwa::config &config, cases::counters &seen, kept &keep, const 
     }));
 }
 
-void live(gwa::client &client, cases::counters &seen)
+void go_through(gwa::client &client, cases::counters &seen)
 {
     CHECK(client.try_state().value() == GWA_STATE_IDLE);
     CHECK_OK(client.try_connect(cases::seconds(20)));
@@ -103,7 +103,7 @@ void cases::lifecycle()
         gwa::client client = std::move(made).value();
         config.reset();
         CHECK(witness.use_count() == 9);
-        live(client, seen);
+        go_through(client, seen);
         CHECK_STATUS(client.interrupt(), GWA_OK);
         const gwa::result<gwa_shutdown_report_t> ended = client.try_shutdown(seconds(10));
         CHECK_STATUS(ended.status(), GWA_OK);

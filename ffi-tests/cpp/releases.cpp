@@ -6,9 +6,9 @@
 
 namespace {
 
-typedef std::shared_ptr<int> witness;
+typedef std::shared_ptr<int> captured;
 
-gwa::config config_with(const witness &seen)
+gwa::config config_with(const captured &seen)
 {
     gwa::config config;
     CHECK_OK(config.try_set("client.id", "id"));
@@ -17,7 +17,7 @@ gwa::config config_with(const witness &seen)
     return config;
 }
 
-void replaced(const witness &seen)
+void replaced(const captured &seen)
 {
     gwa::config config = config_with(seen);
     CHECK(seen.use_count() == 2);
@@ -29,7 +29,7 @@ void replaced(const witness &seen)
     CHECK(seen.use_count() == 1);
 }
 
-void every_kind(const witness &seen)
+void every_kind(const captured &seen)
 {
     gwa::config config;
     CHECK_OK(config.try_on_message([seen](gwa::event_view) {}));
@@ -46,7 +46,7 @@ void every_kind(const witness &seen)
     CHECK(seen.use_count() == 1);
 }
 
-void refused(const witness &seen)
+void refused(const captured &seen)
 {
     gwa::config gone(nullptr);
     CHECK_STATUS(gone.try_on_message([seen](gwa::event_view) {}).status(), GWA_E_BAD_HANDLE);
@@ -57,7 +57,7 @@ void refused(const witness &seen)
 }
 
 /* What clients have outlives the configuration, and the one that is replaced there. */
-void shared_by_clients(const witness &seen)
+void shared_by_clients(const captured &seen)
 {
     gwa::config config = config_with(seen);
     gwa::client first = gwa::client::try_create(config).value();
@@ -76,7 +76,7 @@ void shared_by_clients(const witness &seen)
 }
 
 /* Each client lets go for itself; the last one destroys the captures, inside the waiting form. */
-void unregistered(const witness &seen)
+void unregistered(const captured &seen)
 {
     gwa::config config = config_with(seen);
     gwa::client first = gwa::client::try_create(config).value();
@@ -91,7 +91,7 @@ void unregistered(const witness &seen)
 }
 
 /* A client keeps its source, and with it the captures of the source's callbacks. */
-void shared_by_a_source(const witness &seen)
+void shared_by_a_source(const captured &seen)
 {
     gwa::config config = config_with(seen);
     gwa::token_source source = gwa::token_source::try_create(config).value();
@@ -105,7 +105,7 @@ void shared_by_a_source(const witness &seen)
     CHECK(seen.use_count() == 1);
 }
 
-void moved_configuration(const witness &seen)
+void moved_configuration(const captured &seen)
 {
     gwa::config from = config_with(seen);
     gwa::config to(nullptr);
@@ -122,8 +122,8 @@ void moved_configuration(const witness &seen)
 
 void cases::releases()
 {
-    const witness seen = std::make_shared<int>(0);
-    void (*const all[])(const witness &) = {replaced, every_kind, refused, shared_by_clients, unregistered, shared_by_a_source,
+    const captured seen = std::make_shared<int>(0);
+    void (*const all[])(const captured &) = {replaced, every_kind, refused, shared_by_clients, unregistered, shared_by_a_source,
                                               moved_configuration};
     for (const auto one : all) {
         one(seen);

@@ -11,7 +11,6 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
-use std::thread;
 
 use crate::cprog::{changed, output, scratch, Program, Variant, NATIVE_LIBS, ROOT};
 
@@ -164,22 +163,32 @@ impl Build {
         output(self.command(self.mode).arg("-fsyntax-only").arg(source)).map(|_| ())
     }
 
-    /// Compiles a case to an object file.
+    /// Compiles cases, in one piece, to an object file.
     ///
     /// # Panics
     ///
-    /// If it does not compile without a warning.
-    pub fn object(&self, case: &str, variant: Variant) -> PathBuf {
-        let object = scratch().join(format!("cpp-{}-{case}.{}.o", self.name(variant), std::process::id()));
-        let own = MIXED.iter().find(|(name, _)| self.is_mixed && *name == case);
-        let mode = own.map_or(self.mode, |(_, mode)| *mode);
+    /// If they do not compile without a warning.
+    pub fn object(&self, cases: &[&str], mode: Mode, variant: Variant) -> PathBuf {
+        static COUNT: AtomicUsize = AtomicUsize::new(0);
+        let count = COUNT.fetch_add(1, Ordering::Relaxed);
+        let object = scratch().join(format!("cpp-{}-{}-{count}.o", self.name(variant), std::process::id()));
+        let source = object.with_extension("cpp");
+        let include = |case: &&str| format!("#include \"{}\"\n", directory().join(format!("{case}.cpp")).display());
+        fs::write(&source, cases.iter().map(include).collect::<String>()).expect("a file in target can be written");
         let mut compile = self.command(mode);
         if variant == Variant::Asan {
             compile.arg("-fsanitize=address");
         }
-        compile.args(["-g1", "-pthread", "-c"]).arg(directory().join(format!("{case}.cpp")));
-        output(compile.arg("-o").arg(&object)).unwrap_or_else(|why| panic!("{why}"));
+        compile.args(["-g1", "-pthread", "-c"]).arg(&source).arg("-o").arg(&object);
+        output(&mut compile).unwrap_or_else(|why| panic!("{why}"));
+        fs::remove_file(&source).expect("it was made here");
         object
+    }
+
+    /// The mode of a case.
+    fn mode_of(&self, case: &str) -> Mode {
+        let own = MIXED.iter().find(|(name, _)| self.is_mixed && *name == case);
+        own.map_or(self.mode, |(_, mode)| *mode)
     }
 
     fn command(&self, mode: Mode) -> Command {
@@ -216,13 +225,16 @@ impl Build {
         if changed(&out) > newest {
             return out;
         }
-        let cases: Vec<_> = sources.iter().filter(|path| path.extension().is_some_and(|end| end == "cpp")).collect();
-        let objects: Vec<_> = thread::scope(|scope| {
-            let compile =
-                |path: &Path| self.object(path.file_stem().and_then(|name| name.to_str()).expect("a name"), variant);
-            let threads: Vec<_> = cases.iter().map(|path| scope.spawn(move || compile(path))).collect();
-            threads.into_iter().map(|thread| thread.join().expect("it compiles")).collect()
-        });
+        let is_case = |path: &&PathBuf| path.extension().is_some_and(|end| end == "cpp");
+        let names = sources.iter().filter(is_case).filter_map(|path| path.file_stem()?.to_str());
+        let cases: Vec<_> = names.collect();
+        let objects: Vec<_> = Mode::ALL
+            .into_iter()
+            .filter_map(|mode| {
+                let of_mode: Vec<_> = cases.iter().copied().filter(|case| self.mode_of(case) == mode).collect();
+                (!of_mode.is_empty()).then(|| self.object(&of_mode, mode, variant))
+            })
+            .collect();
         let fresh = scratch().join(format!("cpp-{name}.{}", std::process::id()));
         let mut link = self.command(self.mode);
         if variant == Variant::Asan {

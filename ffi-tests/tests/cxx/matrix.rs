@@ -60,7 +60,8 @@ fn every_function_of_the_header_is_reached() {
     for name in &declared {
         assert!(!source.contains(&format!("{name}(")), "{name} is called without the wrapper");
     }
-    let object = Build::new(Compiler::Gcc, "c++11", Mode::Throwing).object("every_item", Variant::Plain);
+    let object =
+        Build::new(Compiler::Gcc, "c++11", Mode::Throwing).object(&["every_item"], Mode::Throwing, Variant::Plain);
     let output = Command::new("nm").arg("--undefined-only").arg(&object).output().expect("nm is installed");
     let symbols = String::from_utf8_lossy(&output.stdout);
     let used: BTreeSet<_> = symbols.split_whitespace().filter(|word| declared.contains(*word)).collect();
