@@ -35,13 +35,14 @@ export CARGO_TARGET_DIR=$directory/build
 "$RUSTC" --version
 "$root/usr/bin/clang-22" --version | head -n 1
 triple=$(uname -m)-unknown-linux-gnu
-cargo rustc -q -Zbuild-std --manifest-path ../Cargo.toml -p genesys-ws-auth --lib --crate-type staticlib --target "$triple"
+made=$(cargo rustc -q -Zbuild-std --manifest-path ../Cargo.toml -p genesys-ws-auth --lib --crate-type staticlib \
+  --target "$triple" --message-format json-render-diagnostics | grep -o '"/[^"]*\.rlib"' | tr -d '"')
 
 # A sysroot of what Cargo has just made of std, for the one file.
 sysroot=$directory/sysroot
 libraries=$sysroot/lib/rustlib/$triple/lib
 rm -rf "$sysroot"
 mkdir -p "$libraries"
-ln -s "$directory/build/$triple"/debug/deps/*.rlib "$libraries"
+for library in $made; do ln -s "$library" "$libraries"; done
 "$RUSTC" --sysroot "$sysroot" --edition 2021 --target "$triple" -Zsanitizer=thread -Cdebuginfo=1 \
   --crate-type staticlib --crate-name planted -o "$directory/libplanted.a" tsan/planted.rs
