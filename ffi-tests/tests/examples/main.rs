@@ -13,15 +13,14 @@ use std::time::Duration;
 
 use ffi_tests::cprog::Variant;
 use ffi_tests::example::Live;
-use ffi_tests::sim::{Action, End, Log, Plan, Pump, Sim, Trigger};
+use ffi_tests::sim::{Action, Connection, End, Log, Pump, Sim};
 
 /// Longest wait for the simulator's record.
 const BOUND: Duration = Duration::from_secs(60);
-/// Messages in all.
+/// Messages the simulator sends by itself; the test sends one more.
 const MESSAGES: u64 = 60;
 
-/// A simulator for a short life with everything in it: numbered messages, tokens so short-lived that one is renewed on
-/// the first socket, and a drop right after that renewal.
+/// A simulator for a short life: numbered messages, and tokens so short-lived that one is soon renewed.
 fn eventful(variant: Variant) -> Sim {
     eventful_for(variant, 1)
 }
@@ -32,27 +31,47 @@ fn eventful_for(variant: Variant, clients: u32) -> Sim {
     options.token.lifetime = Duration::from_secs(3 * u64::from(variant.slowness().min(5)));
     options.ws.pump = Some(Pump { limit: MESSAGES, ..Pump::every(Duration::from_millis(50) * clients) });
     options.ws.auth_timeout = BOUND; // a slow client's first socket is not to be closed for that
-    let sim = Sim::start(options);
-    sim.ws().plan(0, Plan::new().on(Trigger::Auths(2), [Action::Drop]));
-    sim
+    Sim::start(options)
 }
 
-/// Waits until a program has shown all of an [`eventful`] simulator, and checks it: a renewal on the first socket, its drop,
-/// another socket, no message missing and none out of order.
+/// Waits for a renewal on a socket, and drops that socket; its index.
+fn drop_a_renewed_socket(sim: &Sim) -> usize {
+    let renewed = |log: &Log| log.connections.iter().position(|one| one.accepted >= 2 && one.end.is_none());
+    assert!(sim.record().wait_until(BOUND, |log| renewed(log).is_some()), "{:?}", sim.record().snapshot().auths);
+    let index = sim.record().read(renewed).expect("it is live");
+    sim.ws().act(Some(index), [Action::Drop]);
+    index
+}
+
+/// Lets a program live through all of an [`eventful`] simulator: a renewal on a live socket, the drop of that one, another
+/// socket, and messages on both, one of which is the very last.
 fn lives_through(live: &Live<'_>, sim: &Sim) {
+    let dropped = drop_a_renewed_socket(sim);
     live.wait_for("all messages", |lines| numbers(lines).len() as u64 == MESSAGES);
-    // A client may have a message a moment before it is counted. Those of the client's are sent back.
-    let counted = |log: &Log| log.ws_connects() >= 2 && log.messages_sent() == MESSAGES + log.received_total;
-    let log = sim.record();
-    assert!(log.wait_until(BOUND, counted), "{:?}", log.snapshot().connections);
-    let log = log.snapshot();
+    let back = |log: &Log| log.connections.iter().enumerate().skip(dropped + 1).rev().find_map(is_live);
+    assert!(sim.record().wait_until(BOUND, |log| back(log).is_some()), "{:?}", sim.record().snapshot().connections);
+    let text = format!(r#"{{"type":"event","seq":{}}}"#, MESSAGES + 1);
+    sim.ws().push(sim.record().read(back), Action::Text(text));
+    live.wait_for("the last message", |lines| numbers(lines).last() == Some(&(MESSAGES + 1)));
+    let log = sim.record().snapshot();
     assert_eq!(log.forced_drops(), 1, "{:?}", log.connections);
-    assert!(log.connections[0].accepted >= 2, "the first socket was renewed: {:?}", log.connections[0]);
+}
+
+/// The index of a socket, if it is authenticated and has not ended.
+fn is_live((index, one): (usize, &Connection)) -> Option<usize> {
+    (one.accepted > 0 && one.end.is_none()).then_some(index)
+}
+
+/// Whether the states told what an [`eventful`] simulator did. A renewal that is late is told as `Degraded`.
+fn showed_its_states(lines: &[String]) {
+    let ready = lines.iter().filter(|line| line.contains("Ready (authenticated)")).count();
+    assert!(ready >= 2 && shown(lines, "Reconnecting (connection lost)"), "{lines:#?}");
+    assert!(shown(lines, "Renewing (token granted)") || shown(lines, "Degraded"), "{lines:#?}");
 }
 
 /// Checks the end of a program against an [`eventful`] simulator.
 fn ended_well(lines: &[String], sim: &Sim) {
-    assert_eq!(numbers(lines), (1..=MESSAGES).collect::<Vec<_>>(), "every message, once, in order");
+    assert_eq!(numbers(lines), (1..=MESSAGES + 1).collect::<Vec<_>>(), "every message, once, in order");
     closed_with_1000(sim);
 }
 

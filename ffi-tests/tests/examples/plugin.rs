@@ -60,7 +60,7 @@ fn a_plugin_is_unloaded_and_loaded_again() {
         assert_eq!(ended.lines.last().unwrap(), "unloaded");
         let numbers = numbers(&ended.lines);
         assert!(numbers.windows(2).all(|pair| pair[0] < pair[1]), "{numbers:?}");
-        assert_eq!(sim.record().ws_connects(), 3);
+        assert!(sim.record().ws_connects() >= 3);
         closed_with_1000(&sim);
     });
 }

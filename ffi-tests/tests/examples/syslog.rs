@@ -11,7 +11,7 @@ use ffi_tests::example::{command, Live, Recipe};
 use ffi_tests::sim::Sim;
 use serde_json::Value;
 
-use crate::{closed_with_1000, eventful, skip, BOUND};
+use crate::{closed_with_1000, drop_a_renewed_socket, eventful, skip, BOUND};
 
 /// `LOG_AUTHPRIV` and `LOG_DAEMON` of syslog.h, and severities.
 const AUTHPRIV: u32 = 10 << 3;
@@ -30,7 +30,8 @@ fn audit_to_syslog() {
         let program = Recipe::c("c/audit_to_syslog.c", &["-std=c99"]).build(variant);
         let live = Live::start(dev.enter(unshare, &command(&program, variant)), &sim, variant);
         let mut lines = Vec::new();
-        // A renewal, the drop, and the way back.
+        drop_a_renewed_socket(&sim);
+        // The drop, and the way back.
         let drop = |lines: &[Line]| lines.iter().position(|line| line.kind() == "connection_lost");
         let back = |line: &Line| line.kind() == "authentication_attempt" && line.tag == AUTHPRIV | INFO;
         while !drop(&lines).is_some_and(|at| lines[at..].iter().any(back)) {

@@ -14,7 +14,7 @@ use ffi_tests::cprog::{each, output, Variant};
 use ffi_tests::example::{command, Live, Recipe};
 use ffi_tests::sim::{Issue, Rotation, Sim};
 
-use crate::{closed_with_1000, ended_well, eventful, eventful_for, lives_through, shown, BOUND};
+use crate::{closed_with_1000, ended_well, eventful, eventful_for, lives_through, showed_its_states, shown, BOUND};
 
 /// Each refresh token is good once.
 fn rotating(variant: Variant) -> Sim {
@@ -129,9 +129,7 @@ fn own_token() {
         live.signal("TERM");
         let ended = live.finish().well();
         ended_well(&ended.lines, &sim);
-        for step in ["Ready (authenticated)", "Ready (renewed)", "Reconnecting (connection lost)"] {
-            assert!(shown(&ended.lines, step), "{step}: {:#?}", ended.lines);
-        }
+        showed_its_states(&ended.lines);
         over.store(true, Ordering::SeqCst);
         drop(File::options().write(true).open(directory.join("ask")).unwrap());
         let given = provider.join().unwrap();
@@ -148,15 +146,11 @@ fn two_clients() {
         let program = Recipe::c("c/two_clients.c", &["-std=c99"]).build(variant);
         let live = Live::start(command(&program, variant), &sim, variant);
         lives_through(&live, &sim);
-        live.wait_for("both are back", |lines| {
-            let last = |name: &str| lines.iter().rev().find(|line| line.starts_with(name)).cloned().unwrap_or_default();
-            ["state    left Ready", "state    right Ready"].iter().all(|ready| last(&ready[..14]).starts_with(ready))
-        });
         live.signal("TERM");
         let ended = live.finish().well();
         let mut seen = crate::numbers(&ended.lines);
         seen.sort_unstable(); // each client keeps its own order
-        assert_eq!(seen, (1..=crate::MESSAGES).collect::<Vec<_>>());
+        assert_eq!(seen, (1..=crate::MESSAGES + 1).collect::<Vec<_>>());
         for name in ["left", "right"] {
             assert!(shown(&ended.lines, &format!("message  {name} {{")), "{name}");
             assert!(shown(&ended.lines, &format!("state    {name} Closed (closed by the application)")), "{name}");
