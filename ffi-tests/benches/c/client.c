@@ -6,6 +6,7 @@
  *   events  until N events were counted         idle    N clients, until killed
  *   send    N messages, one a millisecond       report  until one event, which is printed
  *   warm    a client first, then the one that is measured
+ *   shared  as idle, with one source of tokens for all of them
  *
  * Prints lines of key=value.
  */
@@ -97,11 +98,27 @@ static gwa_config_t *configure(char **args)
     return config;
 }
 
-static gwa_client_t *connect_one(const gwa_config_t *config)
+/* Without messages to receive, so without a way to deliver them. */
+static gwa_token_source_t *source_of(char **args)
+{
+    gwa_config_t *config = configure(args);
+    gwa_token_source_t *source;
+    gwa_error_t *error = NULL;
+    check(gwa_config_set(config, "delivery", "callbacks", &error), error, "delivery");
+    check(gwa_token_source_new(config, &source, &error), error, "source");
+    gwa_config_free(config);
+    return source;
+}
+
+/* With tokens of a source, if there is one. */
+static gwa_client_t *connect_one(const gwa_config_t *config, gwa_token_source_t *source)
 {
     gwa_client_t *client;
     gwa_error_t *error = NULL;
-    check(gwa_client_new(config, &client, &error), error, "client");
+    if (source)
+        check(gwa_client_new_with_source(config, source, &client, &error), error, "client");
+    else
+        check(gwa_client_new(config, &client, &error), error, "client");
     check(gwa_client_connect(client, 60000, &error), error, "connect");
     return client;
 }
@@ -126,6 +143,7 @@ int main(int argc, char **argv)
     long n = argc > 6 ? atol(argv[6]) : 1;
     gwa_config_t *config;
     gwa_client_t *client;
+    gwa_token_source_t *source;
     long i;
 
     if (argc < 6)
@@ -135,20 +153,21 @@ int main(int argc, char **argv)
     print_events = strcmp(job, "report") == 0 || strcmp(job, "send") == 0;
     config = configure(argv + 1);
     if (strcmp(job, "warm") == 0) {
-        connect_one(config);
+        connect_one(config, NULL);
         start = now(CLOCK_MONOTONIC);
         start_cpu = now(CLOCK_PROCESS_CPUTIME_ID);
     }
-    client = connect_one(config);
+    source = strcmp(job, "shared") == 0 ? source_of(argv + 1) : NULL;
+    client = connect_one(config, source);
     printf("ready_ns=%lld\nready_cpu_ns=%lld\n", (long long)(now(CLOCK_MONOTONIC) - start),
            (long long)(now(CLOCK_PROCESS_CPUTIME_ID) - start_cpu));
     if (strcmp(job, "warm") == 0) {
         fflush(stdout);
         _exit(0);
     }
-    if (strcmp(job, "idle") == 0) {
+    if (source || strcmp(job, "idle") == 0) {
         for (i = 1; i < n; i++)
-            connect_one(config);
+            connect_one(config, source);
         gwa_config_free(config);
         printf("idle=%ld\n", n);
         fflush(stdout);

@@ -2,6 +2,7 @@
 //!
 //!   cargo bench -p ffi-tests                 everything, some minutes
 //!   cargo bench -p ffi-tests -- --quick      what needs neither valgrind nor strace nor a minute of idling
+//!   cargo bench -p ffi-tests -- --further    only the memory of a further client
 //!
 //! `GWA_BENCH_ROOT` names another checkout whose library is measured instead. The table is also written as JSON, to
 //! `target/tmp/bench/table.json`. CPU times are noise on a busy machine: read their ratios, and rather the instructions.
@@ -33,7 +34,8 @@ fn main() {
     let is_quick = args.iter().any(|arg| arg == "--quick");
     let bench = Bench::start(is_quick);
     let start = Instant::now();
-    let (rows, skipped) = bench.run();
+    let only_further = args.iter().any(|arg| arg == "--further");
+    let (rows, skipped) = if only_further { bench.further() } else { bench.run() };
     println!();
     table::print(&rows);
     println!(

@@ -18,6 +18,8 @@ use super::table::{median, Cells, Goal, Row};
 const SIZES: [(usize, u64, u64, u64); 2] = [(256, 2_000, 42_000, 200_000), (4096, 1_000, 9_000, 40_000)];
 /// Clients in one process beside the first.
 const FURTHER: u64 = 100;
+const FURTHER_CLIENT: &str = "resident KiB a further client, of 100";
+const FURTHER_GUEST: &str = "the same where all share a source of tokens";
 /// How long bytes are held back, each way.
 const DELAY: Duration = Duration::from_millis(20);
 /// What wakes a silent client in a minute: at most three pings and three pongs.
@@ -53,13 +55,8 @@ impl Bench {
     /// All rows, and what was left out.
     pub fn run(&self) -> (Vec<Row>, Vec<String>) {
         let mut skipped = Vec::new();
-        let idle = |program: &Program, n| {
-            let copy = self.paths.out.join(format!("idle-{}-{n}", program.name));
-            program.idle(&self.caller.call(&Job::Idle, TokenJob::PLAIN, "idle", n), &copy)
-        };
-        let ours = |program: &&Program| program.is_ours();
-        let many: Vec<Idle> = self.programs.iter().filter(ours).map(|program| idle(program, 1 + FURTHER)).collect();
-        let idlers = self.programs.each_ref().map(|program| idle(program, 1));
+        let (many, shared) = (self.crowd("idle"), self.crowd("shared"));
+        let idlers = self.programs.each_ref().map(|program| self.idle(program, "idle", 1));
         // What a start leaves to be done is done by then.
         thread::sleep(Duration::from_secs(3));
         let (since, before) = (Instant::now(), idlers.each_ref().map(Idle::switches));
@@ -83,8 +80,29 @@ impl Bench {
             thread::sleep(Duration::from_secs(60).saturating_sub(since.elapsed()));
             rows.push(wake_ups(&idlers, before, since.elapsed()));
         }
-        rows.extend(memory(&idlers, &many));
+        rows.extend(memory(&idlers));
+        rows.push(many.row(FURTHER_CLIENT, Goal::Open));
+        rows.push(shared.row(FURTHER_GUEST, Goal::BothAtMost(45.0)));
         (rows, skipped)
+    }
+
+    /// What a further client takes, and nothing else.
+    pub fn further(&self) -> (Vec<Row>, Vec<String>) {
+        let (own, shared) = (self.crowd("idle"), self.crowd("shared"));
+        thread::sleep(Duration::from_secs(3));
+        let rows = vec![own.row(FURTHER_CLIENT, Goal::Open), shared.row(FURTHER_GUEST, Goal::BothAtMost(45.0))];
+        (rows, vec!["everything else: --further".into()])
+    }
+
+    fn idle(&self, program: &Program, job: &'static str, n: u64) -> Idle {
+        let copy = self.paths.out.join(format!("{job}-{}-{n}", program.name));
+        program.idle(&self.caller.call(&Job::Idle, TokenJob::PLAIN, job, n), &copy)
+    }
+
+    /// One client, and many, in each mode of delivery.
+    fn crowd(&self, job: &'static str) -> Crowd {
+        let ours = self.programs.iter().filter(|program| program.is_ours());
+        Crowd(ours.map(|program| [1, 1 + FURTHER].map(|n| self.idle(program, job, n))).collect())
     }
 
     fn wants(&self, tool: &str, what: &str, skipped: &mut Vec<String>) -> bool {
@@ -304,15 +322,25 @@ impl Bench {
     }
 }
 
+/// Programs with one client and with many.
+struct Crowd(Vec<[Idle; 2]>);
+
+impl Crowd {
+    /// What each of the further ones takes.
+    fn row(&self, measure: &str, goal: Goal) -> Row {
+        let resident = |idle: &Idle| idle.memory_kib(&["Rss:"]);
+        let further = |[one, many]: &[Idle; 2]| (resident(many) - resident(one)) / FURTHER as f64;
+        Row::new(measure, std::array::from_fn(|at| Some(further(self.0.get(at)?))), goal)
+    }
+}
+
 /// Taken at the end, when every client has been silent for a while.
-fn memory(idlers: &[Idle; 4], many: &[Idle]) -> [Row; 3] {
+fn memory(idlers: &[Idle; 4]) -> [Row; 2] {
     let uss = idlers.each_ref().map(|idle| Some(idle.memory_kib(&["Private_"])));
     let rss = idlers.each_ref().map(|idle| Some(idle.memory_kib(&["Rss:"])));
-    let further = std::array::from_fn(|at| Some((many.get(at)?.memory_kib(&["Rss:"]) - rss[at]?) / FURTHER as f64));
     [
         Row::new("idle private memory (Uss), KiB", uss, Goal::BothAtMost(2000.0)),
         Row::new("idle resident memory (Rss), KiB", rss, Goal::Open),
-        Row::new(format!("resident KiB a further client, of {FURTHER}"), further, Goal::BothAtMost(45.0)),
     ]
 }
 
