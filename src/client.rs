@@ -15,7 +15,7 @@ pub use self::life::ShutdownReport;
 use self::source::Share;
 pub use self::source::TokenSource;
 use crate::audit::scopes_json;
-use crate::config::settings::{Delivery as Mode, Proxy, Settings};
+use crate::config::settings::{Delivery as Mode, Proxies, Proxy, Settings};
 use crate::config::{Config, Written};
 use crate::error::{Code, Error, Stage};
 pub use crate::event::Event;
@@ -226,8 +226,9 @@ impl Client {
         let credential = match key {
             "client.secret" => Credential::ClientSecret(value.clone()),
             "token.refresh_token" => Credential::RefreshToken(value.clone()),
+            "proxy.password" => return self.set_proxy_password(&value),
             _ => {
-                let text = format!("{key:?}; client.secret and token.refresh_token can be replaced.");
+                let text = format!("{key:?}; client.secret, token.refresh_token and proxy.password can be replaced.");
                 return Err(Error::new(Code::UnknownKey, Stage::Call, text));
             }
         };
@@ -239,6 +240,29 @@ impl Client {
         self.share.source().replace(credential);
         drop(life);
         self.written().secret(key, &value);
+        Ok(())
+    }
+
+    /// Connections that are there stay; a client that waits because a proxy refused it tries again.
+    fn set_proxy_password(&self, password: &Secret) -> Result<(), Error> {
+        let Proxies { token, socket } = &self.settings.proxies;
+        if [token, socket].into_iter().flatten().all(|proxy| proxy.user.is_none()) {
+            let text = "\"proxy.password\": no proxy of this client is asked with proxy.user.";
+            return Err(Error::new(Code::BadValue, Stage::Call, text));
+        }
+        if let Some(error) = self.shared.failure() {
+            return Err(error.clone());
+        }
+        let life = self.life();
+        life.is_open()?;
+        self.net.set_proxy_password(password.clone());
+        self.share.source().set_proxy_password(password.clone());
+        let engine = life.engine();
+        drop(life);
+        self.written().secret("proxy.password", password);
+        if let Some(engine) = engine.ok().filter(|_| self.state() == State::ReauthRequired) {
+            engine.tell_refresh(Input::RefreshNow);
+        }
         Ok(())
     }
 

@@ -147,6 +147,7 @@ fn live(sim: &Sim, change: impl FnOnce(&mut Config), story: impl FnOnce(&Client,
     story(&client, &tokens);
     show("client", &client);
     say("stats", client.stats_json());
+    say("configuration", client.config_json());
     show("metrics", &client.metrics());
     show("report", &client.shutdown(Some(BOUND)));
 }
@@ -163,6 +164,7 @@ fn fails(sim: &Sim, change: impl FnOnce(&mut Config)) {
     show("error", error.detail());
     say("error", error.to_string());
     say("stats", client.stats_json());
+    say("configuration", client.config_json());
     assert_eq!(client.state(), State::Idle);
 }
 

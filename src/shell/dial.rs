@@ -6,7 +6,7 @@ mod target;
 mod tunnel;
 
 use std::mem;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use self::race::{Race, Winner};
 #[allow(unused_imports)]
@@ -21,6 +21,7 @@ use super::wait::{Ready, Waiter};
 use crate::config::settings::{Proxy, Settings};
 use crate::error::{Code, Error, Stage};
 use crate::proto::time::Now;
+use crate::secret::Secret;
 
 /// What all connections of a client have in common.
 #[derive(Clone, Debug)]
@@ -29,6 +30,8 @@ pub struct Net {
     pub settings: Arc<Settings>,
     /// Absent only when neither endpoint speaks TLS.
     tls: Option<TlsClient>,
+    /// What has replaced `proxy.password` since.
+    proxy_password: Arc<Mutex<Option<Secret>>>,
 }
 
 impl Net {
@@ -40,7 +43,7 @@ impl Net {
         };
         let needs_tls = is_tls(&settings.token_url)? | is_tls(&settings.ws_url)?;
         let tls = needs_tls.then(|| TlsClient::new(&settings)).transpose()?;
-        Ok(Self { settings, tls })
+        Ok(Self { settings, tls, proxy_password: Arc::default() })
     }
 
     /// Which trust store is in use, if one is.
@@ -53,6 +56,17 @@ impl Net {
         let proxies = &self.settings.proxies;
         let proxy = if target.socket { &proxies.socket } else { &proxies.token };
         proxy.as_ref().filter(|proxy| !proxy.spares(&target.host, target.port))
+    }
+
+    /// Replaces `proxy.password` from the next connection on.
+    pub fn set_proxy_password(&self, password: Secret) {
+        *self.proxy_password.lock().unwrap_or_else(PoisonError::into_inner) = Some(password);
+    }
+
+    /// Value of `Proxy-Authorization` now.
+    fn proxy_authorization(&self, proxy: &Proxy) -> Option<Secret> {
+        let password = self.proxy_password.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        password.and_then(|password| proxy.authorization_with(&password)).or_else(|| proxy.authorization.clone())
     }
 
     /// The target of a URL, under this client's settings.
@@ -204,7 +218,9 @@ impl Dial {
             return self.connected(Through { socket, token, news }, now);
         };
         let settings = &self.net.settings;
-        self.phase = Phase::Tunnelling(Box::new(Tunnel::new(winner, &self.target, proxy, &settings.user_agent)));
+        let authorization = self.net.proxy_authorization(proxy);
+        let tunnel = Tunnel::new(winner, &self.target, authorization.as_ref(), &settings.user_agent);
+        self.phase = Phase::Tunnelling(Box::new(tunnel));
         self.deadline = now.boot_ms.saturating_add(settings.proxy_timeout_ms);
         Ok(Step::Moved)
     }

@@ -32,6 +32,7 @@ use crate::hooks::ThreadKind;
 use crate::proto::audience::Audience;
 use crate::proto::refresher::{Credential, Input, Refresher};
 use crate::proto::token::Token;
+use crate::secret::Secret;
 use crate::sys::Descriptors;
 
 /// What a source is made of.
@@ -200,6 +201,11 @@ impl Source {
             Some(running) => running.inbox.send(ToRefresh { member: 0, input: Input::Credential(credential) }),
             None => state.carry.replace(credential),
         }
+    }
+
+    /// Another `proxy.password` for the token endpoint, from the next connection on.
+    pub fn set_proxy_password(&self, password: Secret) {
+        self.net.set_proxy_password(password);
     }
 
     fn tell(&self, member: u64, input: Input) {

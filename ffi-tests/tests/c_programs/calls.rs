@@ -104,6 +104,16 @@ fn an_authorization_code_is_asked_for() {
 }
 
 #[test]
+fn a_storm_of_signals_interrupts() {
+    each("interrupt_storm", |variant| {
+        let sim = honest(variant);
+        let count = if variant.slowness() > 2 { 300 } else { 5_000 };
+        let run = Program::new("interrupt_storm", variant).against(&sim).env("GWA_TEST_COUNT", count).run().passed();
+        assert!(run.number("handled") > 0 && sim.record().ws_connects() == 1);
+    });
+}
+
+#[test]
 fn a_signal_handler_interrupts() {
     for call in ["connect", "token", "next_event"] {
         each("interrupt", |variant| {

@@ -8,6 +8,7 @@ mod harness;
 mod loss;
 mod overlap;
 mod pressure;
+mod provenance;
 mod provider;
 mod refusals;
 mod renewal;

@@ -161,6 +161,34 @@ fn wrong_credentials_are_final_and_name_the_proxy() {
 }
 
 #[test]
+fn the_password_is_replaced_on_a_client_that_runs() {
+    let proxy = Proxy::start();
+    proxy.demand("user", "the first one");
+    let mut setup = behind(&proxy).key("proxy.user", "user");
+    setup.config.set_secret("proxy.password", Secret::new(PASSWORD.into())).unwrap();
+    let rig = setup.build();
+    rig.client.start().unwrap();
+    rig.seen.wait_state(State::ReauthRequired, 1);
+    // Refused: it waits for somebody to act, and goes on by itself when somebody does.
+    rig.client.set_secret("proxy.password", Secret::new("the first one".into())).unwrap();
+    rig.seen.wait_state(State::Ready, 1);
+    // Replaced while it is well: from the next connection on.
+    proxy.demand("user", "the second one");
+    rig.client.set_secret("proxy.password", Secret::new("the second one".into())).unwrap();
+    rig.sim.ws().act(None, [Action::Drop]);
+    rig.seen.wait_state(State::Ready, 2);
+    let shown = rig.client.config_json();
+    assert!(shown.contains("\"proxy.password\":\"***\"") && !shown.contains("one"), "{shown}");
+    let error =
+        rig.client.set_secret("tls.client_key_pem", Secret::new("-----BEGIN PRIVATE KEY-----".into())).unwrap_err();
+    assert_eq!(error.code(), Code::UnknownKey, "{error}");
+    rig.close();
+    let direct = Setup::default().build();
+    let error = direct.client.set_secret("proxy.password", Secret::new("unused".into())).unwrap_err();
+    assert!(error.code() == Code::BadValue && error.to_string().contains("proxy.user"), "{error}");
+}
+
+#[test]
 fn what_a_proxy_may_answer() {
     let bytes = |text: &str| text.as_bytes().to_vec();
     let status = Reply::status;

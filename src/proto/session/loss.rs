@@ -66,6 +66,7 @@ impl Session {
             // server says is told like any other refusal: nobody may wait for it without knowing.
             return self.dial_later(now, &error);
         }
+        let error = error.with(|detail| detail.attempt = self.round_failures + 1);
         self.blame_token(link, &error);
         let began = self.attempt_ms.take().unwrap_or(now.boot_ms);
         self.audit_attempt(now, began, self.phase(), Err(error.clone()));

@@ -6,7 +6,6 @@ use zeroize::Zeroizing;
 
 use super::race::Winner;
 use super::Target;
-use crate::config::settings::Proxy;
 use crate::error::{Code, Error, Stage};
 use crate::secret::Secret;
 use crate::shell::socket::Socket;
@@ -50,9 +49,9 @@ struct Head<'a> {
 
 impl Tunnel {
     /// Prepares the question for a way to `target`.
-    pub fn new(winner: Winner, target: &Target, proxy: &Proxy, user_agent: &str) -> Self {
+    pub fn new(winner: Winner, target: &Target, authorization: Option<&Secret>, user_agent: &str) -> Self {
         let Winner { socket, token, news } = winner;
-        let request = request(&target.tunnel_authority(), user_agent, proxy.authorization.as_ref());
+        let request = request(&target.tunnel_authority(), user_agent, authorization);
         Self {
             socket,
             token,
