@@ -37,12 +37,14 @@ static void poison(const char *thread)
 
 static char record[2048], state_error[2048];
 static gwa_status_t state_code;
+static int has_record;
 
 static void keep(struct probe *probe, int kind, const void *object)
 {
     (void)probe;
     if (kind == GWA_EVENT_AUDIT && strcmp(gwa_audit_kind((const gwa_audit_t *)object, NULL), "panic") == 0) {
         snprintf(record, sizeof record, "%s", gwa_audit_json((const gwa_audit_t *)object, NULL));
+        __atomic_store_n(&has_record, 1, __ATOMIC_RELEASE);
     }
     if (kind == GWA_EVENT_STATE && gwa_event_state_to((const gwa_event_t *)object) == GWA_STATE_FAILED) {
         const gwa_error_t *error = gwa_event_error((const gwa_event_t *)object);
@@ -89,8 +91,9 @@ int main(int argc, char **argv)
     /* wakes the thread up, if it does not run anyway */
     (void)gwa_client_refresh_now(client, NULL);
     (void)gwa_client_send(client, "x", 1, GWA_TEXT, NULL, NULL);
-    /* The record comes first. */
-    WAIT(&probe, 20000, __atomic_load_n(&state_code, __ATOMIC_ACQUIRE) != 0);
+    WAIT(&probe, 20000,
+         __atomic_load_n(&state_code, __ATOMIC_ACQUIRE) != 0 &&
+             (always || __atomic_load_n(&has_record, __ATOMIC_ACQUIRE)));
     CHECK_EQ(state_code, GWA_E_PANIC);
     if (!always) {
         check_place(record);
