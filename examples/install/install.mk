@@ -16,7 +16,7 @@ OBJCOPY ?= objcopy
 NM      ?= nm
 
 HEADER   := $(ROOT)/include/genesys_ws_auth.h
-WRAPPER  := $(wildcard $(ROOT)/include/genesys_ws_auth.hpp)
+WRAPPER  := $(ROOT)/include/genesys_ws_auth.hpp
 RECIPES  := $(ROOT)/examples/install
 # What is made on the way, and the tree as it will lie in the prefix.
 PARTS    := $(BUILD)/install/$(PROFILE)

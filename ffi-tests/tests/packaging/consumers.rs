@@ -30,6 +30,15 @@ fn plain_gpp_with_the_archive() {
 }
 
 #[test]
+fn gpp_with_the_wrapper_and_the_archive() {
+    let directory = consumer_directory("wrapper");
+    let (include, archive) = include_and_archive();
+    let args = ["-std=c++11", &include, "wrapper.cpp", &archive, "-lm", "-o", "wrapper"];
+    tool(&directory, "g++", &[&WARNINGS[..], &args].concat());
+    run(directory.join("wrapper"), &[]);
+}
+
+#[test]
 fn a_makefile_with_the_archive() {
     let directory = consumer_directory("makefile");
     tool(&directory, "make", &[&format!("GWA={}", prefix().display())]);
