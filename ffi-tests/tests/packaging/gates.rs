@@ -108,8 +108,8 @@ fn localising_does_not_make_programs_larger() {
         tool(&directory, "gcc", &[&drop[..], &[&include, &minimal, &archive, "-lm", "-o", name]].concat());
         fs::metadata(directory.join(name)).unwrap().len()
     });
-    // A thousandth for the order in which things come.
-    assert!(sizes[0] <= sizes[1] + sizes[1] / 1000, "{sizes:?}");
+    // Segments are rounded up to pages, and the order in which things come is another.
+    assert!(sizes[0] <= sizes[1] + 3 * 4096, "{sizes:?}");
 }
 
 /// The newest symbol of glibc that the shared library and a program with the archive need, against what README publishes.
