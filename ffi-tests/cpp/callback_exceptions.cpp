@@ -74,7 +74,8 @@ void cases::callback_exceptions()
     {
         gwa::client client = gwa::client::try_create(config).value();
         live_on(client, seen);
-        for (const char *name : {"on_message", "on_state", "on_token", "on_audit", "on_siem", "on_ask", "on_sent", "on_log", "on_thread"}) {
+        for (const char *name : {"on_message", "on_state", "on_token", "on_audit", "on_siem", "on_ask", "on_sent", "on_log",
+                                 "on_thread"}) {
             seen.wait(name, 1);
         }
         CHECK_STATUS(client.try_shutdown(seconds(10)).status(), GWA_OK);
