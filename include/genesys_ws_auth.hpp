@@ -1,5 +1,5 @@
 /*
- * genesys_ws_auth.hpp - the C++ face of genesys_ws_auth.h: one header, nothing to link besides the library, C++11 or later.
+ * genesys_ws_auth.hpp - the C++ face of genesys_ws_auth.h: one header for C++11 and later, nothing more to link.
  *
  * MIT OR Apache-2.0.
  *
@@ -9,21 +9,23 @@
  *     gwa::client client(config);
  *     client.connect(std::chrono::seconds(30));
  *
- *   Ownership    config, client, token_source, request, event, audit_record, error, token and text own what they hold and free
- *                it when they are destroyed; they can be moved, not copied. A moved-from, a default-made and a reset() object is empty:
- *                every call on it is safe and gives GWA_E_BAD_HANDLE or an empty answer. event_view, audit_view, error_view
- *                and token_view borrow; what a callback is given lives until the callback returns, clone() keeps it longer.
+ *   Ownership    config, client, token_source, request, event, audit_record, error, token and text own what they hold and
+ *                free it when they are destroyed; they can be moved, not copied. One that was moved from, was reset() or
+ *                made by default (a config so made has all defaults) is empty: every call on it is safe, and gives
+ *                GWA_E_BAD_HANDLE or an empty answer. event_view, audit_view, error_view and token_view borrow; what a
+ *                callback is given lives until the callback returns, clone() keeps it longer.
  *   Two forms    Each fallible operation `x` is `try_x`, noexcept, which returns a gwa::result, and `x`, which throws
  *                gwa::exception instead. With -fno-exceptions, or with GWA_NO_EXCEPTIONS defined, `x` is not declared.
- *   Callbacks    are std::function. Captures are destroyed exactly once, when the library releases the registration: after
- *                the last call, on any thread. An exception that leaves a callback stops there: it goes to
- *                config::on_exception(), and is counted in client::callback_exceptions(); audit and SIEM callbacks have then
- *                failed (the library counts and logs that), a question of on_ask is answered with GWA_E_CALLBACK_FAILED.
+ *   Callbacks    are std::function. Captures are destroyed exactly once, when the library releases the registration:
+ *                after the last call, on any thread. An exception that leaves a callback stops there: it goes to
+ *                config::on_exception(), and is counted in client::callback_exceptions(); audit and SIEM callbacks have
+ *                failed then (the library counts and logs that), and a question of on_ask is refused with
+ *                GWA_E_CALLBACK_FAILED. Compiled with -fno-exceptions, an exception ends the process.
  *   Texts        Parameters are text_view: made from a literal, a std::string or (C++17) a std::string_view. Answers are
  *                text_view too; those end with NUL, and live as long as the object they were asked of.
  *   Times        are std::chrono; timeouts: zero does not wait, gwa::no_limit waits without limit.
- *   Threads      as the C function of the same name, whose comment says all the rest; one C++ object, as everywhere in C++,
- *                must not be moved, assigned or destroyed while another thread uses it.
+ *   Threads      as the C function of the same name, whose comment says all the rest. One C++ object, as everywhere in
+ *                C++, must not be moved, assigned to or destroyed while another thread uses it.
  *   Allocation   A try_ function that cannot get memory returns GWA_E_INTERNAL (with -fno-exceptions the program ends, as
  *                the standard library has it).
  */
@@ -262,7 +264,8 @@ inline uint32_t timeout_ms(std::chrono::milliseconds timeout) noexcept
     if (timeout <= std::chrono::milliseconds::zero()) {
         return 0;
     }
-    return timeout.count() < static_cast<int64_t>(GWA_NO_LIMIT) ? static_cast<uint32_t>(timeout.count()) : GWA_NO_LIMIT - 1;
+    const int64_t longest = GWA_NO_LIMIT - 1;
+    return static_cast<uint32_t>(timeout.count() < longest ? timeout.count() : longest);
 }
 
 /** A duration of the library's. */
@@ -326,8 +329,10 @@ public:
 /** The category of statuses; some of them are equal to a std::errc, e.g. GWA_E_TIMEOUT to timed_out. */
 inline const std::error_category &status_category() noexcept
 {
-    static const detail::status_category_type category;
-    return category;
+    /* Never destroyed: destructors of static objects may still ask it. */
+    alignas(detail::status_category_type) static unsigned char place[sizeof(detail::status_category_type)];
+    static const detail::status_category_type *const category = new (place) detail::status_category_type;
+    return *category;
 }
 
 /** A status as std::error_code; GWA_OK and GWA_DEFERRED are no error. */
@@ -804,7 +809,8 @@ public:
     /** try_refresh_token(), or throws. */
     text refresh_token() const { return try_refresh_token().or_throw(); }
     /** try_complete(), or throws. */
-    void complete(text_view answer = text_view(), std::chrono::milliseconds expires_in = std::chrono::milliseconds::zero())
+    void complete(text_view answer = text_view(),
+                  std::chrono::milliseconds expires_in = std::chrono::milliseconds::zero())
     {
         try_complete(answer, expires_in).or_throw();
     }
@@ -865,7 +871,10 @@ public:
     /** Number of the socket that was left (GWA_EVENT_HANDOVER). */
     uint64_t previous_connection() const noexcept { return gwa_event_previous_connection(raw()); }
     /** How long the machine slept (GWA_EVENT_RESUMED), or by how much the clock was set (GWA_EVENT_CLOCK_STEP). */
-    std::chrono::milliseconds clock_change() const noexcept { return std::chrono::milliseconds(gwa_event_clock_ms(raw())); }
+    std::chrono::milliseconds clock_change() const noexcept
+    {
+        return std::chrono::milliseconds(gwa_event_clock_ms(raw()));
+    }
     /** The id send() gave (GWA_EVENT_SENT). */
     uint64_t sent_id() const noexcept { return gwa_event_sent_id(raw()); }
     /** How a sent message ended (GWA_EVENT_SENT); else the code of error(), or GWA_OK. */
@@ -1080,8 +1089,8 @@ inline void call_ask(void *user_data, gwa_request_t *raw) noexcept
     request question(raw);
     const bool returned = call(registered<ask_signature>(user_data), question);
     if (question) { /* nobody has it any more who could answer it */
-        static_cast<void>(question.try_fail(GWA_E_CALLBACK_FAILED, returned ? "on_ask neither answered nor kept the question"
-                                                                            : "on_ask ended with an exception"));
+        const char *why = returned ? "on_ask neither answered nor kept the question" : "on_ask ended with an exception";
+        static_cast<void>(question.try_fail(GWA_E_CALLBACK_FAILED, why));
     }
 }
 
@@ -1195,8 +1204,8 @@ public:
     }
 
     /**
-     * A message arrived. On gwa-dispatch (delivery = inline: on gwa-socket; delivery = poll, as all callbacks: on the thread
-     * in next_event()); may block, which delays other callbacks; may call the library.
+     * A message arrived. On gwa-dispatch (delivery = inline: on gwa-socket; delivery = poll, as all callbacks: on the
+     * thread in next_event()); may block, which delays other callbacks; may call the library.
      */
     result<void> try_on_message(std::function<void(event_view)> function) noexcept
     {
@@ -1223,8 +1232,9 @@ public:
         return attach(gwa_config_on_token, detail::call_token, std::move(function), "on_token");
     }
     /**
-     * The library asks something: request::kind(). A client with a token source is not asked, its source is. On gwa-dispatch. Answer it, or std::move it away to answer later, from
-     * any thread; a question that is left where it is, or behind an exception, is failed with GWA_E_CALLBACK_FAILED.
+     * The library asks something: request::kind(). A client with a token source is not asked, its source is. On
+     * gwa-dispatch. Answer it, or std::move it away to answer later, from any thread; a question that is left where it is,
+     * or behind an exception, is refused with GWA_E_CALLBACK_FAILED.
      */
     result<void> try_on_ask(std::function<void(request &)> function) noexcept
     {
@@ -1235,7 +1245,7 @@ public:
     {
         return attach(gwa_config_on_sent, detail::call_sent, std::move(function), "on_sent");
     }
-    /** Lines of log: level (GWA_LOG_...), part of the library, text. On gwa-dispatch. Without it the library is silent. */
+    /** Lines of log: level (GWA_LOG_...), part of the library, text. On gwa-dispatch. Without it nothing is logged. */
     result<void> try_on_log(std::function<void(int32_t, text_view, text_view)> function) noexcept
     {
         return attach(gwa_config_on_log, detail::call_log, std::move(function), "on_log");
@@ -1275,7 +1285,10 @@ public:
     /** try_on_ask(), or throws. */
     config &on_ask(std::function<void(request &)> function) { return after(try_on_ask(std::move(function))); }
     /** try_on_sent(), or throws. */
-    config &on_sent(std::function<void(uint64_t, gwa_status_t)> function) { return after(try_on_sent(std::move(function))); }
+    config &on_sent(std::function<void(uint64_t, gwa_status_t)> function)
+    {
+        return after(try_on_sent(std::move(function)));
+    }
     /** try_on_log(), or throws. */
     config &on_log(std::function<void(int32_t, text_view, text_view)> function)
     {
@@ -1290,8 +1303,9 @@ public:
 
 #if GWA_HPP_CATCHES
     /**
-     * Takes exceptions that leave callbacks, with the name of the callback, e.g. "on_message", on the thread it ran on.
-     * For all clients made from this configuration, before or after. Its own exceptions are dropped, and counted.
+     * Takes exceptions that leave callbacks, with the name of the callback, e.g. "on_message", on the thread it ran on:
+     * several threads may call it at the same time. For all clients made from this configuration, before or after. Its own
+     * exceptions are dropped, and counted.
      */
     void on_exception(std::function<void(std::exception_ptr, const char *)> handler)
     {
@@ -1333,9 +1347,9 @@ private:
 };
 
 /**
- * Gets tokens for any number of clients by one request each. Its callbacks are those of its configuration. Clients keep what
- * they need of it: it may be destroyed before them, and ends with the last one. Destroying and reset() wait at most
- * free.timeout_ms, and only when no client uses it.
+ * Gets tokens for any number of clients, by one request for all of them. Its callbacks are those of its configuration.
+ * Clients keep what they need of it: it may be destroyed before them, and ends with the last one. Destroying and reset()
+ * wait at most free.timeout_ms, and only when no client uses it.
  */
 class token_source {
 public:
@@ -1382,8 +1396,8 @@ private:
  *
  * Destroying, assigning to and reset() stop it if it runs, wait at most free.timeout_ms (5 s), and free it. If a callback
  * is still running then, or if this is done inside one of its callbacks, that is GWA_DEFERRED, as reset() returns it:
- * renewal and socket are stopped; what was queued already, audit records first of all, may still be delivered, and captures
- * of callbacks are destroyed after that. What a callback refers to without owning it must live until then;
+ * renewal and socket are stopped; what was queued already, audit records first of all, may still be delivered, and
+ * captures of callbacks are destroyed after that. What a callback refers to without owning it must live until then;
  * shutdown(no_limit) beforehand, outside callbacks, makes sure.
  */
 class client {
@@ -1466,9 +1480,9 @@ public:
         return why.of(status, gwa::token(out));
     }
     /**
-     * Takes a callback, GWA_CALLBACK_..., from this client. GWA_OK: it is not called again, and its captures are destroyed
-     * (unless the configuration or another client has it too). GWA_DEFERRED (no error): the time was up, or this is that
-     * callback; captures are destroyed when it has returned. Not while holding a mutex that the callback takes.
+     * Takes a callback, GWA_CALLBACK_..., from this client. GWA_OK: it is not called again, and its captures are
+     * destroyed (unless the configuration or another client has it too). GWA_DEFERRED (no error): the time was up, or this
+     * is that callback; captures are destroyed when it has returned. Not while holding a mutex that the callback takes.
      */
     result<void> try_unregister(int32_t callback, std::chrono::milliseconds timeout) noexcept
     {
@@ -1587,7 +1601,10 @@ public:
 #endif
 
 private:
-    client(gwa_client_t *raw, std::shared_ptr<detail::exception_sink> sink) noexcept : raw_(raw), sink_(std::move(sink)) {}
+    client(gwa_client_t *raw, std::shared_ptr<detail::exception_sink> sink) noexcept
+        : raw_(raw), sink_(std::move(sink))
+    {
+    }
 
     std::unique_ptr<gwa_client_t, detail::freer> raw_;
     std::shared_ptr<detail::exception_sink> sink_;

@@ -23,7 +23,13 @@ void throw_everywhere(gwa::config &config, cases::counters &seen)
         seen.add("token");
         fails("on_token");
     }));
-    CHECK_OK(config.try_on_audit([](gwa::audit_view) -> gwa::hook { fails("on_audit"); }));
+    CHECK_OK(config.try_on_audit([&seen](gwa::audit_view record) -> gwa::hook {
+        if (record.kind() == "refresh_token_not_persisted") {
+            CHECK(record.json().str().find("on_ask ended with an exception") != std::string::npos);
+            seen.add("refused");
+        }
+        fails("on_audit");
+    }));
     CHECK_OK(config.try_on_siem([](gwa::audit_view) -> gwa::hook { throw 1; }));
     CHECK_OK(config.try_on_ask([](gwa::request &) { fails("on_ask"); }));
     CHECK_OK(config.try_on_sent([](uint64_t, gwa_status_t) { fails("on_sent"); }));
@@ -53,6 +59,7 @@ void live_on(gwa::client &client, cases::counters &seen)
     CHECK_OK(client.try_send("hello"));
     CHECK_OK(client.try_refresh_now());
     seen.wait("token", 2); /* renewed on the live socket */
+    seen.wait("refused", 1);
     seen.wait("message", before + 10);
 }
 
@@ -67,7 +74,8 @@ void cases::callback_exceptions()
     {
         gwa::client client = gwa::client::try_create(config).value();
         live_on(client, seen);
-        for (const char *name : {"on_message", "on_state", "on_token", "on_audit", "on_siem", "on_ask", "on_sent", "on_log", "on_thread"}) {
+        for (const char *name : {"on_message", "on_state", "on_token", "on_audit", "on_siem", "on_ask", "on_sent", "on_log",
+                                 "on_thread"}) {
             seen.wait(name, 1);
         }
         CHECK_STATUS(client.try_shutdown(seconds(10)).status(), GWA_OK);

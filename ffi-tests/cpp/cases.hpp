@@ -123,6 +123,7 @@ void releases();
 void poll_mode();
 void freed_in_callback();
 void two_clients();
+void questions();
 void callback_exceptions();
 void exceptions();
 void raw_exceptions();

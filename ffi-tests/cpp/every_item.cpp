@@ -13,7 +13,8 @@ template <class T> constexpr bool owns()
 {
     return !std::is_copy_constructible<T>::value && !std::is_copy_assignable<T>::value &&
            std::is_nothrow_move_constructible<T>::value && std::is_nothrow_move_assignable<T>::value &&
-           std::is_nothrow_destructible<T>::value && !std::is_convertible<T, bool>::value && sizeof(T) <= 3 * sizeof(void *);
+           std::is_nothrow_destructible<T>::value && !std::is_convertible<T, bool>::value &&
+           sizeof(T) <= 3 * sizeof(void *);
 }
 
 template <class T> constexpr bool borrows()

@@ -15,6 +15,7 @@ const named all[] = {
     {"poll_mode", cases::poll_mode},
     {"freed_in_callback", cases::freed_in_callback},
     {"two_clients", cases::two_clients},
+    {"questions", cases::questions},
     {"callback_exceptions", cases::callback_exceptions},
     {"exceptions", cases::exceptions},
     {"raw_exceptions", cases::raw_exceptions},

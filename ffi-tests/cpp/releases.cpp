@@ -123,8 +123,9 @@ void moved_configuration(const captured &seen)
 void cases::releases()
 {
     const captured seen = std::make_shared<int>(0);
-    void (*const all[])(const captured &) = {replaced, every_kind, refused, shared_by_clients, unregistered, shared_by_a_source,
-                                              moved_configuration};
+    void (*const all[])(const captured &) = {replaced,          every_kind,   refused,
+                                             shared_by_clients, unregistered, shared_by_a_source,
+                                             moved_configuration};
     for (const auto one : all) {
         one(seen);
         CHECK(seen.use_count() == 1);

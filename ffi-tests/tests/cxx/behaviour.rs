@@ -89,6 +89,11 @@ fn two_clients() {
 }
 
 #[test]
+fn questions() {
+    run("questions", |_| true, true, &[("token.persist_timeout_ms", "60000")]);
+}
+
+#[test]
 fn callback_exceptions() {
     run("callback_exceptions", |mode| mode != Mode::None, true, &[]);
 }
