@@ -37,9 +37,11 @@ int main(void)
     for (i = 0; i < COUNT_OF(functions); i++) {
         const struct parameter *one;
         for (one = functions[i].pointers; one->name; one++) {
-            void *handle = one->kind == 'c' ? (void *)client : one->kind == 'f' ? (void *)config : (void *)request;
+            void *handles[128] = {NULL};
+            handles['c'] = client, handles['f'] = config, handles['r'] = request, handles['s'] = source;
             if (one->kind != 'p') {
-                in_a_child(&functions[i], one, handle);
+                CHECK(handles[(int)one->kind] != NULL);
+                in_a_child(&functions[i], one, handles[(int)one->kind]);
             }
         }
     }

@@ -1,86 +1,41 @@
-//! C programs as tests: compiled against the static library, run against a simulator, plain, under valgrind and with
-//! AddressSanitizer. Exit status 0 means that the program's own checks held.
+//! C programs as tests: compiled against the static library, run against a simulator, plain, under valgrind, with
+//! AddressSanitizer and with ThreadSanitizer. Exit status 0 means that the program's own checks held.
 //!
-//! * `GWA_VARIANTS=plain,asan,valgrind` says which variants run; `plain` alone unless set.
+//! * `GWA_VARIANTS=plain,asan,valgrind,tsan` says which variants run; `plain` alone unless set.
 //! * A variant whose tool is missing is skipped with a line `SKIPPED: …` on stderr; with `GWA_REQUIRE_ALL=1` it fails.
 //! * The library is the one Cargo built beside the test's executable; for AddressSanitizer it is built into
-//!   `target/asan`, and `nm` has to find the instrumentation in it.
+//!   `target/asan`, for ThreadSanitizer with its std into `target/tsan`, and `nm` has to find the instrumentation in it.
 //! * Programs get an empty environment but for what the test gives them, and the default action of SIGPIPE (std resets
 //!   it in children; `common.h` checks). Their output must hold no secret of the simulator.
+
+mod build;
+mod variant;
 
 use std::env;
 use std::fs;
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{self, Receiver};
-use std::sync::{Mutex, Once, OnceLock, PoisonError};
+use std::sync::Once;
 use std::thread;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use base64::Engine as _;
 
-use crate::sim::{Options, Sim, TlsOptions};
+use self::build::compiled;
+pub(crate) use self::build::{changed, scratch, target};
+pub use self::build::{generate, output, planted_race};
+pub use self::variant::Variant;
+use crate::sim::Sim;
 
 /// What a Rust static library needs of the system on Linux with glibc (`rustc --print native-static-libs`).
 pub const NATIVE_LIBS: [&str; 7] = ["-lgcc_s", "-lutil", "-lrt", "-lpthread", "-lm", "-ldl", "-lc"];
 
 const WARNINGS: [&str; 4] = ["-Wall", "-Wextra", "-Werror", "-Wpedantic"];
 pub(crate) const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
-
-/// How a program is built and run.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Variant {
-    /// As it is.
-    Plain,
-    /// Under valgrind's memcheck: no error, no block definitely lost.
-    Valgrind,
-    /// Library and program with AddressSanitizer and LeakSanitizer.
-    Asan,
-}
-
-impl Variant {
-    /// How much slower than plain, roughly: waits and token lifetimes are stretched by it.
-    pub fn slowness(self) -> u32 {
-        match self {
-            Self::Plain => 1,
-            Self::Asan => 2,
-            Self::Valgrind => 12,
-        }
-    }
-
-    /// The name in `GWA_VARIANTS`.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Plain => "plain",
-            Self::Valgrind => "valgrind",
-            Self::Asan => "asan",
-        }
-    }
-
-    /// A simulator's options fit for it: memcheck reports false errors in ring's AES-GCM.
-    pub fn options(self) -> Options {
-        let tls = TlsOptions { chacha20_only: self == Self::Valgrind, ..TlsOptions::default() };
-        Options { tls: Some(tls), ..Options::default() }
-    }
-
-    pub(crate) fn limit(self) -> Duration {
-        Duration::from_secs(60) * self.slowness().min(6)
-    }
-
-    pub(crate) fn library(self) -> &'static Result<PathBuf, String> {
-        static PLAIN: OnceLock<Result<PathBuf, String>> = OnceLock::new();
-        static MEMCHECK: OnceLock<Result<PathBuf, String>> = OnceLock::new();
-        static ASAN: OnceLock<Result<PathBuf, String>> = OnceLock::new();
-        match self {
-            Self::Plain => PLAIN.get_or_init(built_library),
-            Self::Valgrind => MEMCHECK.get_or_init(|| has("valgrind").and_then(|()| built_library())),
-            Self::Asan => ASAN.get_or_init(asan_library),
-        }
-    }
-}
 
 /// Runs `test` once for each variant that is wanted and possible.
 ///
@@ -93,14 +48,13 @@ pub fn each(name: &str, test: impl Fn(Variant)) {
         static SAID: Once = Once::new();
         SAID.call_once(|| {
             let text =
-                "SKIPPED: C programs (asan, valgrind): not asked for; GWA_VARIANTS=plain,asan,valgrind runs them";
-            writeln!(io::stderr(), "{text} (2 variants of each program)").expect("stderr");
+                "SKIPPED: C programs (asan, valgrind, tsan): not asked for; GWA_VARIANTS=plain,asan,valgrind,tsan runs them";
+            writeln!(io::stderr(), "{text} (3 variants of each program)").expect("stderr");
         });
         "plain".to_owned()
     });
     for word in wanted.split(',') {
-        let all = [Variant::Plain, Variant::Valgrind, Variant::Asan];
-        let variant = all.into_iter().find(|variant| variant.name() == word);
+        let variant = Variant::ALL.into_iter().find(|variant| variant.name() == word);
         let variant = variant.unwrap_or_else(|| panic!("GWA_VARIANTS: {word:?} is no variant"));
         let Err(why) = variant.library() else {
             test(variant);
@@ -211,14 +165,9 @@ impl<'a> Program<'a> {
     ///
     /// If it cannot be started.
     pub fn start(self) -> Running<'a> {
-        let mut command = match self.variant {
-            Variant::Plain | Variant::Asan => Command::new(&self.path),
-            Variant::Valgrind => valgrind(&self.path),
-        };
-        command.args(&self.args).env_clear().envs(self.env).env("GWA_TEST_SET", self.settings.join(";"));
-        if self.variant == Variant::Asan {
-            command.env("ASAN_OPTIONS", "detect_leaks=1:exitcode=99:detect_stack_use_after_return=1");
-        }
+        let mut command = self.variant.command(&self.path);
+        command.args(&self.args).env_clear().envs(self.variant.environment().iter().copied());
+        command.envs(self.env).env("GWA_TEST_SET", self.settings.join(";"));
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().expect("the program starts");
         let stdout = collect(child.stdout.take().expect("piped"));
@@ -374,128 +323,4 @@ fn collect(mut from: impl Read + Send + 'static) -> Receiver<String> {
         let _ = sender.send(String::from_utf8_lossy(&bytes).into_owned());
     });
     receiver
-}
-
-pub(crate) fn valgrind(program: &Path) -> Command {
-    let mut command = Command::new("valgrind");
-    command.args(["-q", "--error-exitcode=99", "--leak-check=full", "--errors-for-leak-kinds=definite"]);
-    command.args(["--fair-sched=yes", "--child-silent-after-fork=yes"]);
-    command.arg(format!("--suppressions={ROOT}/ffi-tests/c/valgrind.supp")).arg(program);
-    command
-}
-
-// ---- building ----------------------------------------------------------------------------------------------
-
-/// The target directory; tests and programs lie in `<target>/<profile>[/deps]`.
-pub(crate) fn target() -> PathBuf {
-    let own = env::current_exe().expect("the test knows where it lies");
-    let profile = own.ancestors().nth(1).filter(|directory| !directory.ends_with("deps"));
-    let target = profile.map_or_else(|| own.ancestors().nth(3), Path::parent);
-    target.expect("it lies in a target directory").to_owned()
-}
-
-pub(crate) fn scratch() -> PathBuf {
-    let directory = target().join("cprogs");
-    fs::create_dir_all(&directory).expect("a directory in target can be made");
-    directory
-}
-
-fn has(tool: &str) -> Result<(), String> {
-    let status = Command::new(tool).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status();
-    status.map(|_| ()).map_err(|error| format!("{tool}: {error}"))
-}
-
-/// What Cargo built for the test itself: all crate types of the library are built at once.
-fn built_library() -> Result<PathBuf, String> {
-    let own = env::current_exe().map_err(|error| error.to_string())?;
-    let beside = own.ancestors().skip(1).take(2).map(|directory| directory.join("libgenesys_ws_auth.a"));
-    let found = beside.into_iter().find(|path| path.is_file());
-    found.ok_or_else(|| format!("no libgenesys_ws_auth.a beside {}: is it a test of ffi-tests?", own.display()))
-}
-
-fn asan_library() -> Result<PathBuf, String> {
-    let triple = format!("{}-unknown-linux-gnu", env::consts::ARCH);
-    let directory = target().join("asan");
-    let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let mut build = Command::new(cargo);
-    build.args(["rustc", "--quiet", "--package", "genesys-ws-auth", "--lib", "--crate-type", "staticlib"]);
-    build.args(["--target", &triple, "--target-dir"]).arg(&directory).current_dir(ROOT);
-    build.env("RUSTC_BOOTSTRAP", "1").env("RUSTFLAGS", "-Zsanitizer=address");
-    output(&mut build)?;
-    let library = directory.join(triple).join("debug/libgenesys_ws_auth.a");
-    let symbols = output(Command::new("nm").arg("--undefined-only").arg(&library))?;
-    let instrumented = symbols.contains("__asan_report_load8") && symbols.contains("__asan_init");
-    instrumented.then_some(library).ok_or_else(|| "the library is not instrumented".to_owned())
-}
-
-/// What a command printed; or, if it failed, what it said about that.
-pub fn output(command: &mut Command) -> Result<String, String> {
-    let output = command.output().map_err(|error| format!("{command:?}: {error}"))?;
-    if output.status.success() {
-        return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
-    }
-    Err(format!("{command:?}: {}\n{}", output.status, String::from_utf8_lossy(&output.stderr)))
-}
-
-/// One at a time, and only what is older than what it is made of.
-fn compiled(name: &str, variant: Variant, standard: &str) -> PathBuf {
-    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
-    let library = variant.library().as_ref().unwrap_or_else(|why| panic!("{why}"));
-    let source = PathBuf::from(format!("{ROOT}/ffi-tests/c/{name}.c"));
-    // Valgrind runs the plain program.
-    let kind = if variant == Variant::Asan { "asan" } else { "plain" };
-    let file = name.rsplit('/').next().unwrap_or(name);
-    let out = scratch().join(format!("{file}-{kind}"));
-    let _lock = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
-    let newest = headers().iter().chain([&source, library]).filter_map(|path| changed(path)).max();
-    if changed(&out) > newest {
-        return out;
-    }
-    let fresh = scratch().join(format!("{file}-{kind}.{}", std::process::id()));
-    let mut compile = Command::new("gcc");
-    compile.arg(format!("-std={standard}")).args(WARNINGS).args(["-g", "-O1", "-pthread"]);
-    compile.arg(format!("-I{ROOT}/include")).arg("-I").arg(generated()).arg("-o").arg(&fresh).arg(&source);
-    if variant == Variant::Asan {
-        compile.arg("-fsanitize=address");
-    }
-    output(compile.arg(library).args(NATIVE_LIBS)).unwrap_or_else(|why| panic!("{why}"));
-    fs::rename(&fresh, &out).expect("the program is put in its place");
-    out
-}
-
-/// Everything a program may include.
-fn headers() -> Vec<PathBuf> {
-    let directories = [format!("{ROOT}/include").into(), format!("{ROOT}/ffi-tests/c").into(), generated()];
-    let entries = directories.iter().flat_map(|directory| fs::read_dir(directory).expect("headers"));
-    let paths = entries.map(|entry| entry.expect("an entry").path());
-    paths.filter(|path| path.extension().is_some_and(|end| end == "h" || end == "inc")).collect()
-}
-
-fn generated() -> PathBuf {
-    let directory = scratch().join("generated");
-    fs::create_dir_all(&directory).expect("a directory in target can be made");
-    directory
-}
-
-/// Makes a file that programs can include by its name; only when it is not there in this form, so that what includes
-/// it is not compiled again.
-///
-/// # Panics
-///
-/// If it cannot be written.
-pub fn generate(name: &str, text: &str) {
-    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
-    let _turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
-    let path = generated().join(name);
-    if fs::read_to_string(&path).is_ok_and(|there| there == text) {
-        return;
-    }
-    // Tests of one process may make it at once.
-    let fresh = path.with_extension(format!("new-{}-{:?}", std::process::id(), thread::current().id()));
-    fs::write(&fresh, text).expect("a file in target can be written");
-    fs::rename(&fresh, &path).expect("it is put in its place");
-}
-
-pub(crate) fn changed(path: &Path) -> Option<SystemTime> {
-    fs::metadata(path).and_then(|metadata| metadata.modified()).ok()
 }

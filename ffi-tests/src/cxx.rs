@@ -176,9 +176,7 @@ impl Build {
         let include = |case: &&str| format!("#include \"{}\"\n", directory().join(format!("{case}.cpp")).display());
         fs::write(&source, cases.iter().map(include).collect::<String>()).expect("a file in target can be written");
         let mut compile = self.command(mode);
-        if variant == Variant::Asan {
-            compile.arg("-fsanitize=address");
-        }
+        compile.args(variant.flags());
         compile.args(["-g1", "-pthread", "-c"]).arg(&source).arg("-o").arg(&object);
         output(&mut compile).unwrap_or_else(|why| panic!("{why}"));
         fs::remove_file(&source).expect("it was made here");
@@ -200,7 +198,7 @@ impl Build {
 
     /// `gcc-c++11-throwing-plain`.
     fn name(&self, variant: Variant) -> String {
-        let kind = if variant == Variant::Asan { "asan" } else { "plain" };
+        let kind = variant.kind();
         let mixed = if self.is_mixed { "-mixed" } else { "" };
         format!("{:?}-{}-{:?}{mixed}-{kind}", self.compiler, self.standard, self.mode).to_lowercase()
     }
@@ -237,9 +235,7 @@ impl Build {
             .collect();
         let fresh = scratch().join(format!("cpp-{name}.{}", std::process::id()));
         let mut link = self.command(self.mode);
-        if variant == Variant::Asan {
-            link.arg("-fsanitize=address");
-        }
+        link.args(variant.flags());
         link.arg("-pthread").args(&objects).arg(library).args(NATIVE_LIBS).arg("-o").arg(&fresh);
         output(&mut link).unwrap_or_else(|why| panic!("{why}"));
         objects.iter().for_each(|object| fs::remove_file(object).expect("it was made here"));

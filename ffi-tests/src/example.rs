@@ -12,7 +12,7 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-use crate::cprog::{environment, leaked, output, scratch, target, valgrind, Variant, NATIVE_LIBS, ROOT};
+use crate::cprog::{environment, leaked, output, scratch, target, Variant, NATIVE_LIBS, ROOT};
 use crate::sim::Sim;
 
 /// How a program is made.
@@ -43,8 +43,7 @@ impl<'a> Recipe<'a> {
     /// If it does not compile without a warning.
     pub fn build(self, variant: Variant) -> PathBuf {
         static BUILT: Mutex<Option<HashSet<PathBuf>>> = Mutex::new(None);
-        // Valgrind runs the plain program.
-        let kind = if variant == Variant::Asan { "asan" } else { "plain" };
+        let kind = variant.kind();
         let out = scratch().join(format!("example-{}-{kind}", self.source.replace('/', "-")));
         let mut built = BUILT.lock().unwrap_or_else(PoisonError::into_inner);
         if built.get_or_insert_default().insert(out.clone()) {
@@ -57,9 +56,7 @@ impl<'a> Recipe<'a> {
         let mut compile = Command::new(self.compiler);
         compile.args(["-Wall", "-Wextra", "-Werror", "-pedantic-errors", "-g", "-O1", "-pthread"]).args(self.flags);
         compile.arg(format!("-I{ROOT}/include")).arg("-o").arg(out).arg(format!("{ROOT}/examples/{}", self.source));
-        if variant == Variant::Asan {
-            compile.arg("-fsanitize=address");
-        }
+        compile.args(variant.flags());
         if self.with_library {
             compile.arg(variant.library().as_ref().unwrap_or_else(|why| panic!("{why}")));
         }
@@ -70,14 +67,7 @@ impl<'a> Recipe<'a> {
 
 /// The command that runs a compiled program in that variant.
 pub fn command(program: &Path, variant: Variant) -> Command {
-    let mut command = match variant {
-        Variant::Plain | Variant::Asan => Command::new(program),
-        Variant::Valgrind => valgrind(program),
-    };
-    if variant == Variant::Asan {
-        command.env("ASAN_OPTIONS", "detect_leaks=1:exitcode=99:detect_stack_use_after_return=1");
-    }
-    command
+    variant.command(program)
 }
 
 /// The Rust example of that name, built by Cargo where it builds the tests, too.

@@ -4,6 +4,7 @@
 //! After a change of the matrix: `cargo test -p ffi-tests --test matrices -- --ignored regenerate`.
 
 mod functions;
+mod tsan;
 
 use std::time::Duration;
 
