@@ -12,7 +12,8 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-use crate::cprog::{environment, leaked, output, scratch, target, Variant, NATIVE_LIBS, ROOT};
+use crate::cprog::{environment, output, scratch, target, Variant, NATIVE_LIBS, ROOT};
+use crate::secrets::leaked;
 use crate::sim::Sim;
 
 /// How a program is made.

@@ -9,6 +9,7 @@ pub mod netlink;
 pub mod netns;
 pub mod proxy;
 pub mod relay;
+pub mod secrets;
 pub mod shim;
 pub mod sim;
 pub mod tags;

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use ffi_tests::cprog::{leaked, secrets};
+use ffi_tests::secrets::{leaked, secrets};
 use ffi_tests::sim::{
     Action, AuthReply, Issue, Log, Options, Plan, Pump, Rotation, Sim, TokenForm, TokenReply, Trigger, UpgradeReply,
 };

@@ -106,7 +106,7 @@ fn judge(sim: &Sim, log: &Log, shown: &[String], status: ExitStatus) -> Vec<(boo
     let records = count("audit    {");
     let unbroken = sequence(shown) == (1..=records).collect::<Vec<_>>();
     let closed = log.connections.last().and_then(|last| last.end.as_ref()).map(|(_, end)| end.clone());
-    let secret = ffi_tests::cprog::leaked(sim, &shown.join("\n"));
+    let secret = ffi_tests::secrets::leaked(sim, &shown.join("\n"));
     vec![
         (status.success(), format!("the client ended well: {status}")),
         (scope_checks == tokens, format!("{tokens} tokens issued, {scope_checks} times scopes checked and allowed")),

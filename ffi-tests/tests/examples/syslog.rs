@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use ffi_tests::cprog::{each, leaked, output};
+use ffi_tests::cprog::{each, output};
 use ffi_tests::example::{command, Live, Recipe};
+use ffi_tests::secrets::leaked;
 use ffi_tests::sim::Sim;
 use serde_json::Value;
 
