@@ -111,7 +111,7 @@ impl Row {
 }
 
 fn is_handle(ctype: &str) -> bool {
-    let handles = ["gwa_client_t *", "gwa_config_t *", "gwa_request_t *"];
+    let handles = ["gwa_client_t *", "gwa_config_t *", "gwa_request_t *", "gwa_token_source_t *"];
     handles.contains(&ctype.trim_start_matches("const "))
 }
 
