@@ -490,7 +490,6 @@ pub fn generate(name: &str, text: &str) {
     if fs::read_to_string(&path).is_ok_and(|there| there == text) {
         return;
     }
-    // Tests of one process may make it at once.
     let fresh = path.with_extension(format!("new-{}-{:?}", std::process::id(), thread::current().id()));
     fs::write(&fresh, text).expect("a file in target can be written");
     fs::rename(&fresh, &path).expect("it is put in its place");
