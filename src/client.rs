@@ -246,7 +246,7 @@ impl Client {
     /// Connections that are there stay; a client that waits because a proxy refused it tries again.
     fn set_proxy_password(&self, password: &Secret) -> Result<(), Error> {
         let Proxies { token, socket } = &self.settings.proxies;
-        if [token, socket].into_iter().flatten().all(|proxy| proxy.user.is_none()) {
+        if [token, socket].into_iter().flatten().all(|proxy| proxy.login.is_none()) {
             let text = "\"proxy.password\": no proxy of this client is asked with proxy.user.";
             return Err(Error::new(Code::BadValue, Stage::Call, text));
         }

@@ -1,8 +1,8 @@
 /*
  * Forks of a program with a client. In a child every call gives GWA_E_FORKED, gwa_client_free() closes the child's copies of
  * all its descriptors, and whichever way the child ends, the client of the parent notices nothing. After exec none of them is
- * open. The argument says at which moment: idle (not started), dialling (no answer ever), live, or renewing, where threads of
- * the program call the library all the time and there is one child after the other.
+ * open. The argument says at which moment: idle (not started), dialling (no answer ever), live, shared (live, its tokens from a
+ * source), or renewing, where threads of the program call the library all the time and there is one child after the other.
  */
 #include "common.h"
 
@@ -167,6 +167,21 @@ static void renewing(gwa_client_t *client, struct probe *probe)
     WAIT(probe, 60000, probe->tokens >= tokens + 3);
 }
 
+/* The source's handle is gone at once: a child has the client alone, which closes the descriptors of both. */
+static gwa_client_t *client_of_a_source(struct probe *probe)
+{
+    gwa_config_t *plain = new_config(), *config = new_config();
+    gwa_token_source_t *source = NULL;
+    gwa_client_t *client = NULL;
+    watch(config, probe);
+    CHECK_STATUS(gwa_token_source_new(plain, &source, NULL), GWA_OK);
+    CHECK_STATUS(gwa_client_new_with_source(config, source, &client, NULL), GWA_OK);
+    CHECK_STATUS(gwa_token_source_free(source), GWA_OK);
+    gwa_config_free(plain);
+    gwa_config_free(config);
+    return client;
+}
+
 int main(int argc, char **argv)
 {
     static struct probe probe = PROBE_INIT;
@@ -184,7 +199,7 @@ int main(int argc, char **argv)
     }
     note_descriptors();
     probe.quiet = 1;
-    client = new_client(&probe);
+    client = strcmp(moment, "shared") == 0 ? client_of_a_source(&probe) : new_client(&probe);
     if (strcmp(moment, "idle") != 0) {
         CHECK_STATUS(gwa_client_start(client, NULL), GWA_OK);
     }

@@ -23,25 +23,40 @@ static void in_a_child(const struct function *function, const struct parameter *
     CHECK(WIFEXITED(status));
 }
 
+static gwa_request_t *request;
+
+static void *handle_of(char kind)
+{
+    switch (kind) {
+    case 'c':
+        return client;
+    case 'f':
+        return config;
+    case 'r':
+        return request;
+    case 's':
+        return source;
+    default:
+        FAIL("a kind of handle that is new: extend this");
+        return NULL;
+    }
+}
+
 int main(void)
 {
     gwa_error_t *why = NULL;
-    gwa_request_t *request = NULL;
     int32_t state = GWA_STATE_IDLE;
     size_t i;
 
     take_samples();
     CHECK_STATUS(gwa_event_request(asked, &request), GWA_OK);
-    check_ok(__FILE__, __LINE__, "gwa_client_new", gwa_client_new(config, &client, &why), &why);
+    check_ok(__FILE__, __LINE__, "gwa_client_new", gwa_client_new_with_source(config, source, &client, &why), &why);
     check_ok(__FILE__, __LINE__, "gwa_client_connect", gwa_client_connect(client, 30000 * (uint32_t)slowness(), &why), &why);
     for (i = 0; i < COUNT_OF(functions); i++) {
         const struct parameter *one;
         for (one = functions[i].pointers; one->name; one++) {
-            void *handles[128] = {NULL};
-            handles['c'] = client, handles['f'] = config, handles['r'] = request, handles['s'] = source;
             if (one->kind != 'p') {
-                CHECK(handles[(int)one->kind] != NULL);
-                in_a_child(&functions[i], one, handles[(int)one->kind]);
+                in_a_child(&functions[i], one, handle_of(one->kind));
             }
         }
     }

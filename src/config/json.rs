@@ -27,19 +27,15 @@ pub(super) enum Given {
 impl Given {
     /// What is wrong with it for a key of this type, if JSON has another type for that.
     pub(super) fn mismatch(&self, kind: Type) -> Option<&'static str> {
-        match (kind, self) {
-            (Type::Integer { .. }, Self::Number(_))
-            | (Type::Flag, Self::Flag(_))
-            | (Type::Scopes | Type::Patterns | Type::CloseCodes | Type::Hosts | Type::Pins, Self::List(_)) => None,
-            (Type::Integer { .. }, _) => Some("it is no JSON number"),
-            (Type::Flag, _) => Some("it is neither true nor false in JSON"),
-            (Type::Scopes | Type::Patterns | Type::CloseCodes | Type::Hosts | Type::Pins, _) => {
-                Some("it is no JSON array of texts")
+        let (fits, why) = match kind {
+            Type::Integer { .. } => (matches!(self, Self::Number(_)), "it is no JSON number"),
+            Type::Flag => (matches!(self, Self::Flag(_)), "it is neither true nor false in JSON"),
+            Type::Scopes | Type::Patterns | Type::CloseCodes | Type::Hosts | Type::Pins => {
+                (matches!(self, Self::List(_)), "it is no JSON array of texts")
             }
-            (_, Self::Text(_)) => None,
-            (_, Self::List(_)) => Some("it is a list"),
-            (_, _) => Some("it is no JSON text"),
-        }
+            _ => (matches!(self, Self::Text(_)), "it is no JSON text"),
+        };
+        (!fits).then_some(why)
     }
 }
 

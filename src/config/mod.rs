@@ -216,3 +216,7 @@ pub(crate) fn check_scopes(scopes: &[&str]) -> Result<(), Error> {
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_effective;
+#[cfg(test)]
+mod tests_names;

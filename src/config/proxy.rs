@@ -25,7 +25,7 @@ pub struct Proxy {
     /// Value of `Proxy-Authorization`, if it wants one.
     pub authorization: Option<Secret>,
     /// `proxy.user`, if the credentials are those of the keys and not of a URL in the environment.
-    pub user: Option<String>,
+    pub login: Option<Secret>,
     /// What is reached without it.
     pub except: Vec<Exception>,
 }
@@ -78,7 +78,7 @@ impl Proxy {
 
     /// Value of `Proxy-Authorization` with another password than `proxy.password`, where that one is in use.
     pub fn authorization_with(&self, password: &Secret) -> Option<Secret> {
-        self.user.as_ref().map(|user| basic(user, password.expose()))
+        self.login.as_ref().map(|user| basic(user.expose(), password.expose()))
     }
 
     /// Whether a host, a name or an address without brackets, is reached without it.
@@ -168,12 +168,12 @@ pub(super) fn resolve(given: &Given, secure: (bool, bool), variable: Variable<'_
             },
             url => {
                 let Address { host, port, .. } = address(url, None).map_err(|why| bad("proxy", why))?;
-                Proxy { host: host.into(), port, authorization: None, user: None, except: Vec::new() }
+                Proxy { host: host.into(), port, authorization: None, login: None, except: Vec::new() }
             }
         };
         if proxy.authorization.is_none() && authorization.is_some() {
             proxy.authorization.clone_from(&authorization);
-            proxy.user = Some(given.user.clone());
+            proxy.login = Some(Secret::new(given.user.clone()));
         }
         proxy.except.extend(except.iter().cloned());
         Ok(Some(proxy))
@@ -229,7 +229,7 @@ fn from_environment(names: &[&str], variable: Variable<'_>) -> Result<Option<Pro
     // What cannot be read there is meant for others: they share the variable.
     let listed = spared.split(',').filter_map(|text| Exception::parse(text.trim()));
     let except = listed.chain(["localhost", "127.0.0.0/8", "::1"].into_iter().filter_map(Exception::parse)).collect();
-    Ok(Some(Proxy { host: host.into(), port, authorization: authorization.transpose()?, user: None, except }))
+    Ok(Some(Proxy { host: host.into(), port, authorization: authorization.transpose()?, login: None, except }))
 }
 
 /// Takes a proxy's URL apart. Without `default_port` the scheme and the port have to be there.
@@ -326,7 +326,7 @@ mod tests {
 
     fn exceptions(list: &str) -> Proxy {
         let except = list.split(',').map(|text| Exception::parse(text).unwrap_or_else(|| panic!("{text}"))).collect();
-        Proxy { host: "p".into(), port: 1, authorization: None, user: None, except }
+        Proxy { host: "p".into(), port: 1, authorization: None, login: None, except }
     }
 
     #[test]

@@ -3,14 +3,14 @@
 use super::settings::{Grant, Pem, Trust};
 use super::*;
 
-fn good() -> Config {
+pub(super) fn good() -> Config {
     let mut config = Config::new();
     config.set("client.id", "abc123").unwrap();
     config.set_secret("client.secret", Secret::new("hush".into())).unwrap();
     config
 }
 
-fn with(pairs: &[(&str, &str)]) -> Config {
+pub(super) fn with(pairs: &[(&str, &str)]) -> Config {
     let mut config = good();
     for (key, value) in pairs {
         config.set(key, value).unwrap_or_else(|error| panic!("{key}: {error}"));
@@ -23,7 +23,7 @@ fn code(result: Result<impl Sized, Error>) -> Option<Code> {
 }
 
 /// A value of the key that is not its default.
-fn another(key: &Key) -> String {
+pub(super) fn another(key: &Key) -> String {
     match key.kind {
         Type::Text { .. } | Type::HeaderValue | Type::Header | Type::Patterns | Type::Hosts => "other".into(),
         Type::Secret | Type::Scopes => "other:read".into(),
@@ -92,77 +92,6 @@ fn documentation_is_complete_and_names_are_unique() {
     names.dedup();
     assert_eq!(names.len(), keys().len());
     assert!(keys().iter().all(|key| !key.doc.is_empty() && !key.doc.ends_with('.')));
-}
-
-#[test]
-fn an_unknown_key_names_the_nearest() {
-    for (wrong, right) in [
-        ("regoin", "region"),
-        ("ws.ping_ms", "ws.ping_after_ms"),
-        ("client_id", "client.id"),
-        ("WS.Ping-After-MS", "ws.ping_after_ms"),
-        ("ws.headr.Cookie", "ws.header.<Name>"),
-        ("ws.header", "ws.header.<Name>"),
-        ("proxy.passwd", "proxy.password"),
-    ] {
-        assert_eq!(nearest(&Config::new().set(wrong, "x").unwrap_err()), right, "{wrong}");
-    }
-    let nested = [
-        (r#"{"tokn":{"timeout_ms":5}}"#, "token.timeout_ms"),
-        (r#"{"token":{"timeout-ms":5}}"#, "token.timeout_ms"),
-        (r#"{"ws":{"headers":{"X":"1"}}}"#, "ws.header.<Name>"),
-        (r#"{"Proxy":{"User":"u"}}"#, "proxy.user"),
-    ];
-    for (json, right) in nested {
-        assert_eq!(nearest(&Config::new().set_json(json).unwrap_err()), right, "{json}");
-    }
-}
-
-/// The key that the error of an unknown one names.
-fn nearest(error: &Error) -> String {
-    assert_eq!(error.code(), Code::UnknownKey);
-    let text = error.to_string();
-    text.rsplit("nearest is \"").next().and_then(|rest| rest.split('"').next()).unwrap().to_owned()
-}
-
-/// Every way to slip once in a name: a letter left out, doubled, wrong, or swapped with the next one.
-fn slips(name: &str) -> Vec<String> {
-    let letters: Vec<char> = name.chars().collect();
-    let mut all = vec![name.to_uppercase(), name.replace('_', "-"), name.replace('.', "_"), name.replace('_', "")];
-    for at in 0..letters.len() {
-        let with = |change: fn(&mut Vec<char>, usize)| {
-            let mut letters = letters.clone();
-            change(&mut letters, at);
-            letters.into_iter().collect::<String>()
-        };
-        all.push(with(|letters, at| _ = letters.remove(at)));
-        all.push(with(|letters, at| letters.insert(at, letters[at])));
-        all.push(with(|letters, at| letters[at] = 'q'));
-        if at + 1 < letters.len() {
-            all.push(with(|letters, at| letters.swap(at, at + 1)));
-        }
-    }
-    all.retain(|slip| keys().iter().all(|key| key.name != slip));
-    all
-}
-
-#[test]
-fn one_slip_in_a_key_is_always_understood_and_two_nearly_always() {
-    let (mut tried, mut missed) = (0, Vec::new());
-    for (row, key) in keys().iter().enumerate().filter(|(_, key)| key.kind != Type::Header) {
-        // Every key, and over all keys every kind of slip at every place.
-        for once in slips(key.name).into_iter().skip(row % 13).step_by(13) {
-            assert_eq!(nearest(&keys::unknown(&once)), key.name, "{once}");
-            for twice in slips(&once).into_iter().skip(row).step_by(71) {
-                tried += 1;
-                let found = nearest(&keys::unknown(&twice));
-                if found != key.name {
-                    missed.push(format!("{twice}: {found}"));
-                }
-            }
-        }
-    }
-    assert!(tried > 300 && missed.len() * 100 < tried, "{} of {tried}: {missed:?}", missed.len());
 }
 
 #[test]
@@ -377,90 +306,6 @@ fn json_is_all_or_nothing() {
     assert_eq!(code(good().set_json(r#"{"token":{"attempts":5.0},"ws":{"header":{}}}"#)), None);
     assert_eq!(code(good().set_json(&" ".repeat((1 << 20) + 1))), Some(Code::TooLarge));
     assert_eq!(code(good().set_json(&"[".repeat(10_000))), Some(Code::BadValue));
-}
-
-/// What `to_json` tells, as a map.
-fn effective(config: &Config) -> serde_json::Map<String, serde_json::Value> {
-    serde_json::from_str(&config.to_json()).unwrap()
-}
-
-#[test]
-fn the_effective_configuration_has_every_key_and_derives_what_is_not_set() {
-    let shown = effective(&Config::new());
-    let missing = keys().iter().find(|key| key.kind != Type::Header && !shown.contains_key(key.name));
-    assert_eq!(missing.map(|key| key.name), None);
-    let config = with(&[
-        ("region", "usw2.pure.cloud"),
-        ("proxy", "http://p:1"),
-        ("proxy.wss", "none"),
-        ("ws.close_codes", "4001=final, 4002=retry"),
-        ("ws.throttle_patterns", "Slow Down"),
-        ("tls.ca_pem", "-----BEGIN CERTIFICATE-----"),
-        ("token.attempts", "007"),
-        ("delivery", ""),
-    ]);
-    let shown = effective(&config);
-    for (key, value) in [
-        ("token.url", serde_json::json!("https://api.usw2.pure.cloud/oauth/token")),
-        ("ws.url", serde_json::json!("wss://api.usw2.pure.cloud/ws")),
-        ("proxy.https", serde_json::json!("http://p:1")),
-        ("proxy.wss", serde_json::json!("none")),
-        ("ws.close_codes", serde_json::json!(["4001=final", "4002=retry"])),
-        ("ws.throttle_patterns", serde_json::json!(["slow down"])),
-        ("tls.trust", serde_json::json!("memory")),
-        ("token.attempts", serde_json::json!(7)),
-        ("net.allow_plain_loopback", serde_json::json!(false)),
-        ("delivery", serde_json::json!("callbacks")),
-        ("client.secret", serde_json::json!("***")),
-        ("proxy.password", serde_json::Value::Null),
-    ] {
-        assert_eq!(shown.get(key), Some(&value), "{key}");
-    }
-}
-
-#[test]
-fn the_effective_configuration_hides_what_may_be_secret() {
-    let mut config = with(&[
-        ("ws.header.Authorization", "Bearer canary"),
-        ("ws.header.X-Old", "canary"),
-        ("ws.header.x-old", ""),
-        ("ws.url", "wss://h/ws?key=canary"),
-    ]);
-    for key in keys().iter().filter(|key| key.is_secret()) {
-        config.set_secret(key.name, Secret::new("-----BEGIN PRIVATE KEY-----canary".into())).unwrap();
-    }
-    let text = config.to_json();
-    assert!(!text.contains("canary"), "{text}");
-    let shown = effective(&config);
-    let hidden: Vec<_> = shown.iter().filter(|(_, value)| *value == "***").map(|(key, _)| key.as_str()).collect();
-    let secrets = keys().iter().filter(|key| key.is_secret()).count();
-    assert_eq!(hidden.len(), secrets + 2, "{hidden:?}");
-    assert!(hidden.contains(&"ws.header.Authorization") && hidden.contains(&"ws.url"));
-    config.set_secret("proxy.password", Secret::new(String::new())).unwrap();
-    assert_eq!(effective(&config)["proxy.password"], serde_json::Value::Null);
-}
-
-#[test]
-fn the_effective_configuration_round_trips() {
-    let mut all = good();
-    for key in keys().iter().filter(|key| !key.is_secret() && key.kind != Type::Header) {
-        all.set(key.name, &another(key)).unwrap();
-    }
-    let lists = r#"{"ws.throttle_patterns":[],"proxy.except":["*"],"ws.close_codes":["4001=final"],"tls.pins":[]}"#;
-    let mut listed = good();
-    listed.set_json(lists).unwrap();
-    for config in [Config::new(), good(), all, listed, with(&[("proxy", "http://p:1"), ("tls.ca_file", "/ca.pem")])] {
-        let mut shown = effective(&config);
-        shown.retain(|_, value| !value.is_null() && value != "***");
-        let mut again = Config::new();
-        again.set_json(&serde_json::Value::Object(shown).to_string()).unwrap();
-        for key in keys().iter().filter(|key| key.is_secret() && effective(&config)[key.name] == "***") {
-            again.set_secret(key.name, Secret::new("hush".into())).unwrap();
-        }
-        assert_eq!(again.to_json(), config.to_json());
-        let settings = |config: &Config| format!("{:?}", config.settings());
-        assert_eq!(settings(&again), settings(&config));
-    }
 }
 
 #[test]

@@ -138,6 +138,8 @@ fn a_child_of_fork_is_inert() {
         assert_eq!((sim.record().ws_connects(), run.number("close_handshake")), (1, 1));
         Program::new("forked", variant).against(&sim).arg("idle").run().passed();
         assert_eq!(sim.record().ws_connects(), 1);
+        Program::new("forked", variant).against(&sim).arg("shared").run().passed();
+        assert_eq!(sim.record().ws_connects(), 2);
     });
 }
 

@@ -50,7 +50,7 @@ fn a_look_up_that_takes_too_long_says_so() {
 
 /// Settings with this proxy in front of everything.
 fn behind(host: &str, port: u16, settings: Settings) -> Settings {
-    let proxy = Some(Proxy { host: host.into(), port, authorization: None, user: None, except: Vec::new() });
+    let proxy = Some(Proxy { host: host.into(), port, authorization: None, login: None, except: Vec::new() });
     Settings { proxies: Proxies { token: proxy.clone(), socket: proxy }, ..settings }
 }
 
