@@ -178,6 +178,8 @@ mutants! {
     FinalGoesOn,
     /// `Retry-After` of an upgrade is no lower bound.
     ServerAskedInVain,
+    /// A token that others share is not checked for what this client needs.
+    SharedUnchecked,
     /// Nobody hears that the wall clock was set.
     StepUntold,
 }

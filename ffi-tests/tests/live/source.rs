@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use ffi_tests::sim::{AuthReply, Options, Plan, Rotation, Sim, TokenReply, Trigger, UpgradeReply};
 use genesys_ws_auth::error::Stage;
-use genesys_ws_auth::event::{Question, State};
+use genesys_ws_auth::event::{Event, Notice, Question, State};
 use genesys_ws_auth::hooks::{Answer, Hooks};
 use genesys_ws_auth::{Client, Code, Config, Secret, TokenSource};
 
@@ -196,6 +196,25 @@ fn a_client_that_starts_while_the_last_one_stops_is_served() {
     let asked = count(&inn.seen.all(), |saw| matches!(saw, Saw::Ask(Question::PersistRefreshToken(_))));
     assert_eq!(asked, 2, "the answer that nobody waited for brought a refresh token too");
     second.close();
+    inn.close();
+}
+
+#[test]
+fn a_client_that_polls_shares_too() {
+    let inn = Inn::with_lifetime(3_000);
+    let guest = inn.guest_with(|config| {
+        config.set("delivery", "poll").unwrap();
+        config.hooks = Hooks::default();
+    });
+    guest.client.connect(Some(BOUND)).unwrap();
+    let mut renewed = 0;
+    while renewed < 2 {
+        let event = guest.client.next_event(Some(BOUND)).unwrap().expect("an event");
+        renewed += usize::from(matches!(event, Event::Notice(Notice::Token(_))));
+    }
+    assert!(guest.client.shutdown(Some(BOUND)).complete);
+    while guest.client.next_event(Some(BOUND)).is_ok() {}
+    assert_eq!(code(guest.client.next_event(Some(BOUND))), Some(Code::Closed));
     inn.close();
 }
 

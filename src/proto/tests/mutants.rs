@@ -2,7 +2,7 @@
 
 use std::panic::catch_unwind;
 
-use super::{alone, dense, fleets, losses, muted, provider, random, stories, tokens, wishes};
+use super::{alone, dense, fleets, losses, muted, provider, random, sharing, stories, tokens, wishes};
 use crate::proto::mutant::{activate, Mutant};
 
 /// Long walks that look for a mutant that no dense walk has noticed.
@@ -86,6 +86,7 @@ fn stories() -> impl Iterator<Item = &'static fn()> {
         .chain(losses::ALL)
         .chain(tokens::ALL)
         .chain(provider::ALL)
+        .chain(sharing::ALL)
         .chain(fleets::ALL)
 }
 
