@@ -5,10 +5,12 @@
  */
 #include "matrix.h"
 
-enum column { MESSAGE, AUDIT, SIEM, STATE, TOKEN, ASK, SENT, LOG, RELEASE, COLUMNS };
+enum column { MESSAGE, AUDIT, SIEM, STATE, TOKEN, ASK, SENT, LOG, THREAD, RELEASE, COLUMNS };
 
-static const char *const columns[COLUMNS] = {"message", "audit", "siem", "state", "token",
-                                             "ask",     "sent",  "log",  "release"};
+static const char *const columns[COLUMNS] = {"message", "audit", "siem", "state",  "token",
+                                             "ask",     "sent",  "log",  "thread", "release"};
+/* Registrations of a client: all columns but the last. */
+#define REGISTERED RELEASE
 
 /* Not held while the library is called: `inside` keeps the other callbacks out. */
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
@@ -32,7 +34,7 @@ static void visit(enum column column)
     if (dead) {
         FAIL("a callback after the end");
     }
-    if (inside || visited[column] || (ending && column != where) || !is_live()) {
+    if (inside || visited[column] || (ending && column != where) || (column != THREAD && !is_live())) {
         pthread_mutex_unlock(&lock);
         return;
     }
@@ -111,6 +113,16 @@ static void in_log(void *user_data, int32_t level, const char *target, const cha
     CHECK(*target && *words);
 }
 
+/* Threads begin before the client is live. */
+static void in_thread(void *user_data, int32_t moment, int32_t thread, const char *name)
+{
+    (void)user_data;
+    CHECK(thread >= GWA_THREAD_REFRESH && thread <= GWA_THREAD_DISPATCH && *name);
+    if (moment == GWA_THREAD_STARTED) {
+        visit(THREAD);
+    }
+}
+
 static void in_release(void *user_data)
 {
     (void)user_data;
@@ -133,6 +145,7 @@ static void new_live_client(const char *delivery)
     CHECK_STATUS(gwa_config_on_ask(own, in_ask, NULL, in_release), GWA_OK);
     CHECK_STATUS(gwa_config_on_sent(own, in_sent, NULL, in_release), GWA_OK);
     CHECK_STATUS(gwa_config_on_log(own, in_log, NULL, in_release), GWA_OK);
+    CHECK_STATUS(gwa_config_on_thread(own, in_thread, NULL, in_release), GWA_OK);
     check_ok(__FILE__, __LINE__, "gwa_client_new", gwa_client_new(own, &client, &why), &why);
     gwa_config_free(own);
     check_ok(__FILE__, __LINE__, "gwa_client_start", gwa_client_start(client, &why), &why);
@@ -204,12 +217,12 @@ static void wait_released(void)
 {
     struct timespec until = probe_deadline(30000);
     pthread_mutex_lock(&lock);
-    while (released < PROBE_CALLBACKS) {
+    while (released < REGISTERED) {
         if (pthread_cond_timedwait(&changed, &lock, &until) == ETIMEDOUT) {
             FAIL("not everything was released");
         }
     }
-    CHECK_EQ(released, PROBE_CALLBACKS);
+    CHECK_EQ(released, REGISTERED);
     dead = 1;
     pthread_mutex_unlock(&lock);
 }

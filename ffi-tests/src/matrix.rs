@@ -18,7 +18,8 @@ use crate::cprog::ROOT;
 use crate::tags::{self, Function};
 
 /// The callbacks, and the release functions, which are no callbacks of a client.
-pub const COLUMNS: [&str; 9] = ["message", "audit", "siem", "state", "token", "ask", "sent", "log", "release"];
+pub const COLUMNS: [&str; 10] =
+    ["message", "audit", "siem", "state", "token", "ask", "sent", "log", "thread", "release"];
 
 /// What a call does inside a callback of the same client.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -27,6 +28,8 @@ pub enum InCallback {
     Allowed,
     /// `GWA_DEFERRED`; the client ends.
     Deferred,
+    /// `GWA_DEFERRED` in a thread hook, elsewhere what it does outside.
+    DeferredInThread,
     /// `GWA_E_REENTRANT`.
     Reentrant,
     /// `GWA_E_REENTRANT` with `delivery = poll`, elsewhere what it does outside.
@@ -81,6 +84,7 @@ fn row(function: Function, line: &str) -> Result<Row, String> {
     let in_callback = match field() {
         "allowed" => InCallback::Allowed,
         "deferred" => InCallback::Deferred,
+        "deferred in thread" => InCallback::DeferredInThread,
         "reentrant" => InCallback::Reentrant,
         "reentrant in poll" => InCallback::ReentrantInPoll,
         other => return Err(format!("{other:?} is not what a callback can do")),
@@ -143,7 +147,7 @@ impl Row {
             return Err(format!("NULL is said for {named:?}, pointers are {wanted:?}"));
         }
         let tag = match self.in_callback {
-            InCallback::Allowed => "allowed",
+            InCallback::Allowed | InCallback::DeferredInThread => "allowed",
             InCallback::Deferred => "GWA_DEFERRED",
             InCallback::Reentrant | InCallback::ReentrantInPoll => "GWA_E_REENTRANT",
         };

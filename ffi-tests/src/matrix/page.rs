@@ -13,6 +13,7 @@ is called from every callback, with every delivery (`cargo test -p ffi-tests --t
 
 * **yes**: allowed; it does what it does elsewhere. No lock of the library is held while a callback runs.
 * **deferred**: returns `GWA_DEFERRED` at once; the rest is done when the callback has returned.
+  (`gwa_client_unregister` is deferred in the callback it takes away, too.)
 * **REENTRANT**: refused with `GWA_E_REENTRANT`: it would wait for the callback it is called from.
 * **poll: REENTRANT**: so with `delivery = poll`; with another delivery the call is `GWA_E_BAD_STATE` everywhere.
 
@@ -45,7 +46,8 @@ pub fn page(rows: &[Row]) -> String {
 fn word(in_callback: InCallback, column: &str) -> &'static str {
     match in_callback {
         _ if column == "release" => "yes",
-        InCallback::Allowed => "yes",
+        InCallback::DeferredInThread if column == "thread" => "deferred",
+        InCallback::Allowed | InCallback::DeferredInThread => "yes",
         InCallback::Deferred => "deferred",
         InCallback::Reentrant => "REENTRANT",
         InCallback::ReentrantInPoll => "poll: REENTRANT",

@@ -93,9 +93,10 @@ impl Row {
             "callbacks" if column == "release" => outside.clone(),
             "callbacks" => match self.in_callback {
                 InCallback::Deferred => word("GWA_DEFERRED"),
+                InCallback::DeferredInThread if column == "thread" => word("GWA_DEFERRED"),
                 InCallback::Reentrant => word("GWA_E_REENTRANT"),
                 InCallback::ReentrantInPoll if delivery == "poll" => word("GWA_E_REENTRANT"),
-                InCallback::Allowed | InCallback::ReentrantInPoll => outside.clone(),
+                InCallback::Allowed | InCallback::DeferredInThread | InCallback::ReentrantInPoll => outside.clone(),
             },
             // As the header says: a status, a number, or nothing.
             "fork" => word(Some(self.function.tag("Fork")).filter(|said| *said != "inert").unwrap_or("done")),
@@ -145,7 +146,7 @@ mod tests {
             result: result.into(),
         };
         let mut all = COLUMNS.map(|column| cell(column, "GWA_E_REENTRANT")).to_vec();
-        all[8] = cell("release", "GWA_E_BAD_STATE");
+        all[9] = cell("release", "GWA_E_BAD_STATE");
         let row = std::slice::from_ref(row);
         assert_eq!(judge(row, "callbacks", &["callbacks"], &all), [""; 0]);
         all[0] = cell("message", "GWA_OK");

@@ -1,18 +1,13 @@
 //! Every function: from every callback, with every NULL, with every handle that is none.
 
 use std::fs;
-use std::io::{self, Write as _};
 
 use ffi_tests::cprog::{each, Variant};
 use ffi_tests::matrix::{cells, judge, page, rows, sizes, Cell, COLUMNS};
 
-use crate::{lively, program};
+use crate::{lively, program, say};
 
 const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../include/doc/callback-safety.md");
-
-fn say(text: &str) {
-    writeln!(io::stderr(), "{text}").expect("stderr");
-}
 
 fn assert_right(delivery: &str, matrices: &[&str], cells: &[Cell]) {
     let wrong = judge(&rows(), delivery, matrices, cells);

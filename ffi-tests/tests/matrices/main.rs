@@ -4,8 +4,11 @@
 //! After a change of the matrix: `cargo test -p ffi-tests --test matrices -- --ignored regenerate`.
 
 mod functions;
+mod races;
+mod signals;
 mod tsan;
 
+use std::io::{self, Write as _};
 use std::time::Duration;
 
 use ffi_tests::cprog::{Program, Variant};
@@ -28,4 +31,17 @@ fn lively(variant: Variant) -> Sim {
 fn program<'a>(name: &str, variant: Variant, sim: &'a Sim) -> Program<'a> {
     ffi_tests::cprog::generate("functions.inc", &matrix::functions_inc(&matrix::rows()));
     Program::new(name, variant).against(sim).limit(Duration::from_secs(300) * variant.slowness().min(4))
+}
+
+/// Messages, and tokens renewed every second or so.
+fn renewing(variant: Variant) -> Sim {
+    let mut options = variant.options();
+    options.ws.pump = Some(Pump { every: Duration::from_millis(20), binary_every: 5, size: 0, limit: 0 });
+    options.token.lifetime = Duration::from_secs(2 * u64::from(variant.slowness().min(5)));
+    Sim::start(options)
+}
+
+/// Prints what was measured; shown also when the test passes.
+fn say(text: &str) {
+    writeln!(io::stderr(), "{text}").expect("stderr");
 }
