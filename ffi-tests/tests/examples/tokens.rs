@@ -157,7 +157,10 @@ fn two_clients() {
         }
         let log = sim.record().snapshot();
         let told = ended.lines.iter().filter(|line| line.starts_with("token ")).count();
-        assert_eq!((log.token_requests(), sim.token().issued().len()), (told, told), "one request a token");
+        let (requests, issued) = (log.token_requests(), sim.token().issued().len());
+        assert_eq!(requests, issued);
+        // The last one may have come when all ended.
+        assert!((told..=told + 1).contains(&issued) && told >= 2, "one request a token: {issued}, {told} told");
         let first = &sim.token().issued()[0].access_token;
         let sockets =
             log.auths.iter().filter(|auth| auth.token == *first).map(|auth| auth.connection).collect::<Vec<_>>();
