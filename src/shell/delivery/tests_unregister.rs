@@ -131,7 +131,7 @@ fn later_holds_no_lock_up_and_releases_on_the_dispatcher() {
     drop(held);
     assert_eq!(drops.by(), calls_here);
     assert_eq!(*mine.lock().unwrap(), 101, "released once, after the last call");
-    assert!(delivery.unregister(Callback::Message, Some(Duration::ZERO)));
+    assert!(delivery.unregister(Callback::Message, Some(LONG)));
     finish(&delivery, dispatcher);
 }
 
