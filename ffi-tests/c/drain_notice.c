@@ -24,10 +24,12 @@ int main(void)
     metrics = metrics_of(client);
     CHECK_EQ(metrics.renewals, 0);
     CHECK_EQ(metrics.drops, 0);
+    pthread_mutex_lock(&probe.lock);
     CHECK_EQ(probe.gap_begins, 0);
     CHECK_EQ(probe.stale, 0);
     CHECK_EQ(probe.tokens, 1);
     tell("messages_1", (long long)probe.by_connection[1]);
+    pthread_mutex_unlock(&probe.lock);
     CHECK_STATUS(gwa_client_shutdown(client, (uint32_t)(5000 * slowness()), NULL, NULL), GWA_OK);
     CHECK_STATUS(gwa_client_drain_notice(client, NULL), GWA_E_CLOSED);
     finish(client, &probe);

@@ -7,14 +7,16 @@ int main(void)
     gwa_client_t *client = connected(&probe);
 
     WAIT(&probe, 20000, probe.gap_ends == 1 && probe.by_connection[2] > 0);
+    pthread_mutex_lock(&probe.lock);
     CHECK_EQ(probe.gap_begins, 1);
     CHECK_EQ(probe.stale, 0);
     CHECK(probe.gap_cause != GWA_OK);
     CHECK(probe.states[GWA_STATE_RECONNECTING] > 0);
-    CHECK_EQ(metrics_of(client).drops, 1);
-    CHECK_EQ(metrics_of(client).gaps, 1);
     tell("gap_cause", probe.gap_cause);
     tell("messages_1", (long long)probe.by_connection[1]);
+    pthread_mutex_unlock(&probe.lock);
+    CHECK_EQ(metrics_of(client).drops, 1);
+    CHECK_EQ(metrics_of(client).gaps, 1);
     finish(client, &probe);
     return 0;
 }

@@ -14,10 +14,12 @@ int main(void)
     CHECK(metrics.renewals >= renewals && metrics.last_lead_ms > 0);
     CHECK_EQ(metrics.connects, 1);
     CHECK_EQ(metrics.handovers, 0);
+    pthread_mutex_lock(&probe.lock);
     CHECK(probe.tokens > renewals);
     CHECK_EQ(probe.gap_begins, 0);
     CHECK_EQ(probe.handovers, 0);
     CHECK_EQ(probe.by_connection[1], probe.messages);
+    pthread_mutex_unlock(&probe.lock);
     finish(client, &probe);
     return 0;
 }

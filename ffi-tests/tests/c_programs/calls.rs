@@ -143,7 +143,8 @@ fn a_slow_callback_delays_no_renewal() {
 fn planted_defects_are_found() {
     each("planted", |variant| {
         Program::new("planted", variant).arg("none").run().passed();
-        if variant != Variant::Plain {
+        // ThreadSanitizer has planted races: tests/matrices/tsan.rs.
+        if matches!(variant, Variant::Asan | Variant::Valgrind) {
             for (defect, word) in [("leak", "lost"), ("after", "free")] {
                 let run = Program::new("planted", variant).arg(defect).run();
                 assert_eq!(run.status.code(), Some(99), "{defect}: {run:?}");

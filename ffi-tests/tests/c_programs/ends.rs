@@ -78,14 +78,3 @@ fn no_callback_after_free() {
         assert!(sim.record().ws_connects() as u64 >= run.number("live"));
     });
 }
-
-#[test]
-fn exit_while_live() {
-    for how in ["return", "exit", "_exit", "thread", "atexit"] {
-        each("exit_while_live", |variant| {
-            let sim = pumping(variant, 5, 0);
-            Program::new("exit_while_live", variant).against(&sim).arg(how).run().passed();
-            assert_eq!(sim.record().ws_connects(), 1, "{how}");
-        });
-    }
-}

@@ -3,6 +3,7 @@
 //!
 //! After a change of the matrix: `cargo test -p ffi-tests --test matrices -- --ignored regenerate`.
 
+mod exits;
 mod functions;
 mod races;
 mod signals;

@@ -27,7 +27,10 @@ const PATHS: [Path; 6] = [
     ("token request", |sim| _ = sim.token().times(2, &TokenReply::Reset)),
     ("upgrade", |sim| _ = sim.ws().on_upgrade(UpgradeReply::Reset).on_upgrade(UpgradeReply::Reset)),
     ("authentication", |sim| {
-        _ = sim.ws().on_first_auth(AuthReply::Act(vec![Action::Reset])).on_first_auth(AuthReply::Act(vec![Action::Reset]));
+        _ = sim
+            .ws()
+            .on_first_auth(AuthReply::Act(vec![Action::Reset]))
+            .on_first_auth(AuthReply::Act(vec![Action::Reset]));
     }),
     ("renewal", |sim| _ = sim.ws().on_reauth(AuthReply::Act(vec![Action::Reset]))),
     ("live", |sim| {
