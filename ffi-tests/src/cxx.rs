@@ -160,7 +160,7 @@ impl Build {
     ///
     /// What the compiler says.
     pub fn check(&self, source: &Path) -> Result<(), String> {
-        output(self.command(self.mode).arg("-fsyntax-only").arg(source)).map(|_| ())
+        output(self.command(self.mode, Variant::Plain).arg("-fsyntax-only").arg(source)).map(|_| ())
     }
 
     /// Compiles cases, in one piece, to an object file.
@@ -175,8 +175,7 @@ impl Build {
         let source = object.with_extension("cpp");
         let include = |case: &&str| format!("#include \"{}\"\n", directory().join(format!("{case}.cpp")).display());
         fs::write(&source, cases.iter().map(include).collect::<String>()).expect("a file in target can be written");
-        let mut compile = self.command(mode);
-        compile.args(variant.flags());
+        let mut compile = self.command(mode, variant);
         compile.args(["-g1", "-pthread", "-c"]).arg(&source).arg("-o").arg(&object);
         output(&mut compile).unwrap_or_else(|why| panic!("{why}"));
         fs::remove_file(&source).expect("it was made here");
@@ -189,9 +188,20 @@ impl Build {
         own.map_or(self.mode, |(_, mode)| *mode)
     }
 
-    fn command(&self, mode: Mode) -> Command {
-        let mut command = Command::new(self.compiler.command(true).expect("it is installed"));
-        command.arg(format!("-std={}", self.standard)).args(self.compiler.warnings()).args(mode.flags());
+    /// The compiler with all but files. ThreadSanitizer has one of its own.
+    fn command(&self, mode: Mode, variant: Variant) -> Command {
+        let (mut command, warnings) = if variant == Variant::Tsan {
+            (variant.compiler(), Compiler::Clang.warnings())
+        } else {
+            (Command::new(self.compiler.command(true).expect("it is installed")), self.compiler.warnings())
+        };
+        if variant == Variant::Tsan {
+            command.arg("--driver-mode=g++");
+        }
+        command.arg(format!("-std={}", self.standard)).args(warnings).args(mode.flags()).args(variant.flags());
+        if self.is_mixed && variant == Variant::Asan {
+            command.arg("-fno-sanitize=vptr"); // objects of files without RTTI have nothing to check
+        }
         command.arg(format!("-I{ROOT}/include"));
         command
     }
@@ -234,8 +244,7 @@ impl Build {
             })
             .collect();
         let fresh = scratch().join(format!("cpp-{name}.{}", std::process::id()));
-        let mut link = self.command(self.mode);
-        link.args(variant.flags());
+        let mut link = self.command(self.mode, variant);
         link.arg("-pthread").args(&objects).arg(library).args(NATIVE_LIBS).arg("-o").arg(&fresh);
         output(&mut link).unwrap_or_else(|why| panic!("{why}"));
         objects.iter().for_each(|object| fs::remove_file(object).expect("it was made here"));
