@@ -5,6 +5,7 @@ mod closing;
 mod connect;
 mod handover;
 mod harness;
+mod inn;
 mod loss;
 mod overlap;
 mod pressure;

@@ -7,101 +7,10 @@ use ffi_tests::sim::{AuthReply, Options, Plan, Rotation, Sim, TokenReply, Trigge
 use genesys_ws_auth::error::Stage;
 use genesys_ws_auth::event::{Event, Notice, Question, State};
 use genesys_ws_auth::hooks::{Answer, Hooks};
-use genesys_ws_auth::{Client, Code, Config, Secret, TokenSource};
+use genesys_ws_auth::{Code, Config, Secret, TokenSource};
 
 use crate::harness::*;
-
-/// A client of the source, and what it was told.
-struct Guest {
-    client: Client,
-    seen: Arc<Seen>,
-}
-
-impl Guest {
-    #[track_caller]
-    fn close(self) -> Vec<Saw> {
-        let report = self.client.shutdown(Some(BOUND));
-        assert!(report.complete, "{report:?} {}", show(&self.seen.all()));
-        assert_eq!(self.client.state(), State::Closed);
-        self.seen.all()
-    }
-}
-
-/// A simulator, a source at it, and what that was told.
-struct Inn {
-    sim: Sim,
-    source: TokenSource,
-    seen: Arc<Seen>,
-}
-
-fn tokens(saws: &[Saw]) -> usize {
-    count(saws, |saw| matches!(saw, Saw::Token(_)))
-}
-
-/// A configuration with nothing about tokens in it.
-fn guest_config(sim: &Sim) -> Config {
-    let mut config = Config::new();
-    config.set("ws.url", &sim.ws_url()).unwrap();
-    if sim.ca_pem().is_empty() {
-        config.set("net.allow_plain_loopback", "true").unwrap();
-    } else {
-        config.set("tls.ca_pem", sim.ca_pem()).unwrap();
-    }
-    config
-}
-
-impl Inn {
-    fn open(options: Options) -> Self {
-        Self::of(Sim::start(options), |_| {})
-    }
-
-    fn of(sim: Sim, set: impl FnOnce(&mut Config)) -> Self {
-        let seen = Arc::new(Seen::default());
-        let mut config = aim(Config::new(), &sim, false);
-        config.hooks = hooks(&seen, Arc::new(|request| request.complete(Answer::Done)));
-        set(&mut config);
-        let source = TokenSource::new(&config).unwrap();
-        Self { sim, source, seen }
-    }
-
-    /// Tokens live for so long.
-    fn with_lifetime(ms: u64) -> Self {
-        let mut options = Options::default();
-        options.token.lifetime = Duration::from_millis(ms);
-        Self::open(options)
-    }
-
-    fn guest(&self) -> Guest {
-        self.guest_with(|_| {})
-    }
-
-    fn guest_with(&self, set: impl FnOnce(&mut Config)) -> Guest {
-        let seen = Arc::new(Seen::default());
-        let mut config = guest_config(&self.sim);
-        config.hooks = hooks(&seen, Arc::new(|_| panic!("a client of a source is asked nothing")));
-        set(&mut config);
-        Guest { client: Client::with_source(&config, &self.source).unwrap(), seen }
-    }
-
-    #[track_caller]
-    fn connected(&self) -> Guest {
-        let guest = self.guest();
-        guest.client.connect(Some(BOUND)).unwrap();
-        guest
-    }
-
-    #[track_caller]
-    fn wait_sim(&self, what: &str, wanted: impl Fn(&ffi_tests::sim::Log) -> bool) {
-        assert!(self.sim.record().wait_until(BOUND, wanted), "the server never saw {what}");
-    }
-
-    /// Ends the source, which nobody uses any more.
-    #[track_caller]
-    fn close(self) -> Vec<Saw> {
-        assert!(self.source.release(Some(BOUND)), "a thread of the source is left");
-        self.seen.all()
-    }
-}
+use crate::inn::{tokens, Guest, Inn};
 
 #[test]
 fn twenty_clients_and_one_request_a_renewal() {
@@ -148,7 +57,7 @@ fn who_joins_late_gets_the_token_at_once() {
     inn.sim.token().always(TokenReply::Hang);
     let second = inn.connected();
     assert_eq!(inn.sim.record().token_requests(), 1);
-    assert_eq!(tokens(&second.seen.all()), 1);
+    second.seen.wait("the token", |saws| tokens(saws) == 1);
     assert_eq!(first.close().iter().filter(|saw| matches!(saw, Saw::Token(_))).count(), 1);
     second.close();
     inn.close();
