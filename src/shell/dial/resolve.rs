@@ -6,7 +6,7 @@ use std::net::{SocketAddr, ToSocketAddrs};
 use std::sync::atomic::{AtomicU32, AtomicU8, Ordering};
 use std::sync::mpsc::{channel, Receiver, Sender, TryRecvError};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::thread;
+use std::{mem, process, thread};
 
 use crate::shell::wait::Bell;
 use crate::sys;
@@ -18,7 +18,7 @@ const STACK: usize = 256 << 10;
 
 /// Look-ups that nobody waits for any more and that getaddrinfo still holds.
 static STUCK: AtomicU32 = AtomicU32::new(0);
-static QUEUE: Mutex<Queue> = Mutex::new(Queue { jobs: VecDeque::new(), threads: 0 });
+static QUEUE: Mutex<Queue> = Mutex::new(Queue { jobs: VecDeque::new(), threads: 0, process: 0 });
 
 /// How many resolver threads work on an answer that nobody waits for (at most two).
 pub fn resolvers_stuck() -> u32 {
@@ -109,11 +109,22 @@ struct Job {
 struct Queue {
     jobs: VecDeque<Job>,
     threads: usize,
+    /// Whose threads they are: a child after fork has none of them.
+    process: u32,
 }
 
 /// The queue; its data is whole even if a holder panicked. Never held during a look-up.
 fn lock() -> MutexGuard<'static, Queue> {
-    QUEUE.lock().unwrap_or_else(PoisonError::into_inner)
+    let mut queue = QUEUE.lock().unwrap_or_else(PoisonError::into_inner);
+    let process = process::id();
+    if queue.process != process {
+        // What the parent's clients wait for is theirs: dropping it might close descriptors that are somebody else's here.
+        mem::forget(mem::take(&mut queue.jobs));
+        queue.threads = 0;
+        queue.process = process;
+        STUCK.store(0, Ordering::SeqCst);
+    }
+    queue
 }
 
 /// A helper: works until the queue is empty.
