@@ -132,7 +132,7 @@ fn a_signal_handler_interrupts() {
 #[test]
 fn a_slow_callback_delays_no_renewal() {
     each("slow_callback", |variant| {
-        let sim = renewing(variant, 2, 50);
+        let sim = renewing(variant, 4, 50);
         Program::new("slow_callback", variant).against(&sim).env("GWA_TEST_COUNT", 2).run().passed();
         assert!(sim.record().reauths() >= 2 && sim.record().ws_connects() == 1);
     });

@@ -29,7 +29,7 @@ fn what_is_lost_is_told_to_both_sinks() {
         ("drop_newest", "poll"),
     ] {
         each("audit_overflow", |variant| {
-            let sim = renewing(variant, 2, 100);
+            let sim = renewing(variant, 4, 100);
             let program = Program::new("audit_overflow", variant).against(&sim).arg(delivery);
             let program = program.set("delivery", delivery).set("audit.policy", policy).set("audit.queue_records", 2);
             let run = program.run().passed();

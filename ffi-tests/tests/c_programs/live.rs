@@ -21,7 +21,7 @@ fn connect_receive_close() {
 #[test]
 fn renewal_is_seen() {
     each("renewal_seen", |variant| {
-        let sim = renewing(variant, 2, 50);
+        let sim = renewing(variant, 4, 50);
         let run = Program::new("renewal_seen", variant).against(&sim).env("GWA_TEST_COUNT", 3).run().passed();
         let log = sim.record().snapshot();
         assert_eq!(log.ws_connects(), 1);

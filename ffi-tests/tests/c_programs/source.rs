@@ -29,7 +29,7 @@ fn an_application_provides_its_own_tokens() {
 fn two_clients_share_one_token() {
     for order in ["first", "between", "last"] {
         each("two_clients_source", |variant| {
-            let sim = renewing(variant, 2, 50);
+            let sim = renewing(variant, 4, 50);
             let run = Program::new("two_clients_source", variant).against(&sim).arg(order).run().passed();
             let log = sim.record().snapshot();
             assert_eq!(log.ws_connects(), 2, "{order}");

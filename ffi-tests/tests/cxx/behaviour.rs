@@ -43,7 +43,7 @@ fn sim(variant: Variant, renewing: bool) -> Sim {
     let mut options = variant.options();
     options.ws.pump = Some(Pump { every: Duration::from_millis(5), binary_every: 5, size: 0, limit: 0 });
     if renewing {
-        options.token.lifetime = Duration::from_secs(3) * variant.slowness().min(5);
+        options.token.lifetime = Duration::from_secs(5) * variant.slowness().min(5);
     }
     let sim = Sim::start(options);
     sim.token().policy(|policy| policy.rotation = Rotation::KeepOld);

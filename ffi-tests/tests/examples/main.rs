@@ -28,7 +28,7 @@ fn eventful(variant: Variant) -> Sim {
 /// The same for so many clients at once.
 fn eventful_for(variant: Variant, clients: u32) -> Sim {
     let mut options = variant.options();
-    options.token.lifetime = Duration::from_secs(3 * u64::from(variant.slowness().min(5)));
+    options.token.lifetime = Duration::from_secs(5 * u64::from(variant.slowness().min(5)));
     options.ws.pump = Some(Pump { limit: MESSAGES, ..Pump::every(Duration::from_millis(50) * clients) });
     options.ws.auth_timeout = BOUND; // a slow client's first socket is not to be closed for that
     Sim::start(options)

@@ -27,7 +27,7 @@ const HOST: Recipe<'static> = Recipe {
 /// Messages without end, and tokens that are soon renewed.
 fn simulator(variant: Variant) -> Sim {
     let mut options = variant.options();
-    options.token.lifetime = Duration::from_secs(3 * u64::from(variant.slowness().min(5)));
+    options.token.lifetime = Duration::from_secs(5 * u64::from(variant.slowness().min(5)));
     options.ws.pump = Some(Pump::every(Duration::from_millis(50)));
     Sim::start(options)
 }

@@ -19,7 +19,7 @@ use crate::{closed_with_1000, ended_well, eventful, eventful_for, lives_through,
 /// Each refresh token is good once.
 fn rotating(variant: Variant) -> Sim {
     let mut options = variant.options();
-    options.token.lifetime = Duration::from_secs(3 * u64::from(variant.slowness().min(5)));
+    options.token.lifetime = Duration::from_secs(5 * u64::from(variant.slowness().min(5)));
     options.token.rotation = Rotation::RevokeOld { grace: Duration::ZERO };
     Sim::start(options)
 }
