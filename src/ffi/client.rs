@@ -381,8 +381,9 @@ pub unsafe extern "C" fn gwa_client_shutdown(
 /// returned; calls of other threads that are under way end with GWA_E_CANCELLED. NULL is nothing.
 ///
 /// Returns GWA_OK: every thread is joined (shared ones are done with this client), no callback of it will run again.
-/// GWA_DEFERRED: a callback is still running (the one this is called from, it may be); all else is stopped, and release
-/// functions run when it returns. GWA_E_BAD_HANDLE if the handle is dead already. GWA_E_FORKED in a child of the process that
+/// GWA_DEFERRED: a callback is still running; all else is stopped. After a wait of free.timeout_ms release functions run when
+/// it returns, and no other callback; from inside a callback, what was received and recorded before is delivered first,
+/// and messages that were not sent are returned. GWA_E_BAD_HANDLE if the handle is dead already. GWA_E_FORKED in a child of the process that
 /// made it: the handle is dead there, too, the child's copies of its descriptors are closed, and the client of the parent
 /// goes on undisturbed: nothing is sent, waited for, called or released, and memory that its threads share is left. Call it
 /// before anything else there closes descriptors by number. (One that a thread was opening or closing at the

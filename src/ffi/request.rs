@@ -122,7 +122,7 @@ pub unsafe extern "C" fn gwa_request_complete(
 }
 
 /// Says that there will be no answer. `status` is the application's reason, not GWA_OK; `why`, if not NULL, goes into
-/// errors and log, so it must hold no secret. For GWA_REQUEST_TOKEN this is a failed attempt, and the question comes again
+/// errors and audit records, so it must hold no secret. For GWA_REQUEST_TOKEN this is a failed attempt, and the question comes again
 /// after a delay; with GWA_E_REAUTH_REQUIRED it is final: the client goes to GWA_STATE_REAUTH_REQUIRED and asks no more until
 /// gwa_client_refresh_now() or gwa_client_set_secret().
 ///
