@@ -78,7 +78,7 @@ fn drops_resets_half_frames_and_what_breaks_the_protocol() {
 
 #[test]
 fn silence_is_found_out_by_a_ping() {
-    let rig = Setup::default().key("ws.ping_after_ms", 200).key("ws.dead_after_ms", 200).connect();
+    let rig = Setup::default().key("ws.ping_after_ms", 200).key("ws.dead_after_ms", 3_000).connect();
     rig.wait_sim("pings", |log| log.pings >= 3);
     assert_eq!(rig.client.metrics().drops, 0, "a peer that answers lives");
     rig.sim.ws().go_silent();
