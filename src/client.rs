@@ -217,10 +217,10 @@ impl Client {
         }
     }
 
-    /// Replaces `client.secret` or `token.refresh_token`, whether it runs or not.
+    /// Replaces `client.secret`, `token.refresh_token` or `proxy.password`, whether it runs or not.
     ///
     /// # Errors
-    /// `UnknownKey`, `BadValue`, `BadState` when closed.
+    /// `UnknownKey` for every other key, `BadValue`, `Closed`.
     pub fn set_secret(&self, key: &str, value: Secret) -> Result<(), Error> {
         crate::config::check_secret(key, &value)?;
         let credential = match key {

@@ -106,7 +106,11 @@ fn values(key: &Key, dice: &mut Dice) -> Vec<Value> {
         Type::Text { max } => {
             all.extend([max - 1, max, max + 1].map(|len| json!("\u{e9}".repeat(len))));
         }
-        Type::Pem => all.extend([json!("-----BEGIN CERTIFICATE-----"), json!("x\n-----BEGIN CERTIFICATE-----\ny\n")]),
+        Type::Pem => all.extend([
+            json!("-----BEGIN CERTIFICATE-----"),
+            json!("x\n-----BEGIN CERTIFICATE-----\ny\n"),
+            json!("-----BEGIN CERTIFICATE-----\n-----BEGIN PRIVATE KEY-----"),
+        ]),
         Type::HeaderValue | Type::Header => {
             all.extend([8_191, 8_192, 8_193].map(|len| json!("a".repeat(len))));
             all.extend(random(dice, 40, &["a", " ", "~", "\u{7f}", "!", "\t", "\u{e9}", "\r\n"], 5));

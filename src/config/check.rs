@@ -55,7 +55,9 @@ pub(super) fn settings(draft: &Draft, hooks: &Hooks, role: Role) -> Result<Setti
     let is_wss = address("ws.url", &settings.ws_url, ("wss", "ws"), plain)?;
     settings.trust = trust(draft)?;
     settings.client_identity = client_identity(draft)?;
-    settings.proxies = proxy::resolve(&draft.proxy, (is_https, is_wss), &|name| std::env::var_os(name))?;
+    let used = |url: &str, is_tls: bool| (!url.is_empty()).then_some(is_tls);
+    let secure = (used(&settings.token_url, is_https), used(&settings.ws_url, is_wss));
+    settings.proxies = proxy::resolve(&draft.proxy, secure, &|name| std::env::var_os(name))?;
     if (1..MIN_STACK).contains(&settings.stack_bytes) {
         return Err(contradiction("thread.stack_bytes", &format!("0, or at least {MIN_STACK}")));
     }

@@ -154,11 +154,17 @@ pub(super) fn check(text: &str) -> Result<(), &'static str> {
     address.userinfo.map_or(Ok(()), |_| Err("it carries credentials: they belong into proxy.user and proxy.password"))
 }
 
-/// Which proxies the keys, and where they say so the environment, stand for.
-pub(super) fn resolve(given: &Given, secure: (bool, bool), variable: Variable<'_>) -> Result<Proxies, Error> {
+/// Which proxies the keys, and where they say so the environment, stand for. `secure`: whether token endpoint and socket
+/// are reached by TLS; nothing is looked up for what is not used.
+pub(super) fn resolve(
+    given: &Given,
+    secure: (Option<bool>, Option<bool>),
+    variable: Variable<'_>,
+) -> Result<Proxies, Error> {
     let authorization = credentials(given)?;
     let except: Vec<_> = given.except.iter().filter_map(|text| Exception::parse(text)).collect();
-    let one = |own: &str, names: &[&str]| {
+    let one = |own: &str, names: Option<&[&str]>| {
+        let Some(names) = names else { return Ok(None) };
         let value = if own.is_empty() { &given.both } else { own };
         let mut proxy = match value {
             "none" => return Ok(None),
@@ -178,10 +184,11 @@ pub(super) fn resolve(given: &Given, secure: (bool, bool), variable: Variable<'_
         proxy.except.extend(except.iter().cloned());
         Ok(Some(proxy))
     };
-    let (https, wss): (&[&str], &[&str]) = (
-        if secure.0 { &["https_proxy", "HTTPS_PROXY"] } else { &["http_proxy"] },
-        if secure.1 { &["wss_proxy", "WSS_PROXY", "https_proxy", "HTTPS_PROXY"] } else { &["http_proxy"] },
-    );
+    let names = |secure: Option<bool>, tls: &'static [&'static str]| -> Option<&'static [&'static str]> {
+        secure.map(|is_tls| if is_tls { tls } else { &["http_proxy"] })
+    };
+    let https = names(secure.0, &["https_proxy", "HTTPS_PROXY"]);
+    let wss = names(secure.1, &["wss_proxy", "WSS_PROXY", "https_proxy", "HTTPS_PROXY"]);
     let proxies = Proxies { token: one(&given.https, https)?, socket: one(&given.wss, wss)? };
     let unused = |own: &str| if own.is_empty() { given.both == "none" } else { own == "none" };
     if authorization.is_some() && unused(&given.https) && unused(&given.wss) {
@@ -390,19 +397,22 @@ mod tests {
     fn each_scheme_may_have_its_own() {
         let mut keys = Given { https: "none".into(), user: "j\u{e4}ger".into(), ..given("http://p:1") };
         keys.password = Some(Secret::new("a:b".into()));
-        let proxies = resolve(&keys, (true, true), &environment(&[("HTTPS_PROXY", "http://e:9")])).unwrap();
+        let proxies = resolve(&keys, (Some(true), Some(true)), &environment(&[("HTTPS_PROXY", "http://e:9")])).unwrap();
         assert_eq!(proxies.token, None);
         let socket = proxies.socket.unwrap();
         assert_eq!((socket.peer().as_str(), &socket.except), ("p:1", &vec![]));
         assert!(!socket.spares("127.0.0.1", 1), "a proxy that was set is used for this machine too");
         assert_eq!(socket.authorization.as_ref().unwrap().expose(), "Basic asOkZ2VyOmE6Yg==");
         assert!(!format!("{socket:?}").contains("asOk"));
-        assert_eq!(resolve(&given("none"), (true, true), &|_| panic!("read unasked")).unwrap(), Proxies::default());
+        assert_eq!(
+            resolve(&given("none"), (Some(true), Some(true)), &|_| panic!("read unasked")).unwrap(),
+            Proxies::default()
+        );
     }
 
     #[test]
     fn credentials_that_make_no_sense() {
-        let code = |keys: &Given| resolve(keys, (true, true), &|_| None).unwrap_err().code();
+        let code = |keys: &Given| resolve(keys, (Some(true), Some(true)), &|_| None).unwrap_err().code();
         assert_eq!(code(&Given { user: "a:b".into(), ..given("http://p:1") }), Code::BadValue);
         assert_eq!(code(&Given { user: "a".into(), ..given("none") }), Code::BadValue);
         let password = Some(Secret::new("hush".into()));
@@ -411,7 +421,9 @@ mod tests {
 
     #[test]
     fn the_environment_is_read_in_order() {
-        let read = |secure, pairs| resolve(&given("environment"), secure, &environment(pairs)).unwrap();
+        let read = |(https, wss), pairs| {
+            resolve(&given("environment"), (Some(https), Some(wss)), &environment(pairs)).unwrap()
+        };
         let peer = |proxy: Option<Proxy>| proxy.map(|proxy| proxy.peer());
         let both = |proxies: Proxies| (peer(proxies.token), peer(proxies.socket));
         let some = |text: &str| Some(text.to_owned());
@@ -426,12 +438,17 @@ mod tests {
         assert_eq!(both(read((true, true), &[("ALL_PROXY", "a:1"), ("https_proxy", "")])), (some("a:1"), some("a:1")));
         assert_eq!(both(read((false, false), &[("HTTP_PROXY", "http://evil:1")])), (None, None), "httpoxy");
         assert_eq!(both(read((false, true), &[("http_proxy", "http://a:1")])), (some("a:1"), None));
+        // A leg that is not used does not fail for a proxy that it would have.
+        let pairs = &[("https_proxy", "http://a:1"), ("http_proxy", "socks5://q:1080")];
+        let token_only = resolve(&given("environment"), (Some(true), None), &environment(pairs)).unwrap();
+        assert_eq!(both(token_only), (some("a:1"), None));
     }
 
     #[test]
     fn what_the_environment_spares_and_hides() {
         let pairs = &[("https_proxy", "http://us%65r:p%40%C3%A4@h:1"), ("NO_PROXY", " intern , 10.0.0.0/8,???")];
-        let proxy = resolve(&given("environment"), (true, true), &environment(pairs)).unwrap().token.unwrap();
+        let proxy =
+            resolve(&given("environment"), (Some(true), Some(true)), &environment(pairs)).unwrap().token.unwrap();
         assert_eq!(proxy.authorization.as_ref().unwrap().expose(), basic("user", "p@\u{e4}").expose());
         for host in ["x.intern", "10.1.1.1", "localhost", "127.3.2.1", "::1"] {
             assert!(proxy.spares(host, 443), "{host}");
@@ -442,7 +459,7 @@ mod tests {
             &[("https_proxy", "http://u:hush%4@h:1")],
             &[("https_proxy", "http://u%3A:hush@h:1")],
         ] {
-            let error = resolve(&given("environment"), (true, true), &environment(wrong)).unwrap_err();
+            let error = resolve(&given("environment"), (Some(true), Some(true)), &environment(wrong)).unwrap_err();
             assert!(error.code() == Code::BadValue && error.to_string().contains("https_proxy"), "{error}");
             assert!(!error.to_string().contains("hush"), "{error}");
         }

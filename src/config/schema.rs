@@ -151,6 +151,7 @@ fn text(def: &mut Object<'_>, kind: Type) {
         }
         Type::Pem => {
             def.text("pattern", "^$|-----BEGIN CERTIFICATE-----").plain("maxLength", MAX_PEM);
+            def.object("not", |not| _ = not.text("pattern", "PRIVATE KEY-----"));
         }
         _ => {}
     }

@@ -125,6 +125,8 @@ impl Type {
             Self::Pem if !text.is_empty() && !text.contains("-----BEGIN CERTIFICATE-----") => {
                 Err("it holds no certificate")
             }
+            // It would be shown with the configuration.
+            Self::Pem if text.contains("PRIVATE KEY-----") => Err("it holds a private key, which has a key of its own"),
             Self::Pem => Ok(plain),
         }
     }

@@ -225,7 +225,7 @@ pub unsafe extern "C" fn gwa_client_token(
 /// next token request, or connection through the proxy, uses it. tls.client_key_pem cannot be replaced: it belongs to its
 /// certificate, make another client. A client in GWA_STATE_REAUTH_REQUIRED begins anew. `value` is UTF-8 and copied; the old one is wiped when it is no longer in use.
 ///
-/// Returns GWA_OK; GWA_E_UNKNOWN_KEY; GWA_E_BAD_VALUE, also for a key that is no such secret; GWA_E_INVALID_ARGUMENT;
+/// Returns GWA_OK; GWA_E_UNKNOWN_KEY or GWA_E_BAD_VALUE, also for a key that is none of these; GWA_E_INVALID_ARGUMENT;
 /// GWA_E_INVALID_UTF8; GWA_E_CLOSED; GWA_E_BAD_HANDLE.
 ///
 /// Thread: any. Callback: allowed. Fork: GWA_E_FORKED. Signal: unsafe. Blocking: no.
