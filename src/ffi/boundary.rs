@@ -2,10 +2,12 @@
 
 use std::cell::Cell;
 use std::panic::{self, AssertUnwindSafe};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::Once;
 
 use crate::error::{Code, Error, Stage};
 use crate::panics;
+use crate::sys::process;
 
 use super::error::gwa_error_t;
 use super::raw::Out;
@@ -85,8 +87,15 @@ impl Drop for Inside {
 /// Panics elsewhere go on to the hook that was there.
 fn install_hook() {
     static INSTALLED: Once = Once::new();
+    static INSTALLER: AtomicU32 = AtomicU32::new(0);
     // A hook cannot be set while panicking; the next call does it.
-    if std::thread::panicking() {
+    if INSTALLED.is_completed() || std::thread::panicking() {
+        return;
+    }
+    let here = process();
+    let first = INSTALLER.compare_exchange(0, here, Ordering::Relaxed, Ordering::Relaxed);
+    // Forked while a thread of the parent installed it: here that thread never gets done.
+    if first.is_err_and(|installer| installer != here) {
         return;
     }
     INSTALLED.call_once(|| {

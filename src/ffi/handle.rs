@@ -12,10 +12,10 @@
 
 use std::ptr;
 use std::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, OnceLock, PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock};
 
 use crate::error::{Code, Error, Stage};
-use crate::sys::Descriptors;
+use crate::sys::{process, Descriptors, OnceBox};
 
 use super::client::gwa_client_t;
 use super::config::gwa_config_t;
@@ -98,7 +98,7 @@ static TABLE: Table = Table::new(LAST_GENERATION);
 
 struct Table {
     /// Chunks never move and are never freed, so a slot can be read without a lock.
-    chunks: [OnceLock<Box<[Slot]>>; CHUNKS],
+    chunks: [OnceBox<Box<[Slot]>>; CHUNKS],
     /// Where the search for a free slot begins.
     hint: AtomicUsize,
     last_generation: u64,
@@ -118,14 +118,14 @@ struct Slot {
 
 impl Table {
     const fn new(last_generation: u64) -> Self {
-        Self { chunks: [const { OnceLock::new() }; CHUNKS], hint: AtomicUsize::new(0), last_generation }
+        Self { chunks: [const { OnceBox::new() }; CHUNKS], hint: AtomicUsize::new(0), last_generation }
     }
 
     fn insert(&self, object: Object, kind: u64, descriptors: *mut Descriptors) -> Result<u64, Error> {
         let (index, slot, mut place) = loop {
             let (index, slot) = self.claim()?;
             // In a child a thread that is gone may have been looking; the slot is lost there.
-            let foreign = slot.process.load(Ordering::Relaxed) != std::process::id();
+            let foreign = slot.process.load(Ordering::Relaxed) != process();
             match slot.object.try_write() {
                 Ok(place) => break (index, slot, place),
                 Err(_) if foreign => {}
@@ -134,7 +134,7 @@ impl Table {
         };
         let generation = slot.generation.load(Ordering::Relaxed);
         let token = generation << GENERATION_SHIFT | (index as u64) << 4 | kind << 1 | 1;
-        slot.process.store(std::process::id(), Ordering::Relaxed);
+        slot.process.store(process(), Ordering::Relaxed);
         *place = Some(object);
         slot.descriptors.store(descriptors, Ordering::Relaxed);
         drop(place);
@@ -158,7 +158,7 @@ impl Table {
         if token & 1 == 0 || slot.word.load(Ordering::Acquire) != token {
             return Err(Code::BadHandle);
         }
-        if slot.process.load(Ordering::Relaxed) != std::process::id() {
+        if slot.process.load(Ordering::Relaxed) != process() {
             return Err(Code::Forked);
         }
         let object = slot.object.try_read().map_err(|_| Code::BadHandle)?;
@@ -207,7 +207,7 @@ impl Table {
         if token & 1 == 0 || slot.word.load(Ordering::Acquire) != token {
             return Err(bad_handle());
         }
-        if slot.process.load(Ordering::Relaxed) != std::process::id() {
+        if slot.process.load(Ordering::Relaxed) != process() {
             return Err(Error::new(Code::Forked, Stage::Call, ""));
         }
         Ok(slot)

@@ -4,10 +4,10 @@
 
 use std::ffi::{c_char, CStr};
 use std::ptr;
-use std::sync::OnceLock;
 
 use crate::error::Code;
 use crate::event::State;
+use crate::sys::OnceBox;
 
 use super::boundary;
 use super::raw;
@@ -236,7 +236,7 @@ struct Row {
 
 /// All statuses, made at the first question.
 fn rows() -> &'static [Row] {
-    static ROWS: OnceLock<Vec<Row>> = OnceLock::new();
+    static ROWS: OnceBox<Vec<Row>> = OnceBox::new();
     ROWS.get_or_init(|| {
         let row = |number, name: &str, text: &str| Row { number, name: Text::new(name), text: Text::new(text) };
         let mut rows = vec![

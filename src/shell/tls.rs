@@ -9,7 +9,7 @@ mod identity;
 mod roots;
 mod verifier;
 
-use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use ring::digest::{Context, SHA256};
 use rustls::client::{Resumption, UnbufferedClientConnection};
@@ -23,13 +23,13 @@ use self::roots::Sources;
 use self::verifier::Verifier;
 use crate::config::settings::{Settings, TlsVersion};
 use crate::error::{Code, Error, Stage};
+use crate::sys::{OnceBox, PerProcess};
 
 /// Servers whose sessions are kept for resumption: token endpoints and sockets of a few regions, with room to move.
 const SESSIONS: usize = 16;
 
-/// The configurations in use, by the digest of all that went into them. Held while one is made, so that two clients
-/// made at one instant share it too; never held while anything is waited for.
-static SHARED: Mutex<Vec<(Fingerprint, Weak<Shared>)>> = Mutex::new(Vec::new());
+/// The configurations in use, by the digest of all that went into them. Held for a look, never while one is made.
+static SHARED: PerProcess<Mutex<Known>> = PerProcess::new(Mutex::new(Known(Vec::new())));
 
 static TLS13_ALONE: &[&SupportedProtocolVersion] = &[&rustls::version::TLS13];
 
@@ -53,6 +53,10 @@ struct Shared {
     report: TrustReport,
 }
 
+/// The configurations in use.
+#[derive(Debug, Default)]
+struct Known(Vec<(Fingerprint, Weak<Shared>)>);
+
 /// SHA-256 over everything that makes a configuration what it is.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 struct Fingerprint([u8; 32]);
@@ -64,16 +68,18 @@ impl TlsClient {
         let sources = Sources::read(settings)?;
         let identity = settings.client_identity.as_ref().map(Identity::read).transpose()?;
         let fingerprint = Fingerprint::of(settings, &sources, identity.as_ref());
-        let mut shared = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
-        shared.retain(|(_, one)| one.strong_count() > 0);
-        let known = shared.iter().find(|(known, _)| *known == fingerprint).and_then(|(_, one)| one.upgrade());
-        if let Some(known) = known {
+        if let Some(known) = known().find(fingerprint) {
             return Ok(Self(known));
         }
         let (roots, report) = sources.parse()?;
         let config = Arc::new(config(settings, roots, identity)?);
         let made = Arc::new(Shared { config, report });
-        shared.push((fingerprint, Arc::downgrade(&made)));
+        // Of two clients made at one instant the first one's is kept: they share it too.
+        let mut known = known();
+        if let Some(first) = known.find(fingerprint) {
+            return Ok(Self(first));
+        }
+        known.0.push((fingerprint, Arc::downgrade(&made)));
         Ok(Self(made))
     }
 
@@ -88,6 +94,19 @@ impl TlsClient {
             .map_err(|_| Error::new(Code::BadValue, Stage::Configure, format!("{host:?} is not a host name")))?;
         UnbufferedClientConnection::new(Arc::clone(&self.0.config), name)
             .map_err(|error| Error::new(Code::Tls, Stage::Tls, error.to_string()))
+    }
+}
+
+/// The configurations in use in this process.
+fn known() -> MutexGuard<'static, Known> {
+    SHARED.get().lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Known {
+    /// The one with this digest, if it is still in use.
+    fn find(&mut self, fingerprint: Fingerprint) -> Option<Arc<Shared>> {
+        self.0.retain(|(_, one)| one.strong_count() > 0);
+        self.0.iter().find(|(known, _)| *known == fingerprint).and_then(|(_, one)| one.upgrade())
     }
 }
 
@@ -118,7 +137,7 @@ fn versions(least: TlsVersion) -> &'static [&'static SupportedProtocolVersion] {
 
 /// Ring's algorithms, made once. Nothing is installed as the process's default.
 fn provider() -> Arc<CryptoProvider> {
-    static PROVIDER: OnceLock<Arc<CryptoProvider>> = OnceLock::new();
+    static PROVIDER: OnceBox<Arc<CryptoProvider>> = OnceBox::new();
     Arc::clone(PROVIDER.get_or_init(|| Arc::new(ring_provider::default_provider())))
 }
 

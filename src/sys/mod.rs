@@ -4,6 +4,7 @@ mod clock;
 mod descriptor;
 mod held;
 mod poll;
+mod process;
 mod signals;
 mod socket;
 mod stack;
@@ -13,6 +14,7 @@ pub use self::{
     descriptor::{ClockWatch, EventFd, TimerFd},
     held::{Descriptors, Entered, Held},
     poll::poll,
+    process::{end_this_thread, process, OnceBox, PerProcess},
     signals::block_signals_in_this_thread,
     socket::{bound_unsent, keep_alive},
     stack::give_back_stack,

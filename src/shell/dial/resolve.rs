@@ -6,10 +6,10 @@ use std::net::{SocketAddr, ToSocketAddrs};
 use std::sync::atomic::{AtomicU32, AtomicU8, Ordering};
 use std::sync::mpsc::{channel, Receiver, Sender, TryRecvError};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::{mem, process, thread};
+use std::thread;
 
 use crate::shell::wait::Bell;
-use crate::sys;
+use crate::sys::{self, PerProcess};
 
 /// Most helper threads in a process; further look-ups queue behind them.
 const THREADS: usize = 2;
@@ -17,12 +17,13 @@ const THREADS: usize = 2;
 const STACK: usize = 256 << 10;
 
 /// Look-ups that nobody waits for any more and that getaddrinfo still holds.
-static STUCK: AtomicU32 = AtomicU32::new(0);
-static QUEUE: Mutex<Queue> = Mutex::new(Queue { jobs: VecDeque::new(), threads: 0, process: 0 });
+static STUCK: PerProcess<AtomicU32> = PerProcess::new(AtomicU32::new(0));
+/// The threads are this process's: a child after fork has none of its parent's, nor what their clients wait for.
+static QUEUE: PerProcess<Mutex<Queue>> = PerProcess::new(Mutex::new(Queue { jobs: VecDeque::new(), threads: 0 }));
 
 /// How many resolver threads work on an answer that nobody waits for (at most two).
 pub fn resolvers_stuck() -> u32 {
-    STUCK.load(Ordering::SeqCst)
+    STUCK.get().load(Ordering::SeqCst)
 }
 
 /// A look-up under way. Dropping it abandons it; the helper finds out when getaddrinfo returns.
@@ -67,7 +68,7 @@ impl Lookup {
 impl Drop for Lookup {
     fn drop(&mut self) {
         if self.state.0.swap(State::ABANDONED, Ordering::SeqCst) == State::RUNNING {
-            STUCK.fetch_add(1, Ordering::SeqCst);
+            STUCK.get().fetch_add(1, Ordering::SeqCst);
         }
     }
 }
@@ -92,7 +93,7 @@ impl State {
 
     fn end(&self) {
         if self.0.swap(Self::DONE, Ordering::SeqCst) == Self::ABANDONED {
-            STUCK.fetch_sub(1, Ordering::SeqCst);
+            STUCK.get().fetch_sub(1, Ordering::SeqCst);
         }
     }
 }
@@ -106,25 +107,15 @@ struct Job {
     state: Arc<State>,
 }
 
+#[derive(Default)]
 struct Queue {
     jobs: VecDeque<Job>,
     threads: usize,
-    /// Whose threads they are: a child after fork has none of them.
-    process: u32,
 }
 
 /// The queue; its data is whole even if a holder panicked. Never held during a look-up.
 fn lock() -> MutexGuard<'static, Queue> {
-    let mut queue = QUEUE.lock().unwrap_or_else(PoisonError::into_inner);
-    let process = process::id();
-    if queue.process != process {
-        // What the parent's clients wait for is theirs: dropping it might close descriptors that are somebody else's here.
-        mem::forget(mem::take(&mut queue.jobs));
-        queue.threads = 0;
-        queue.process = process;
-        STUCK.store(0, Ordering::SeqCst);
-    }
-    queue
+    QUEUE.get().lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// A helper: works until the queue is empty.
