@@ -7,6 +7,7 @@ use crate::error::Error;
 use crate::event::{MessageKind, Notice, Question, Sent};
 use crate::proto::token::Token;
 use crate::secret::Secret;
+use crate::sys::process;
 
 /// A message, borrowed for the call.
 #[derive(Clone, Copy, Debug)]
@@ -47,21 +48,40 @@ pub struct Request {
     /// What is asked.
     pub question: Question,
     /// Takes the answer to the thread that waits for it.
-    pub reply: Reply,
+    reply: Reply,
+    /// Where that thread is.
+    process: u32,
 }
 
 /// Where an answer goes: the request's number and what the application said.
 pub type Reply = Arc<dyn Fn(u64, Result<Answer, Error>) + Send + Sync>;
 
 impl Request {
-    /// Answers. A second answer, or one that comes too late, is ignored.
+    /// A question of this process, and where its answer goes.
+    pub fn new(id: u64, question: Question, reply: Reply) -> Self {
+        Self { id, question, reply, process: process() }
+    }
+
+    /// Answers. A second answer, one that comes too late, and one in a child of `fork` are ignored.
     pub fn complete(&self, answer: Answer) {
-        (self.reply)(self.id, Ok(answer));
+        self.answer(Ok(answer));
     }
 
     /// Says that there will be no answer.
     pub fn fail(&self, why: Error) {
-        (self.reply)(self.id, Err(why));
+        self.answer(Err(why));
+    }
+
+    /// Whether the question is that of a process which this one was forked from.
+    pub fn is_forked(&self) -> bool {
+        self.process != process()
+    }
+
+    /// In a child the locks on the way may be held for ever.
+    fn answer(&self, answer: Result<Answer, Error>) {
+        if !self.is_forked() {
+            (self.reply)(self.id, answer);
+        }
     }
 }
 

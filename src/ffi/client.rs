@@ -320,8 +320,16 @@ pub unsafe extern "C" fn gwa_client_next_event(
         let client = handle::find(client)?;
         // SAFETY: writable or NULL.
         let out = unsafe { raw::out(out, "out") }?;
-        let Some(event) = client.client.next_event(limit(timeout_ms))? else {
-            return Ok(Code::Timeout.number());
+        let event = match client.client.next_event(limit(timeout_ms)) {
+            Ok(Some(event)) => event,
+            Ok(None) => return Ok(Code::Timeout.number()),
+            Err(error) => {
+                if error.code() == Code::Forked {
+                    // A callback has forked, and this is the child: should this be the last, dropping it would wait for threads.
+                    std::mem::forget(client);
+                }
+                return Err(error);
+            }
         };
         out.write(gwa_event_t::owned(event).cast());
         Ok(GWA_OK)

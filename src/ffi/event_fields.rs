@@ -3,6 +3,8 @@
 use std::ffi::c_char;
 use std::ptr;
 
+use crate::error::{Code, Error, Stage};
+
 use super::audit::gwa_audit_t;
 use super::boundary;
 use super::error::gwa_error_t;
@@ -183,7 +185,7 @@ pub unsafe extern "C" fn gwa_event_request_kind(event: *const gwa_event_t) -> i3
 ///
 /// Returns GWA_OK, or GWA_E_INVALID_ARGUMENT for NULL and for other events; `out` is written only with GWA_OK.
 ///
-/// Thread: any. Callback: allowed. Fork: allowed. Signal: unsafe. Blocking: no.
+/// Thread: any. Callback: allowed. Fork: GWA_E_FORKED. Signal: unsafe. Blocking: no.
 /// Ownership: the caller answers `*out` or frees it with gwa_request_free(). Since: 0.1.0.
 #[no_mangle]
 pub unsafe extern "C" fn gwa_event_request(event: *const gwa_event_t, out: *mut *mut gwa_request_t) -> gwa_status_t {
@@ -195,6 +197,9 @@ pub unsafe extern "C" fn gwa_event_request(event: *const gwa_event_t, out: *mut 
         let Body::Request { request: Some(request), .. } = event.body() else {
             return Err(raw::invalid("event", "is not a question"));
         };
+        if request.is_forked() {
+            return Err(Error::new(Code::Forked, Stage::Call, ""));
+        }
         out.write(handle::put(gwa_request_t::new(request.clone()))?);
         Ok(())
     })

@@ -204,7 +204,7 @@ mod tests {
     fn asked(question: Question) -> (*mut gwa_request_t, Receiver<Result<Answer, Error>>) {
         let (sender, receiver) = channel();
         let reply = Arc::new(move |_, answer| sender.send(answer).unwrap());
-        (handle::put(gwa_request_t::new(Request { id: 1, question, reply })).unwrap(), receiver)
+        (handle::put(gwa_request_t::new(Request::new(1, question, reply))).unwrap(), receiver)
     }
 
     #[test]

@@ -119,7 +119,7 @@ fn tokens_and_outcomes_are_part_of_their_events() {
 
 #[test]
 fn events_of_the_queue_are_owned() {
-    let request = Request { id: 1, question: Question::AuthorizationCode, reply: Arc::new(|_, _| ()) };
+    let request = Request::new(1, Question::AuthorizationCode, Arc::new(|_, _| ()));
     let audit = client::Event::Audit { json_with_nul: "{}\0".into(), seq: 5, kind: "scope_validation", siem: true };
     let log = client::Event::Log { level: GWA_LOG_WARN, target: "socket", text: "lost".into() };
     for (event, kind) in
@@ -209,7 +209,7 @@ fn a_question_reaches_the_application_as_a_handle() {
     let reply = Arc::new(move |id, answer: Result<_, Error>| sender.send((id, answer.is_ok())).unwrap());
     let lines = Lines::default();
     let hook = callbacks::ask(Some(ask), registration(&lines)).unwrap();
-    hook(Request { id: 7, question: Question::AuthorizationCode, reply });
+    hook(Request::new(7, Question::AuthorizationCode, reply));
     assert_eq!(receiver.try_recv(), Ok((7, true)));
 }
 

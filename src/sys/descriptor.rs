@@ -7,11 +7,15 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::ptr;
 use std::time::Duration;
 
-use super::{check, Held};
+use super::{check, process, Held};
 
 /// An eventfd: readable from the first [`EventFd::raise`] until [`EventFd::clear`].
+///
+/// In a child of `fork` both do nothing: what the descriptor refers to is the parent's, or, once the child has closed its
+/// copies, somebody else's.
 #[derive(Debug)]
 pub struct EventFd {
+    process: u32,
     /// In front of the descriptor: it goes first.
     _held: Held,
     own: File,
@@ -22,20 +26,22 @@ impl EventFd {
     pub fn new() -> io::Result<Self> {
         // SAFETY: the call takes two integers and touches no memory of ours.
         let raw = check(unsafe { libc::eventfd(0, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK) })?;
-        Ok(Self { _held: Held::new(raw), own: File::from(own(raw)) })
+        Ok(Self { process: process(), _held: Held::new(raw), own: File::from(own(raw)) })
     }
 
     /// Makes it readable. Async-signal-safe: one `write(2)`, no lock, no allocation.
     ///
     /// A counter at its maximum refuses the write; it is readable then, which is all that is asked for.
     pub fn raise(&self) {
-        let _ = (&self.own).write(&1u64.to_ne_bytes());
+        if self.process == process() {
+            let _ = (&self.own).write(&1u64.to_ne_bytes());
+        }
     }
 
     /// Makes it unreadable; whether it was readable.
     pub fn clear(&self) -> bool {
         let mut count = [0; 8];
-        (&self.own).read(&mut count).is_ok_and(|read| read > 0)
+        self.process == process() && (&self.own).read(&mut count).is_ok_and(|read| read > 0)
     }
 }
 

@@ -9,10 +9,12 @@ use std::sync::Arc;
 use super::table::{Place, Table};
 use super::Delivery;
 use crate::audit::json::{Entry, Sink};
+use crate::config::settings::Delivery as Mode;
 use crate::error::{Code, Error, Stage};
 use crate::event::{Notice, Question};
 use crate::hooks::{AuditView, Callback, HookFailed, Message, Moment, Request, ThreadKind};
 use crate::metrics::Counter;
+use crate::sys::{end_this_thread, process};
 
 /// Which callback runs, since when: one word, so that a reader never sees one's name with another's time.
 #[derive(Debug, Default)]
@@ -164,10 +166,14 @@ impl<'a> Caller<'a> {
         }
     }
 
-    /// What the hook returned, or `None` when it panicked.
+    /// What the hook returned, or `None` when it panicked, or forked and this is the child.
     fn call<R>(&mut self, callback: Callback, hook: impl FnOnce() -> R) -> Option<R> {
         self.slot.begin(callback, self.at_ms);
         let outcome = catch_unwind(AssertUnwindSafe(hook));
+        if self.delivery.is_forked() {
+            self.delivery.end_in_child(callback);
+            return None;
+        }
         self.slot.end();
         let ended_ms = (self.delivery.tick)();
         let took_ms = ended_ms.saturating_sub(self.at_ms);
@@ -186,7 +192,7 @@ impl Delivery {
     /// A question as the application sees it; before threads run there is nobody to answer to.
     pub(super) fn request(&self, id: u64, question: &Question) -> Request {
         let reply = self.lock().reply.clone();
-        Request { id, question: question.clone(), reply: reply.unwrap_or_else(|| Arc::new(|_, _| ())) }
+        Request::new(id, question.clone(), reply.unwrap_or_else(|| Arc::new(|_, _| ())))
     }
 
     /// Nobody answers any more.
@@ -194,6 +200,20 @@ impl Delivery {
         let reply = self.lock().reply.clone();
         if let Some(reply) = reply {
             reply(id, Err(Error::new(Code::Cancelled, Stage::Token, "on_ask was unregistered.")));
+        }
+    }
+
+    /// Whether this is a child of the process that the client belongs to.
+    pub(super) fn is_forked(&self) -> bool {
+        self.process != process()
+    }
+
+    /// A hook has forked, and returns in the child, whose only thread this is. A thread of ours has nothing to return to:
+    /// every lock and descriptor on the way is the parent's. One of the application's goes back to it (poll mode).
+    #[cold]
+    fn end_in_child(&self, callback: Callback) {
+        if self.mode != Mode::Poll || callback == Callback::Thread {
+            end_this_thread();
         }
     }
 

@@ -54,6 +54,7 @@ use crate::config::settings::{Delivery as Mode, Settings};
 use crate::hooks::{Hooks, Reply};
 use crate::metrics::{Counter, Counters, Metrics};
 use crate::proto::time::Now;
+use crate::sys::process;
 
 /// How long a dispatcher sleeps after a flood before it gives the memory back.
 const IDLE: Duration = Duration::from_secs(1);
@@ -91,6 +92,8 @@ pub(crate) struct Undelivered {
 
 /// The way from the library's threads to the application. Shared by all of them.
 pub(crate) struct Delivery {
+    /// Whose threads and descriptors these are.
+    process: u32,
     mode: Mode,
     bounds: Bounds,
     slow_ms: u64,
@@ -128,6 +131,7 @@ impl Delivery {
     pub(crate) fn new(settings: &Settings, hooks: Hooks, parts: Parts) -> Arc<Self> {
         let audit = AuditQueue::new(settings.audit_queue_records, settings.audit_policy);
         Arc::new(Self {
+            process: process(),
             mode: settings.delivery,
             bounds: Bounds {
                 messages: settings.event_queue_events.max(1) as u64,

@@ -1,5 +1,6 @@
 //! Poll mode: no dispatcher; the application takes everything from one queue, in the order it came.
 
+use std::mem;
 use std::sync::MutexGuard;
 use std::time::Duration;
 
@@ -54,11 +55,16 @@ impl Delivery {
         let Some(Pick { taken, hook }) = self.take(timeout, interrupted)? else { return Ok(None) };
         let event = self.event(taken);
         if let Some((callback, table)) = hook {
-            let _baton = Baton { delivery: self, callback };
+            let baton = Baton { delivery: self, callback };
             let _inside = Inside::enter(self, None);
             // Dropped before the marks: this may be the last copy, and then the hook is released here.
             let table = table;
             self.show(&event, &table);
+            if self.is_forked() {
+                // The hook has forked, and this is the child: what is dropped here might lock, release or close.
+                mem::forget((baton, table, event));
+                return Err(Error::new(Code::Forked, Stage::Call, "next_event"));
+            }
         }
         Ok(Some(event))
     }
@@ -129,7 +135,7 @@ impl Delivery {
         }
         if state.front.is_empty() {
             state.front.rewind();
-            std::mem::swap(&mut state.front, &mut state.back);
+            mem::swap(&mut state.front, &mut state.back);
         }
         let place = |order: Option<u64>| order.unwrap_or(u64::MAX);
         let event = place(state.front.first_order());
