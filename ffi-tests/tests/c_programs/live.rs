@@ -161,6 +161,34 @@ fn children_of_a_client_that_renews_are_inert() {
 }
 
 #[test]
+fn a_child_makes_a_client_whatever_its_parent_was_making() {
+    each("forked_busy", |variant| {
+        let sim = honest(variant);
+        Program::new("forked_busy", variant).against(&sim).arg("making").run().passed();
+        assert_eq!(sim.record().ws_connects(), 0);
+    });
+}
+
+#[test]
+fn a_child_cannot_answer_what_its_parent_was_asked() {
+    each("forked_busy", |variant| {
+        let sim = honest(variant);
+        Program::new("forked_busy", variant).against(&sim).arg("asked").run().passed();
+    });
+}
+
+#[test]
+fn a_child_forked_in_a_callback_does_not_go_on_with_it() {
+    each("forked_busy", |variant| {
+        for moment in ["callbacks", "inline", "poll", "thread"] {
+            let sim = pumping(variant, 20, 0);
+            Program::new("forked_busy", variant).against(&sim).arg(moment).run().passed();
+            assert_eq!(sim.record().ws_connects(), 1, "{moment}: the parent's socket was left alone");
+        }
+    });
+}
+
+#[test]
 fn a_child_forked_while_dialling_is_inert() {
     each("forked", |variant| {
         let sim = honest(variant);
