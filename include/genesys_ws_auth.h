@@ -1758,9 +1758,10 @@ int32_t gwa_event_request_kind(const gwa_event_t *event);
  * A handle of the question (GWA_EVENT_REQUEST) to answer with gwa_request_complete() or gwa_request_fail(). It may
  * outlive the event. Every call gives a handle of its own; the first answer counts.
  *
- * Returns GWA_OK, or GWA_E_INVALID_ARGUMENT for NULL and for other events; `out` is written only with GWA_OK.
+ * Returns GWA_OK, or GWA_E_INVALID_ARGUMENT for NULL and for other events, or GWA_E_FORKED for an event of the parent;
+ * `out` is written only with GWA_OK.
  *
- * Thread: any. Callback: allowed. Fork: allowed. Signal: unsafe. Blocking: no.
+ * Thread: any. Callback: allowed. Fork: GWA_E_FORKED. Signal: unsafe. Blocking: no.
  * Ownership: the caller answers `*out` or frees it with gwa_request_free(). Since: 0.1.0.
  */
 gwa_status_t gwa_event_request(const gwa_event_t *event,

@@ -190,6 +190,7 @@ int main(int argc, char **argv)
     const char *moment = argc > 1 ? argv[1] : "live";
     gwa_client_t *client;
     unsigned long before;
+    int most_left;
 
     if (strcmp(moment, "after exec") == 0) {
         int fd;
@@ -209,8 +210,10 @@ int main(int argc, char **argv)
         if (*moment == 'd') {
             wait_for_harness();
         }
-        CHECK_EQ(fork_once(client, 0), 0);
-        CHECK_EQ(fork_once(client, 1), 0);
+        /* A thread that dials may be opening a descriptor at that moment: one for the token, one for the socket. */
+        most_left = *moment == 'd' ? 2 : 0;
+        CHECK(fork_once(client, 0) <= most_left);
+        CHECK(fork_once(client, 1) <= most_left);
         exec_once(argv[0]);
         CHECK_STATUS(gwa_client_free(client), GWA_OK);
         CHECK_EQ(new_descriptors(1), 0);
