@@ -118,7 +118,22 @@ impl Client {
     /// Stops everything under one deadline: no more renewals, a WebSocket close, all records delivered, threads joined.
     /// Inside a callback of this client it asks for that and returns at once, with `complete: false`.
     pub fn shutdown(&self, timeout: Option<Duration>) -> ShutdownReport {
-        let until = Deadline::after(timeout);
+        self.shutdown_by(Deadline::after(timeout))
+    }
+
+    /// The handle is gone: shuts down, and ends what other threads do in `next_event`. Whether nothing of the
+    /// application's runs or will be called, and the hooks are released.
+    pub(crate) fn end(&self, timeout: Duration) -> bool {
+        let until = Deadline::after(Some(timeout));
+        let complete = self.shutdown_by(until).complete;
+        self.delivery.end_polling();
+        if complete {
+            self.delivery.release_hooks();
+        }
+        complete && self.delivery.wait_quiet(until)
+    }
+
+    fn shutdown_by(&self, until: Deadline) -> ShutdownReport {
         let engine = self.begin_close();
         let left = match &engine {
             Some(engine) if !self.delivery.is_dispatch_thread() => {
