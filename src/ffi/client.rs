@@ -91,7 +91,8 @@ pub unsafe extern "C" fn gwa_client_new(
 /// state or a shutdown; callbacks tell what happens.
 ///
 /// Returns GWA_OK; GWA_E_BAD_HANDLE; GWA_E_BAD_STATE if it is started or closed already; GWA_E_INTERNAL if the system gives no
-/// thread.
+/// thread: then it can be started anew, unless on_thread holds a thread that was started up for more than a second,
+/// which closes the client.
 ///
 /// Thread: any. Callback: allowed. Fork: GWA_E_FORKED. Signal: unsafe. Blocking: no.
 /// Ownership: the caller frees `*err` with gwa_error_free(); NULL for `err` is allowed. Since: 0.1.0.

@@ -7,6 +7,7 @@ mod poll;
 mod signals;
 mod socket;
 mod stack;
+mod thread;
 
 pub use self::{
     clock::{boottime, coarse_monotonic},
@@ -16,6 +17,7 @@ pub use self::{
     signals::block_signals_in_this_thread,
     socket::{bound_unsent, keep_alive},
     stack::give_back_stack,
+    thread::{is_this_thread, try_join},
 };
 
 use std::io;
