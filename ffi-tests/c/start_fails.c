@@ -1,7 +1,7 @@
 /*
  * A start that the system refuses a thread, when another one has begun and is inside on_thread. Argument 1: gwa_client_free()
  * does not pretend that nothing runs; gwa_client_shutdown() waits for it. The harness asks for stacks of 1 GiB, and here
- * is address space for one of them.
+ * is address space for as many of them as argument 2 says: the last one is that of the thread in on_thread.
  */
 #include "system.h"
 
@@ -9,7 +9,7 @@
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t changed = PTHREAD_COND_INITIALIZER;
-static int began, ended, may_go, released;
+static int began, ended, may_go, released, stacks;
 
 #define AWAIT(condition)                                                                                               \
     do {                                                                                                               \
@@ -35,13 +35,11 @@ static void on_thread(void *user_data, int32_t moment, int32_t thread, const cha
 {
     (void)user_data;
     (void)name;
-    CHECK_EQ(thread, GWA_THREAD_REFRESH);
+    CHECK(thread == GWA_THREAD_REFRESH || (stacks == 2 && thread == GWA_THREAD_DISPATCH));
     CHECK_EQ(released, 0);
-    if (moment == GWA_THREAD_STARTED) {
-        raise_to(&began);
+    raise_to(moment == GWA_THREAD_STARTED ? &began : &ended);
+    if (moment == GWA_THREAD_STARTED && (stacks == 1 || thread == GWA_THREAD_DISPATCH)) {
         AWAIT(may_go);
-    } else {
-        raise_to(&ended);
     }
 }
 
@@ -59,7 +57,7 @@ static void limit_address_space(void)
     CHECK(file != NULL && fscanf(file, "%lu", &pages) == 1);
     fclose(file);
     CHECK_EQ(getrlimit(RLIMIT_AS, &limit), 0);
-    limit.rlim_cur = (rlim_t)pages * (rlim_t)sysconf(_SC_PAGESIZE) + ((rlim_t)3 << 29);
+    limit.rlim_cur = (rlim_t)pages * (rlim_t)sysconf(_SC_PAGESIZE) + ((rlim_t)(2 * stacks + 1) << 29);
     CHECK_EQ(setrlimit(RLIMIT_AS, &limit), 0);
 }
 
@@ -69,7 +67,8 @@ int main(int argc, char **argv)
     gwa_client_t *client = NULL;
     gwa_error_t *err = NULL;
 
-    CHECK_EQ(argc, 2);
+    CHECK_EQ(argc, 3);
+    stacks = atoi(argv[2]);
     CHECK_STATUS(gwa_config_on_thread(config, on_thread, NULL, release), GWA_OK);
     CHECK_OK(gwa_client_new(config, &client, &err));
     gwa_config_free(config);
@@ -89,11 +88,13 @@ int main(int argc, char **argv)
         CHECK_STATUS(gwa_client_shutdown(client, 50, NULL, &err), GWA_DEFERRED);
         raise_to(&may_go);
         CHECK_STATUS(gwa_client_shutdown(client, 30000, NULL, &err), GWA_OK);
-        CHECK_EQ(ended, 1);
+        CHECK_EQ(ended, stacks);
         CHECK_STATUS(gwa_client_free(client), GWA_OK);
     }
     settles(THREADS, ALONE);
-    CHECK(began == 1 && ended == 1 && released == 1);
+    CHECK_EQ(began, stacks);
+    CHECK_EQ(ended, stacks);
+    CHECK_EQ(released, 1);
     CHECK_EQ(gwa_debug_live_objects(), 0);
     return 0;
 }

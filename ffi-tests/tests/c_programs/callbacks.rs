@@ -110,14 +110,14 @@ fn a_thread_may_be_long_in_ending() {
 
 #[test]
 fn a_start_that_fails_while_on_thread_runs_is_waited_for() {
-    for end in ["free", "shutdown"] {
+    for (end, stacks) in [("free", "1"), ("shutdown", "1"), ("free", "2"), ("shutdown", "2")] {
         each("start_fails", |variant| {
             if variant != Variant::Plain {
                 // What it limits, address space, they take for themselves.
                 return;
             }
             let sim = pumping(variant, 5, 0);
-            let program = Program::new("start_fails", variant).against(&sim).arg(end);
+            let program = Program::new("start_fails", variant).against(&sim).arg(end).arg(stacks);
             program.set("thread.stack_bytes", 1 << 30).set("free.timeout_ms", 500).run().passed();
         });
     }
