@@ -2120,7 +2120,8 @@ gwa_status_t gwa_client_new(const gwa_config_t *config,
  * state or a shutdown; callbacks tell what happens.
  *
  * Returns GWA_OK; GWA_E_BAD_HANDLE; GWA_E_BAD_STATE if it is started or closed already; GWA_E_INTERNAL if the system gives no
- * thread.
+ * thread: then it can be started anew, unless on_thread holds a thread that was started up for more than a second,
+ * which closes the client.
  *
  * Thread: any. Callback: allowed. Fork: GWA_E_FORKED. Signal: unsafe. Blocking: no.
  * Ownership: the caller frees `*err` with gwa_error_free(); NULL for `err` is allowed. Since: 0.1.0.
@@ -2294,7 +2295,8 @@ gwa_status_t gwa_client_interrupt(gwa_client_t *client);
  * `timeout_ms`: 0 asks for it and does not wait, GWA_NO_LIMIT waits without limit. `report`, if not NULL, says what was
  * left; set it up with GWA_SHUTDOWN_REPORT_INIT() first. It is written with GWA_OK and GWA_DEFERRED.
  *
- * Returns GWA_OK: every thread of the client is joined, no callback will run again. (Before a plugin unloads the library:
+ * Returns GWA_OK: every thread of the client is joined, no callback will run again (delivery = poll: but those that
+ * gwa_client_next_event() calls for what is left, until the client is freed). (Before a plugin unloads the library:
  * a resolver stuck in getaddrinfo, which report.resolvers_stuck counts, may outlive this; link it with -z nodelete.)
  * GWA_DEFERRED: the time was up, or the call came from a callback of this client; the rest is done when what
  * hinders it is over. GWA_E_INVALID_ARGUMENT; GWA_E_BAD_HANDLE. gwa_client_interrupt() does not end it.
@@ -2309,10 +2311,12 @@ gwa_status_t gwa_client_shutdown(gwa_client_t *client,
 
 /**
  * Stops the client if it runs, waiting at most free.timeout_ms, and frees it. The handle is dead afterwards, whatever is
- * returned; calls of other threads that are under way end with GWA_E_CANCELLED. NULL is nothing.
+ * returned; calls of other threads that are under way end with GWA_E_CANCELLED, gwa_client_next_event() with GWA_E_CLOSED:
+ * what was not polled is dropped, and a callback that it is making is waited for. NULL is nothing.
  *
  * Returns GWA_OK: every thread is joined (shared ones are done with this client), no callback of it will run again.
- * GWA_DEFERRED: a callback is still running; all else is stopped. After a wait of free.timeout_ms release functions run when
+ * GWA_DEFERRED: a callback is still running, or a destructor that the application gave one of the threads
+ * (pthread_key_create()); all else is stopped. After a wait of free.timeout_ms release functions run when
  * it returns, and no other callback; from inside a callback, what was received and recorded before is delivered first,
  * and messages that were not sent are returned. GWA_E_BAD_HANDLE if the handle is dead already. GWA_E_FORKED in a child of the process that
  * made it: the handle is dead there, too, the child's copies of its descriptors are closed, and the client of the parent
@@ -2347,7 +2351,8 @@ gwa_status_t gwa_client_free(gwa_client_t *client);
  * on different threads, and from on_thread); it is not called again after the call that may be running or about
  * to begin, and is released then. GWA_E_INVALID_ARGUMENT for what is no callback; GWA_E_BAD_HANDLE.
  *
- * Thread: any. Callback: allowed, does not wait. Fork: GWA_E_FORKED. Signal: unsafe. Blocking: up to timeout_ms.
+ * Thread: any. Callback: allowed; does not wait in one of this client, but does in one of another client: two clients that
+ * wait for each other's callbacks with GWA_NO_LIMIT wait for ever. Fork: GWA_E_FORKED. Signal: unsafe. Blocking: up to timeout_ms.
  * Ownership: `user_data` is the application's again when `release` is called. Since: 0.1.0.
  */
 gwa_status_t gwa_client_unregister(gwa_client_t *client,

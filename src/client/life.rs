@@ -10,7 +10,7 @@ use crate::error::{Code, Error, Stage};
 use crate::event::State;
 use crate::proto::session::Rounds;
 use crate::shell::dial::resolvers_stuck;
-use crate::shell::engine::{Engine, Left, Parts};
+use crate::shell::engine::{Engine, Left, NotStarted, Parts};
 use crate::shell::gate::{Deadline, Promise};
 
 /// What a shutdown left behind.
@@ -78,7 +78,23 @@ impl Client {
             Life::Stopping(_) => return Err(bad_state("A connect that failed is still being stopped.")),
             Life::Closed(_) => return Err(bad_state("It is closed; create another client.")),
         };
-        let parts = Parts {
+        match Engine::start(self.parts(session_id), rounds, told) {
+            Ok(engine) => {
+                *life = Life::Running(Arc::new(engine));
+                Ok(())
+            }
+            Err(NotStarted { error, rest }) => {
+                if rest.is_some() {
+                    // A callback is stuck in what was started: who frees the client waits for that.
+                    *life = Life::Closed(rest);
+                }
+                Err(error)
+            }
+        }
+    }
+
+    fn parts(&self, session_id: Option<String>) -> Parts {
+        Parts {
             settings: Arc::clone(&self.settings),
             clock: self.clock,
             net: self.net.clone(),
@@ -87,9 +103,7 @@ impl Client {
             shared: Arc::clone(&self.shared),
             source: Arc::clone(self.share.source()),
             session_id,
-        };
-        *life = Life::Running(Arc::new(Engine::start(parts, rounds, told)?));
-        Ok(())
+        }
     }
 
     /// After a failed connect: everything is stopped, and the client can be started again. What the threads
@@ -118,7 +132,22 @@ impl Client {
     /// Stops everything under one deadline: no more renewals, a WebSocket close, all records delivered, threads joined.
     /// Inside a callback of this client it asks for that and returns at once, with `complete: false`.
     pub fn shutdown(&self, timeout: Option<Duration>) -> ShutdownReport {
-        let until = Deadline::after(timeout);
+        self.shutdown_by(Deadline::after(timeout))
+    }
+
+    /// The handle is gone: shuts down, and ends what other threads do in `next_event`. Whether nothing of the
+    /// application's runs or will be called, and the hooks are released.
+    pub(crate) fn end(&self, timeout: Duration) -> bool {
+        let until = Deadline::after(Some(timeout));
+        let complete = self.shutdown_by(until).complete;
+        self.delivery.end_polling();
+        if complete {
+            self.delivery.release_hooks();
+        }
+        complete && self.delivery.wait_quiet(until)
+    }
+
+    fn shutdown_by(&self, until: Deadline) -> ShutdownReport {
         let engine = self.begin_close();
         let left = match &engine {
             Some(engine) if !self.delivery.is_dispatch_thread() => {

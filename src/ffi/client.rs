@@ -91,7 +91,8 @@ pub unsafe extern "C" fn gwa_client_new(
 /// state or a shutdown; callbacks tell what happens.
 ///
 /// Returns GWA_OK; GWA_E_BAD_HANDLE; GWA_E_BAD_STATE if it is started or closed already; GWA_E_INTERNAL if the system gives no
-/// thread.
+/// thread: then it can be started anew, unless on_thread holds a thread that was started up for more than a second,
+/// which closes the client.
 ///
 /// Thread: any. Callback: allowed. Fork: GWA_E_FORKED. Signal: unsafe. Blocking: no.
 /// Ownership: the caller frees `*err` with gwa_error_free(); NULL for `err` is allowed. Since: 0.1.0.
@@ -356,7 +357,8 @@ pub extern "C" fn gwa_client_interrupt(client: *mut gwa_client_t) -> gwa_status_
 /// `timeout_ms`: 0 asks for it and does not wait, GWA_NO_LIMIT waits without limit. `report`, if not NULL, says what was
 /// left; set it up with GWA_SHUTDOWN_REPORT_INIT() first. It is written with GWA_OK and GWA_DEFERRED.
 ///
-/// Returns GWA_OK: every thread of the client is joined, no callback will run again. (Before a plugin unloads the library:
+/// Returns GWA_OK: every thread of the client is joined, no callback will run again (delivery = poll: but those that
+/// gwa_client_next_event() calls for what is left, until the client is freed). (Before a plugin unloads the library:
 /// a resolver stuck in getaddrinfo, which report.resolvers_stuck counts, may outlive this; link it with -z nodelete.)
 /// GWA_DEFERRED: the time was up, or the call came from a callback of this client; the rest is done when what
 /// hinders it is over. GWA_E_INVALID_ARGUMENT; GWA_E_BAD_HANDLE. gwa_client_interrupt() does not end it.
@@ -386,10 +388,12 @@ pub unsafe extern "C" fn gwa_client_shutdown(
 }
 
 /// Stops the client if it runs, waiting at most free.timeout_ms, and frees it. The handle is dead afterwards, whatever is
-/// returned; calls of other threads that are under way end with GWA_E_CANCELLED. NULL is nothing.
+/// returned; calls of other threads that are under way end with GWA_E_CANCELLED, gwa_client_next_event() with GWA_E_CLOSED:
+/// what was not polled is dropped, and a callback that it is making is waited for. NULL is nothing.
 ///
 /// Returns GWA_OK: every thread is joined (shared ones are done with this client), no callback of it will run again.
-/// GWA_DEFERRED: a callback is still running; all else is stopped. After a wait of free.timeout_ms release functions run when
+/// GWA_DEFERRED: a callback is still running, or a destructor that the application gave one of the threads
+/// (pthread_key_create()); all else is stopped. After a wait of free.timeout_ms release functions run when
 /// it returns, and no other callback; from inside a callback, what was received and recorded before is delivered first,
 /// and messages that were not sent are returned. GWA_E_BAD_HANDLE if the handle is dead already. GWA_E_FORKED in a child of the process that
 /// made it: the handle is dead there, too, the child's copies of its descriptors are closed, and the client of the parent
@@ -407,8 +411,8 @@ pub extern "C" fn gwa_client_free(client: *mut gwa_client_t) -> gwa_status_t {
     }
     boundary::status_or(None, || {
         let client = handle::take(client)?;
-        let done = client.client.shutdown(Some(client.free_timeout));
-        Ok(if done.complete { GWA_OK } else { GWA_DEFERRED })
+        let is_over = client.client.end(client.free_timeout);
+        Ok(if is_over { GWA_OK } else { GWA_DEFERRED })
     })
 }
 

@@ -2,15 +2,15 @@
 //! of tokens is among them, unless other clients share it.
 
 use std::any::Any;
+use std::fmt;
 use std::panic::{catch_unwind, AssertUnwindSafe};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::Receiver;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::thread::{self, JoinHandle};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use super::clock::Clock;
-use super::delivery::{Delivery, OnThread};
+use super::delivery::Delivery;
 use super::dial::Net;
 use super::gate::{Deadline, Promise};
 use super::inbox::Inbox;
@@ -18,22 +18,18 @@ use super::random::Entropy;
 use super::shared::Shared;
 use super::socket_thread::{Finished, SocketThread};
 use super::source::{Lease, Outlet, Source};
+pub use super::threads::Threads;
 use super::wait::Waiter;
 use crate::audit::Record;
 use crate::config::settings::{Delivery as Mode, Settings};
 use crate::error::{Code, Error, Stage};
 use crate::event::{Notice, State, StateChange};
 use crate::hooks::ThreadKind;
+use crate::panics;
 use crate::proto::outbox::Outbox;
 use crate::proto::refresher::Input as RefreshInput;
 use crate::proto::session::{Input as SessionInput, Rounds, Session};
 use crate::proto::token::Token;
-use crate::{panics, sys};
-
-/// Stack of the threads that run no user code; of address space, pages are touched as needed.
-const STACK: usize = 512 << 10;
-/// Stack of the threads that may run user code.
-const USER_STACK: usize = 1 << 20;
 
 /// How long a start that failed waits for the threads that it has started already.
 const START_TIMEOUT: Duration = Duration::from_secs(1);
@@ -60,17 +56,16 @@ pub struct Engine {
     is_pause: Arc<AtomicBool>,
 }
 
-/// Threads, and which of them have ended.
-#[derive(Default)]
-pub struct Threads {
-    ended: Arc<Ended>,
-    handles: Mutex<Vec<JoinHandle<()>>>,
+impl From<Error> for NotStarted {
+    fn from(error: Error) -> Self {
+        Self { error, rest: None }
+    }
 }
 
-#[derive(Debug, Default)]
-struct Ended {
-    running: Mutex<u32>,
-    changed: Condvar,
+impl fmt::Debug for NotStarted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.error.fmt(f)
+    }
 }
 
 /// What the threads left.
@@ -79,9 +74,16 @@ pub struct Left {
     pub finished: Option<Finished>,
 }
 
+/// A start that failed.
+pub struct NotStarted {
+    pub error: Error,
+    /// What was started has not ended yet: a callback holds it up.
+    pub rest: Option<Arc<Engine>>,
+}
+
 impl Engine {
     /// Starts the threads. `told` hears of the first Ready, or of the end of the first round.
-    pub fn start(parts: Parts, rounds: Rounds, told: Option<Promise<()>>) -> Result<Self, Error> {
+    pub fn start(parts: Parts, rounds: Rounds, told: Option<Promise<()>>) -> Result<Self, NotStarted> {
         let waiter = waiter(&parts.clock)?;
         let (socket, inbox) = Inbox::new(waiter.bell());
         connect_delivery(&parts.delivery, &socket);
@@ -101,8 +103,11 @@ impl Engine {
         if let Err(error) = engine.spawn_all(&parts, waiter, inbox, told, producers) {
             engine.close();
             // None of them has had anything to do yet: what was started ends at once.
-            engine.wait_ended(Deadline::after(Some(START_TIMEOUT)));
-            return Err(error);
+            let has_ended = engine.wait_ended(Deadline::after(Some(START_TIMEOUT))).is_some();
+            if !has_ended {
+                parts.delivery.abandon();
+            }
+            return Err(NotStarted { error, rest: (!has_ended).then(|| Arc::new(engine)) });
         }
         Ok(engine)
     }
@@ -194,74 +199,6 @@ impl Engine {
     }
 }
 
-impl Threads {
-    /// Starts one, without signals; `delivery` tells the application of it.
-    pub(super) fn spawn(
-        &self,
-        settings: &Settings,
-        delivery: &Arc<Delivery>,
-        kind: ThreadKind,
-        body: impl FnOnce() + Send + 'static,
-    ) -> Result<(), Error> {
-        let stack = stack_of(settings, kind);
-        let delivery = Arc::clone(delivery);
-        let ended = Arc::clone(&self.ended);
-        *ended.lock() += 1;
-        let running = Running(ended);
-        let owner = sys::Descriptors::of_this_thread();
-        let run = move || {
-            let _running = running;
-            let _entered = sys::Descriptors::enter(owner);
-            sys::block_signals_in_this_thread();
-            let _told = OnThread::started(&delivery, kind);
-            // The application is told of the end by this thread: what else holds delivery may end before.
-            drop(delivery);
-            body();
-        };
-        match thread::Builder::new().name(kind.name().to_owned()).stack_size(stack).spawn(run) {
-            Ok(handle) => {
-                let mut handles = self.handles.lock().unwrap_or_else(PoisonError::into_inner);
-                let (over, mut live): (Vec<_>, Vec<_>) = handles.drain(..).partition(JoinHandle::is_finished);
-                live.push(handle);
-                *handles = live;
-                drop(handles);
-                join(over);
-                Ok(())
-            }
-            Err(source) => Err(Error::from_io(Code::Internal, Stage::Call, "cannot start a thread", &source)),
-        }
-    }
-
-    /// Waits until all have ended; `false` when the time is up first.
-    pub(super) fn wait(&self, until: Deadline) -> bool {
-        let mut running = self.ended.lock();
-        while *running > 0 {
-            running = match until.left() {
-                Some(time) if time.is_zero() => return false,
-                Some(time) => self.ended.changed.wait_timeout(running, time).unwrap_or_else(PoisonError::into_inner).0,
-                None => self.ended.changed.wait(running).unwrap_or_else(PoisonError::into_inner),
-            };
-        }
-        drop(running);
-        let handles = std::mem::take(&mut *self.handles.lock().unwrap_or_else(PoisonError::into_inner));
-        join(handles);
-        true
-    }
-}
-
-/// The bodies have returned, and their panics are caught: this neither waits nor fails.
-fn join(handles: Vec<JoinHandle<()>>) {
-    for handle in handles {
-        let _ = handle.join();
-    }
-}
-
-impl Ended {
-    fn lock(&self) -> MutexGuard<'_, u32> {
-        self.running.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
 /// gwa-socket, ready to run.
 fn driver(
     parts: &Parts,
@@ -291,30 +228,6 @@ fn driver(
         connecting: told,
         stopped: None,
     }))
-}
-
-/// Stack of a thread: as configured, or by what runs on it.
-fn stack_of(settings: &Settings, kind: ThreadKind) -> usize {
-    let runs_callbacks = match kind {
-        ThreadKind::Refresh => false,
-        ThreadKind::Socket => settings.delivery == Mode::Inline,
-        ThreadKind::Dispatch => true,
-    };
-    match settings.stack_bytes {
-        0 if runs_callbacks => USER_STACK,
-        0 => STACK,
-        bytes => bytes,
-    }
-}
-
-/// Held by a thread for as long as it lives, however it ends.
-struct Running(Arc<Ended>);
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        *self.0.lock() -= 1;
-        self.0.changed.notify_all();
-    }
 }
 
 pub(super) fn waiter(clock: &Clock) -> Result<Waiter, Error> {

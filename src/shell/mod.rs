@@ -27,6 +27,7 @@ pub mod source;
 mod stream;
 #[cfg(test)]
 mod testing;
+mod threads;
 mod tls;
 mod wait;
 

@@ -8,6 +8,7 @@ mod process;
 mod signals;
 mod socket;
 mod stack;
+mod thread;
 
 pub use self::{
     clock::{boottime, coarse_monotonic},
@@ -18,6 +19,7 @@ pub use self::{
     signals::block_signals_in_this_thread,
     socket::{bound_unsent, keep_alive},
     stack::give_back_stack,
+    thread::{is_this_thread, try_join},
 };
 
 use std::io;

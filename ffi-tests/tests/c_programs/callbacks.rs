@@ -1,6 +1,6 @@
 //! Callbacks that are taken away, threads that say when they begin and end, what becomes of panics and exceptions.
 
-use ffi_tests::cprog::{each, Program};
+use ffi_tests::cprog::{each, Program, Variant};
 use ffi_tests::sim::{Rotation, TokenReply};
 
 use crate::pumping;
@@ -84,6 +84,42 @@ fn threads_tell_their_beginning_and_their_end() {
 fn threads_live_on_the_least_stack() {
     for delivery in DELIVERIES {
         threads(delivery, "shutdown", LEAST_STACK);
+    }
+}
+
+/// What the application destroys at the end of a thread may block, or free the client.
+#[test]
+fn a_thread_may_be_long_in_ending() {
+    for (thread, end) in [
+        ("gwa-refresh", "free"),
+        ("gwa-socket", "free"),
+        ("gwa-dispatch", "free"),
+        ("gwa-refresh", "shutdown"),
+        ("gwa-socket", "shutdown"),
+        ("gwa-refresh", "inside"),
+        ("gwa-socket", "inside"),
+        ("gwa-dispatch", "inside"),
+    ] {
+        each("thread_exit", |variant| {
+            let sim = pumping(variant, 5, 0);
+            let program = Program::new("thread_exit", variant).against(&sim).arg(thread).arg(end);
+            program.set("free.timeout_ms", if end == "free" { 500 } else { 30_000 }).run().passed();
+        });
+    }
+}
+
+#[test]
+fn a_start_that_fails_while_on_thread_runs_is_waited_for() {
+    for (end, stacks) in [("free", "1"), ("shutdown", "1"), ("free", "2"), ("shutdown", "2")] {
+        each("start_fails", |variant| {
+            if variant != Variant::Plain {
+                // What it limits, address space, they take for themselves.
+                return;
+            }
+            let sim = pumping(variant, 5, 0);
+            let program = Program::new("start_fails", variant).against(&sim).arg(end).arg(stacks);
+            program.set("thread.stack_bytes", 1 << 30).set("free.timeout_ms", 500).run().passed();
+        });
     }
 }
 

@@ -57,6 +57,18 @@ fn poll_delivery() {
 }
 
 #[test]
+fn poll_delivery_ends_with_the_client() {
+    // The callback ends when it likes, the deadline is beyond it; or it outlasts any deadline.
+    for (how, free_ms) in [("waits", 25_000), ("defers", 500)] {
+        each("poll_free", |variant| {
+            let sim = pumping(variant, 10, 0);
+            let program = Program::new("poll_free", variant).against(&sim).arg(how).set("delivery", "poll");
+            program.set("free.timeout_ms", free_ms).run().passed();
+        });
+    }
+}
+
+#[test]
 fn a_hook_that_fails_harms_nothing() {
     each("failing_hook", |variant| {
         let sim = honest(variant);

@@ -16,6 +16,7 @@ mod audit_queue;
 mod batch;
 mod calls;
 mod dispatcher;
+mod end;
 mod histogram;
 mod log_queue;
 mod poll;

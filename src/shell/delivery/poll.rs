@@ -80,6 +80,9 @@ impl Delivery {
         let ends_ms = timeout.map(|timeout| self.boot_ms().saturating_add(whole_ms(timeout)));
         let mut state = self.lock();
         loop {
+            if state.is_ended {
+                return Err(Error::new(Code::Closed, Stage::Call, ""));
+            }
             state = self.let_go(state, |retired| retired.is_kept_by(Keeper::Consumer));
             if interrupted() {
                 // This thread may have been the one woken for new work: another one has to look.

@@ -47,6 +47,8 @@ pub(super) struct State {
     pub(super) leads: Histogram,
     /// No more work will come.
     pub(super) is_closed: bool,
+    /// Poll mode: the client is gone, and nothing is handed out any more.
+    pub(super) is_ended: bool,
     /// A dispatcher runs, or is about to.
     pub(super) has_dispatcher: bool,
     /// The dispatcher has ended: events that come now are counted and not kept.
@@ -83,6 +85,7 @@ impl State {
             latencies: Histogram::default(),
             leads: Histogram::default(),
             is_closed: false,
+            is_ended: false,
             has_dispatcher: false,
             is_finished: false,
             hooks,

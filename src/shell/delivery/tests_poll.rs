@@ -12,6 +12,7 @@ use crate::error::Code;
 use crate::event::Event;
 use crate::event::Notice;
 use crate::hooks::{AuditView, Message};
+use crate::shell::gate::Deadline;
 
 /// An event descriptor that remembers whether it is readable and refuses to be set or cleared twice.
 #[derive(Clone, Default)]
@@ -239,4 +240,81 @@ fn other_modes_have_nothing_to_poll() {
     let delivery = Delivery::new(&Settings::default(), Hooks::default(), Hands::default().parts(None));
     assert_eq!(next(&delivery), "GWA_E_BAD_STATE");
     assert_eq!(delivery.event_fd(), -1);
+}
+
+/// Polls, on a thread of its own, until there will be nothing more; what it was given, and why it ended.
+fn poller(delivery: &Arc<Delivery>) -> std::thread::JoinHandle<(usize, Code)> {
+    let delivery = Arc::clone(delivery);
+    std::thread::spawn(move || {
+        let mut given = 0;
+        loop {
+            match delivery.next_event(None, &|| false) {
+                Ok(_) => given += 1,
+                Err(error) => return (given, error.code()),
+            }
+        }
+    })
+}
+
+/// Held by a hook: tells its drop.
+struct Told(std::sync::mpsc::Sender<()>);
+
+impl Drop for Told {
+    fn drop(&mut self) {
+        let _ = self.0.send(());
+    }
+}
+
+#[test]
+fn who_ends_it_waits_for_the_call_that_runs_and_nothing_is_called_after_it() {
+    let (begin, begun) = channel();
+    let (go, may_go) = channel::<()>();
+    let (release, released) = channel();
+    let (told, may_go) = (Told(release), Mutex::new(may_go));
+    let on_message = move |_: Message<'_>| {
+        let _ = &told;
+        begin.send(()).unwrap();
+        may_go.lock().unwrap().recv_timeout(LONG).unwrap();
+    };
+    let (delivery, fd) = polled(Hooks { on_message: Some(Arc::new(on_message)), ..Hooks::default() });
+    (0..3).for_each(|_| text(&delivery, b"x"));
+    let pollers = [poller(&delivery), poller(&delivery)];
+    begun.recv_timeout(LONG).unwrap();
+    delivery.end_polling();
+    delivery.release_hooks();
+    assert!(!delivery.wait_quiet(Deadline::after(Some(Duration::from_millis(20)))), "a call runs");
+    assert!(released.try_recv().is_err(), "what a running hook owns is in use");
+    let waiter = {
+        let delivery = Arc::clone(&delivery);
+        std::thread::spawn(move || delivery.wait_quiet(Deadline::after(Some(LONG))))
+    };
+    go.send(()).unwrap();
+    assert!(waiter.join().unwrap());
+    released.try_recv().expect("released before the wait is over");
+    let ends: Vec<_> = pollers.into_iter().map(|poller| poller.join().unwrap()).collect();
+    assert_eq!(ends.iter().map(|(given, _)| given).sum::<usize>(), 1, "the event of the call that ran");
+    assert!(ends.iter().all(|(_, code)| *code == Code::Closed), "{ends:?}");
+    assert!(begun.try_recv().is_err(), "no other call has begun");
+    assert_eq!(next(&delivery), "GWA_E_CLOSED");
+    assert!(fd.is_readable(), "whoever polls the descriptor learns of the end");
+}
+
+#[test]
+fn inside_a_call_its_end_is_not_waited_for() {
+    let (answer, answers) = channel();
+    let me: Arc<Mutex<Option<Arc<Delivery>>>> = Arc::default();
+    let inside = me.clone();
+    let on_message = move |_: Message<'_>| {
+        let delivery = inside.lock().unwrap().take().unwrap();
+        delivery.end_polling();
+        answer.send(delivery.wait_quiet(Deadline::after(None))).unwrap();
+    };
+    let (delivery, _) = polled(Hooks { on_message: Some(Arc::new(on_message)), ..Hooks::default() });
+    *me.lock().unwrap() = Some(delivery.clone());
+    text(&delivery, b"a");
+    text(&delivery, b"b");
+    assert_eq!(next(&delivery), "a\0");
+    assert!(!answers.try_recv().unwrap());
+    assert_eq!(next(&delivery), "GWA_E_CLOSED");
+    assert!(delivery.wait_quiet(Deadline::after(Some(Duration::ZERO))));
 }

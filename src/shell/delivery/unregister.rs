@@ -60,16 +60,22 @@ impl Delivery {
             if state.is_gone(callback) {
                 return true;
             }
-            state.watchers += 1;
-            state = match until.left() {
-                None => wait(&self.progress, state),
-                Some(left) => wait_for(&self.progress, state, left).0,
-            };
-            state.watchers -= 1;
+            state = self.watch_for(state, until);
             if until.is_over() {
                 return self.let_go_unkept(state, callback).is_gone(callback);
             }
         }
+    }
+
+    /// Sleeps until something was let go of, or the time is up.
+    pub(super) fn watch_for<'a>(&self, mut state: MutexGuard<'a, State>, until: Deadline) -> MutexGuard<'a, State> {
+        state.watchers += 1;
+        let mut state = match until.left() {
+            None => wait(&self.progress, state),
+            Some(left) => wait_for(&self.progress, state, left).0,
+        };
+        state.watchers -= 1;
+        state
     }
 
     /// Lets go of a hook without waiting, and without releasing it here.
@@ -148,6 +154,9 @@ impl Delivery {
     ) -> MutexGuard<'a, State> {
         if let Some(calls) = state.calls.get_mut(callback as usize) {
             *calls = calls.saturating_sub(1);
+        }
+        if state.watchers > 0 {
+            self.progress.notify_all();
         }
         let is_last = !state.is_called(callback);
         self.let_go(state, |retired| is_last && retired.keeper == Keeper::Call && retired.callback == callback)

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::event::{MessageKind, Sent};
-use crate::hooks::{AuditView, Hooks};
+use crate::hooks::{AuditView, Hooks, Moment};
 use crate::proto::oauth::Credentials;
 use crate::secret::Secret;
 use crate::shell::delivery::Parts as DeliveryParts;
@@ -27,6 +27,10 @@ enum Told {
 
 /// Parts whose dispatcher panics once its clock is poisoned.
 fn parts(poison: &Arc<AtomicBool>) -> (Parts, Receiver<Told>) {
+    parts_with(poison, Hooks::default())
+}
+
+fn parts_with(poison: &Arc<AtomicBool>, hooks: Hooks) -> (Parts, Receiver<Told>) {
     let url = |scheme: &str| format!("{scheme}://127.0.0.1:1/x");
     let settings = Settings {
         token_url: url("http"),
@@ -66,7 +70,7 @@ fn parts(poison: &Arc<AtomicBool>) -> (Parts, Receiver<Told>) {
         on_state: Some(Arc::new(on_state)),
         on_audit: Some(Arc::new(on_audit)),
         on_sent: Some(Arc::new(on_sent)),
-        ..Hooks::default()
+        ..hooks
     };
     let credentials = Credentials { client_secret: Secret::new("secret".into()), refresh_token: None, code: None };
     let (net, shared) = (Net::new(Arc::clone(&settings)).unwrap(), Arc::<Shared>::default());
@@ -148,4 +152,25 @@ fn messages_of_a_socket_thread_that_panics_end_once() {
     parts.delivery.close();
     parts.delivery.run_dispatcher();
     assert_eq!(told.try_iter().collect::<Vec<_>>(), [Told::Sent(1, Some(Code::Panic))]);
+}
+
+#[test]
+fn what_a_start_that_failed_leaves_behind_can_be_waited_for() {
+    let (go, may_go) = mpsc::channel::<()>();
+    let may_go = Mutex::new(may_go);
+    let on_thread = move |moment: Moment, _: ThreadKind| {
+        if moment == Moment::Started {
+            may_go.lock().unwrap().recv_timeout(LONG).unwrap();
+        }
+    };
+    let (mut parts, _told) =
+        parts_with(&Arc::default(), Hooks { on_thread: Some(Arc::new(on_thread)), ..Hooks::default() });
+    // The source has settings of its own: its thread starts, the next one asks for more than there is.
+    parts.settings = Arc::new(Settings { stack_bytes: 1 << 60, ..(*parts.settings).clone() });
+    let failed = Engine::start(parts, Rounds::Forever, None).err().unwrap();
+    assert_eq!(failed.error.code(), Code::Internal);
+    let rest = failed.rest.expect("gwa-refresh is in on_thread");
+    assert!(rest.wait_ended(Deadline::after(Some(Duration::ZERO))).is_none());
+    go.send(()).unwrap();
+    assert!(rest.wait_ended(Deadline::after(Some(LONG))).is_some());
 }
