@@ -9,18 +9,19 @@
 
 #include <sys/syscall.h>
 
-static char poisoned[16];
+static char poisoned[16]; /* written before it is armed */
+static int armed;
 static int always;
 
 /* In place of libc's, for this program and the library in it. */
 int clock_gettime(clockid_t clock, struct timespec *time)
 {
     char name[16] = "";
-    if (__atomic_load_n(&poisoned[0], __ATOMIC_ACQUIRE) && clock == CLOCK_MONOTONIC) {
+    if (__atomic_load_n(&armed, __ATOMIC_ACQUIRE) && clock == CLOCK_MONOTONIC) {
         pthread_getname_np(pthread_self(), name, sizeof name);
         if (strcmp(name, poisoned) == 0) {
             if (!always) {
-                __atomic_store_n(&poisoned[0], 0, __ATOMIC_RELEASE);
+                __atomic_store_n(&armed, 0, __ATOMIC_RELEASE);
             }
             errno = EINVAL;
             return -1;
@@ -31,8 +32,8 @@ int clock_gettime(clockid_t clock, struct timespec *time)
 
 static void poison(const char *thread)
 {
-    memcpy(poisoned + 1, thread + 1, strlen(thread));
-    __atomic_store_n(&poisoned[0], thread[0], __ATOMIC_RELEASE);
+    snprintf(poisoned, sizeof poisoned, "%s", thread);
+    __atomic_store_n(&armed, 1, __ATOMIC_RELEASE);
 }
 
 static char record[2048], state_error[2048];
@@ -78,7 +79,7 @@ int main(int argc, char **argv)
         CHECK_EQ(pthread_setname_np(pthread_self(), "main"), 0);
         poison("main");
         CHECK_STATUS(gwa_client_connect(client, 1000, &err), GWA_E_PANIC);
-        __atomic_store_n(&poisoned[0], 0, __ATOMIC_RELEASE);
+        __atomic_store_n(&armed, 0, __ATOMIC_RELEASE);
         check_place(gwa_error_message(err, NULL));
         CHECK_EQ(gwa_error_category(err), GWA_CATEGORY_PANIC);
         gwa_error_free(err);
