@@ -48,7 +48,7 @@ pub const GWA_CALLBACK_THREAD: i32 = 9;
 /// on different threads, and from on_thread); it is not called again after the call that may be running or about
 /// to begin, and is released then. GWA_E_INVALID_ARGUMENT for what is no callback; GWA_E_BAD_HANDLE.
 ///
-/// Thread: any. Callback: allowed; does not wait in one of this client, but does in one of another client: two clients that
+/// Thread: any. Callback: allowed, does not wait in one of this client, but does in one of another client: two clients that
 /// wait for each other's callbacks with GWA_NO_LIMIT wait for ever. Fork: GWA_E_FORKED. Signal: unsafe. Blocking: up to timeout_ms.
 /// Ownership: `user_data` is the application's again when `release` is called. Since: 0.1.0.
 #[no_mangle]
