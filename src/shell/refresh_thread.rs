@@ -14,7 +14,7 @@ use crate::hooks::Answer;
 use crate::metrics::Counter;
 use crate::proto::http::Request;
 use crate::proto::oauth::Credentials;
-use crate::proto::refresher::{Credential, Input, News, Output, Refresher};
+use crate::proto::refresher::{Credential, Input, Memory, News, Output, Refresher};
 
 /// A wall clock that is off by more is worth a line of log: certificates and audit records depend on it.
 const CLOCK_TOLERANCE_MS: u64 = 30_000;
@@ -24,8 +24,7 @@ const CLOCK_TOLERANCE_MS: u64 = 30_000;
 pub struct Carry {
     pub credentials: Credentials,
     pub unauthorized: u32,
-    /// Serial of the newest token.
-    pub serial: u64,
+    pub memory: Memory,
 }
 
 impl Carry {
@@ -62,9 +61,8 @@ impl RefreshThread {
     pub fn run(mut self: Box<Self>) {
         loop {
             self.run_machine();
-            let serial = self.machine.serial();
             let (credentials, unauthorized) = (self.machine.credentials().clone(), self.machine.unauthorized());
-            let carry = Carry { credentials, unauthorized, serial };
+            let carry = Carry { credentials, unauthorized, memory: self.machine.memory() };
             let Some((machine, cancel)) = self.source.next(carry, self.waiter.bell()) else { return };
             (self.machine, self.cancel) = (machine, cancel);
             (self.broken_off, self.closed, self.stopped) = (None, false, false);

@@ -332,8 +332,8 @@ impl Source {
 
     fn machine(&self, carry: &Carry) -> Refresher {
         let can_ask = self.delivery.has_on_ask();
-        let Carry { credentials, unauthorized, serial } = carry.clone();
-        Refresher::new(Arc::clone(&self.settings), credentials, can_ask, unauthorized).after(serial)
+        let Carry { credentials, unauthorized, memory } = carry.clone();
+        Refresher::new(Arc::clone(&self.settings), credentials, can_ask, unauthorized).after(memory)
     }
 
     /// Host and port of the token endpoint, if there is one.

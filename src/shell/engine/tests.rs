@@ -8,6 +8,7 @@ use super::*;
 use crate::event::{MessageKind, Sent};
 use crate::hooks::{AuditView, Hooks};
 use crate::proto::oauth::Credentials;
+use crate::proto::refresher::Memory;
 use crate::secret::Secret;
 use crate::shell::delivery::Parts as DeliveryParts;
 use crate::shell::gate::Gate;
@@ -78,7 +79,7 @@ fn parts(poison: &Arc<AtomicBool>) -> (Parts, Receiver<Told>) {
             net: net.clone(),
             delivery: Arc::clone(&delivery),
             shared: Arc::clone(&shared),
-            carry: Carry { credentials, unauthorized: 0, serial: 0 },
+            carry: Carry { credentials, unauthorized: 0, memory: Memory::default() },
         },
         Kind::Private,
     );
