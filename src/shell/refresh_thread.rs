@@ -92,7 +92,8 @@ impl RefreshThread {
                 }
             }
             // What one client's server says of it is no end for the others.
-            Input::GiveUp { serial, .. } if self.machine.would_give_up(serial) && !self.source.give_up(member) => {}
+            Input::GiveUp { serial, ref error }
+                if self.machine.would_give_up(serial) && !self.source.give_up(member, error) => {}
             Input::GiveUp { .. } | Input::Refused { .. } => {
                 self.handle(input);
                 self.source.holds(self.machine.token());

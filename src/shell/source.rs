@@ -158,6 +158,7 @@ impl Source {
         }
         // The others have given up, and so has the refresher: the new one gets its chance.
         let is_hopeless = !state.audience.is_empty() && state.audience.hearers().next().is_none();
+        let shared = Arc::clone(&outlet.shared);
         let member = state.audience.join(outlet.clone());
         match &state.running {
             Some(running) if running.is_stopping => {}
@@ -174,7 +175,7 @@ impl Source {
                 }
             }
         }
-        Ok(Lease { source: Arc::clone(self), member })
+        Ok(Lease { source: Arc::clone(self), member, shared })
     }
 
     /// The last one to go ends the refresher; a request in flight is broken off.

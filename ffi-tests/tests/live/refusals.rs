@@ -196,8 +196,14 @@ fn two_tokens_refused_alike_end_in_reauth_required() {
     rig.sim.ws().always_first_auth(AuthReply::Refuse(Some("not you".into())));
     let error = rig.client.connect(Some(BOUND)).unwrap_err();
     assert_eq!(error.code(), Code::ReauthRequired, "{error}");
-    rig.sim.ws().always_first_auth(AuthReply::Honest);
     rig.client.start().unwrap();
+    rig.seen.wait_state(State::ReauthRequired, 1);
+    for timeout in [Duration::ZERO, BOUND] {
+        let error = rig.client.token(Duration::ZERO, Some(timeout)).unwrap_err();
+        assert!(matches!(error.code(), Code::Timeout | Code::ReauthRequired), "{error}");
+    }
+    rig.sim.ws().always_first_auth(AuthReply::Honest);
+    rig.client.refresh_now().unwrap();
     rig.seen.wait_state(State::Ready, 1);
     rig.close();
 }
