@@ -30,11 +30,12 @@ pub struct Carry {
 impl Carry {
     /// Replaces a credential.
     pub fn replace(&mut self, credential: Credential) {
-        self.unauthorized = 0;
         match credential {
             Credential::ClientSecret(secret) => self.credentials.client_secret = secret,
             Credential::RefreshToken(secret) => self.credentials.refresh_token = Some(secret),
+            Credential::ProxyPassword => return,
         }
+        self.unauthorized = 0;
     }
 }
 
@@ -100,6 +101,11 @@ impl RefreshThread {
             }
             Input::RefreshNow => {
                 self.source.wake(member);
+                self.handle(input);
+            }
+            // Tokens that were refused are none the better for it.
+            Input::Credential(Credential::ProxyPassword) => {
+                self.source.wake_all();
                 self.handle(input);
             }
             Input::Credential(_) => {

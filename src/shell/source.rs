@@ -204,9 +204,14 @@ impl Source {
         }
     }
 
-    /// Another `proxy.password` for the token endpoint, from the next connection on.
+    /// Another `proxy.password` for the token endpoint, from the next connection on: of the client whose source this is.
+    /// What others share goes through a proxy that may not be this client's.
     pub fn set_proxy_password(&self, password: Secret) {
+        if self.is_shared() {
+            return;
+        }
         self.net.set_proxy_password(password);
+        self.replace(Credential::ProxyPassword);
     }
 
     fn tell(&self, member: u64, input: Input) {

@@ -196,6 +196,16 @@ fn two_tokens_refused_alike_end_in_reauth_required() {
     rig.sim.ws().always_first_auth(AuthReply::Refuse(Some("not you".into())));
     let error = rig.client.connect(Some(BOUND)).unwrap_err();
     assert_eq!(error.code(), Code::ReauthRequired, "{error}");
+    rig.sim.ws().always_first_auth(AuthReply::Honest);
+    rig.client.start().unwrap();
+    rig.seen.wait_state(State::Ready, 1);
+    rig.close();
+}
+
+#[test]
+fn a_token_that_was_refused_is_not_handed_out() {
+    let rig = Setup::default().build();
+    rig.sim.ws().always_first_auth(AuthReply::Refuse(Some("not you".into())));
     rig.client.start().unwrap();
     rig.seen.wait_state(State::ReauthRequired, 1);
     for timeout in [Duration::ZERO, BOUND] {

@@ -7,7 +7,7 @@ use crate::config::settings::{Grant, Settings};
 use crate::error::{Code, Error, Stage};
 use crate::hooks::Answer;
 use crate::proto::oauth::Credentials;
-use crate::proto::refresher::{Input, Memory, News, Output, Refresher};
+use crate::proto::refresher::{Credential, Input, Memory, News, Output, Refresher};
 use crate::proto::time::Now;
 use crate::secret::Secret;
 
@@ -62,4 +62,40 @@ fn a_token_that_was_refused_is_refused_by_the_next_machine_too() {
     let (mut next, asked) = started(next.memory());
     let outputs = feed(&mut next, Input::Answered { id: asked, answer: token("hush-b") });
     assert_eq!(published(&outputs), Some(2), "no serial twice");
+}
+
+/// A machine with a request in flight, during which this was replaced.
+fn in_flight(replaced: Option<Credential>) -> Refresher {
+    let credentials = Credentials { client_secret: Secret::new("hush".into()), refresh_token: None, code: None };
+    let mut refresher = Refresher::new(Arc::new(settings()), credentials, false, 0);
+    feed(&mut refresher, Input::Start);
+    replaced.into_iter().for_each(|credential| drop(feed(&mut refresher, Input::Credential(credential))));
+    refresher
+}
+
+fn requests(outputs: &[Output]) -> usize {
+    outputs.iter().filter(|output| matches!(output, Output::Http { .. })).count()
+}
+
+fn replied(epoch: u64, code: Code) -> Input {
+    Input::Replied { epoch, outcome: Err(Error::new(code, Stage::Proxy, "")) }
+}
+
+#[test]
+fn a_password_of_a_proxy_that_was_replaced_gets_its_request() {
+    let password = || Input::Credential(Credential::ProxyPassword);
+    // While the request with the old one is in flight.
+    let mut refresher = in_flight(Some(Credential::ProxyPassword));
+    assert_eq!(requests(&feed(&mut refresher, replied(1, Code::ProxyAuth))), 1);
+    let outputs = feed(&mut refresher, replied(2, Code::ProxyAuth));
+    assert!(outputs.iter().any(|output| matches!(output, Output::News(News::Blocked { .. }))), "{outputs:?}");
+    // When it was refused already.
+    assert_eq!(requests(&feed(&mut refresher, password())), 1);
+    // Other credentials are none the better for it.
+    let mut refresher = in_flight(None);
+    feed(&mut refresher, replied(1, Code::Unauthorized));
+    assert!(feed(&mut refresher, password()).is_empty());
+    assert_eq!(refresher.unauthorized(), 1);
+    let secret = Credential::ClientSecret(Secret::new("hush-2".into()));
+    assert_eq!(requests(&feed(&mut refresher, Input::Credential(secret))), 1);
 }
