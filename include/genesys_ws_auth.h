@@ -2212,7 +2212,9 @@ gwa_status_t gwa_client_token(gwa_client_t *client,
 /**
  * Replaces client.secret, token.refresh_token or proxy.password (where proxy.user is set) of a client, running or not; the
  * next token request, or connection through the proxy, uses it. tls.client_key_pem cannot be replaced: it belongs to its
- * certificate, make another client. A client in GWA_STATE_REAUTH_REQUIRED begins anew. `value` is UTF-8 and copied; the old one is wiped when it is no longer in use.
+ * certificate, make another client. A client in GWA_STATE_REAUTH_REQUIRED begins anew; with proxy.password, if that was what was refused.
+ * Of a client of gwa_client_new_with_source(), proxy.password is that of its own connections: a token source keeps the one it
+ * was made with. `value` is UTF-8 and copied; the old one is wiped when it is no longer in use.
  *
  * Returns GWA_OK; GWA_E_UNKNOWN_KEY or GWA_E_BAD_VALUE, also for a key that is none of these; GWA_E_INVALID_ARGUMENT;
  * GWA_E_INVALID_UTF8; GWA_E_CLOSED; GWA_E_BAD_HANDLE.
@@ -2420,7 +2422,8 @@ gwa_status_t gwa_token_source_free(gwa_token_source_t *source);
  * Makes a client, as gwa_client_new() does, whose tokens come from a source. It has socket and dispatch threads of its own;
  * what configures tokens (client.*, token.*) is ignored and may be missing. scopes.required is checked for this client too, of
  * every token: what the source requires is what it takes from the endpoint. on_token is called for the tokens this client is
- * given; on_ask is never called. gwa_client_set_secret() replaces the secret of the source, for all of its clients, and
+ * given; on_ask is never called. gwa_client_set_secret() replaces client.secret and token.refresh_token of the source, for all of its
+ * clients, but proxy.password for the connections of this client only: that of the source cannot be replaced.
  * gwa_client_refresh_now() brings a new token to all of them.
  *
  * Returns as gwa_client_new(), and GWA_E_BAD_HANDLE for a source that is dead. `out` is written only with GWA_OK.

@@ -243,10 +243,12 @@ impl Client {
         Ok(())
     }
 
-    /// Connections that are there stay; a client that waits because a proxy refused it tries again.
+    /// Connections that are there stay; a client that waits because a proxy refused it tries again. A source that others
+    /// share keeps its own password: its proxy may be a stranger to this client.
     fn set_proxy_password(&self, password: &Secret) -> Result<(), Error> {
         let Proxies { token, socket } = &self.settings.proxies;
-        if [token, socket].into_iter().flatten().all(|proxy| proxy.login.is_none()) {
+        let token = token.as_ref().filter(|_| !self.share.source().is_shared());
+        if token.into_iter().chain(socket).all(|proxy| proxy.login.is_none()) {
             let text = "\"proxy.password\": no proxy of this client is asked with proxy.user.";
             return Err(Error::new(Code::BadValue, Stage::Call, text));
         }
@@ -257,12 +259,11 @@ impl Client {
         life.is_open()?;
         self.net.set_proxy_password(password.clone());
         self.share.source().set_proxy_password(password.clone());
-        let engine = life.engine();
+        if let Ok(engine) = life.engine() {
+            engine.tell_session(session::Input::ProxyPassword);
+        }
         drop(life);
         self.written().secret("proxy.password", password);
-        if let Some(engine) = engine.ok().filter(|_| self.state() == State::ReauthRequired) {
-            engine.tell_refresh(Input::RefreshNow);
-        }
         Ok(())
     }
 

@@ -10,6 +10,7 @@ use crate::config::{Config, Role};
 use crate::error::Error;
 use crate::hooks::Hooks;
 use crate::proto::oauth::Credentials;
+use crate::proto::refresher::Memory;
 use crate::shell::clock::Clock;
 use crate::shell::delivery::{Delivery, Parts as DeliveryParts};
 use crate::shell::gate::Deadline;
@@ -127,7 +128,7 @@ pub(super) fn carry(settings: &crate::config::Settings) -> Carry {
         refresh_token: settings.refresh_token.clone(),
         code: None,
     };
-    Carry { credentials, unauthorized: 0, serial: 0 }
+    Carry { credentials, unauthorized: 0, memory: Memory::default() }
 }
 
 /// Whether somebody is told anything. What is about sockets only is never said by a source.

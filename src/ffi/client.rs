@@ -224,7 +224,9 @@ pub unsafe extern "C" fn gwa_client_token(
 
 /// Replaces client.secret, token.refresh_token or proxy.password (where proxy.user is set) of a client, running or not; the
 /// next token request, or connection through the proxy, uses it. tls.client_key_pem cannot be replaced: it belongs to its
-/// certificate, make another client. A client in GWA_STATE_REAUTH_REQUIRED begins anew. `value` is UTF-8 and copied; the old one is wiped when it is no longer in use.
+/// certificate, make another client. A client in GWA_STATE_REAUTH_REQUIRED begins anew; with proxy.password, if that was what was refused.
+/// Of a client of gwa_client_new_with_source(), proxy.password is that of its own connections: a token source keeps the one it
+/// was made with. `value` is UTF-8 and copied; the old one is wiped when it is no longer in use.
 ///
 /// Returns GWA_OK; GWA_E_UNKNOWN_KEY or GWA_E_BAD_VALUE, also for a key that is none of these; GWA_E_INVALID_ARGUMENT;
 /// GWA_E_INVALID_UTF8; GWA_E_CLOSED; GWA_E_BAD_HANDLE.

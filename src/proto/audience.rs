@@ -12,6 +12,7 @@ use super::refresher::News;
 use super::session::Input;
 use super::time::Now;
 use super::token::Token;
+use crate::error::Error;
 
 /// The clients of a source, each with the `T` by which it is told.
 #[derive(Debug)]
@@ -27,7 +28,7 @@ pub struct Audience<T> {
 struct Member<T> {
     id: u64,
     outlet: T,
-    gave_up: bool,
+    gave_up: Option<Error>,
 }
 
 impl<T> Default for Audience<T> {
@@ -40,7 +41,7 @@ impl<T> Audience<T> {
     /// One more; its number, which is never given out again.
     pub fn join(&mut self, outlet: T) -> u64 {
         self.last_id += 1;
-        self.members.push(Member { id: self.last_id, outlet, gave_up: false });
+        self.members.push(Member { id: self.last_id, outlet, gave_up: None });
         self.last_id
     }
 
@@ -72,24 +73,36 @@ impl<T> Audience<T> {
 
     /// Whom to tell.
     pub fn hearers(&self) -> impl Iterator<Item = &T> {
-        self.members.iter().filter(|member| !member.gave_up).map(|member| &member.outlet)
+        self.members.iter().filter(|member| member.gave_up.is_none()).map(|member| &member.outlet)
     }
 
     /// This one has given up; whether nobody is left who has not. Nobody is asked twice: `false` for a stranger.
-    pub fn give_up(&mut self, id: u64) -> bool {
+    pub fn give_up(&mut self, id: u64, why: &Error) -> bool {
         let Some(member) = self.members.iter_mut().find(|member| member.id == id) else { return false };
-        member.gave_up = true;
-        self.members.iter().all(|member| member.gave_up)
+        member.gave_up = Some(why.clone());
+        self.despair().is_some()
+    }
+
+    /// Why nobody hears any more, if all who are there have given up.
+    pub fn despair(&self) -> Option<&Error> {
+        let mut reasons = self.members.iter().map(|member| member.gave_up.as_ref());
+        reasons.try_fold(None, |_, why| why.map(Some)).flatten()
+    }
+
+    /// By what this one is told, or why it has given up.
+    pub fn standing(&self, id: u64) -> Option<Result<&T, &Error>> {
+        let member = self.members.iter().find(|member| member.id == id)?;
+        Some(member.gave_up.as_ref().map_or(Ok(&member.outlet), Err))
     }
 
     /// The application acted for this one: it tries again.
     pub fn wake(&mut self, id: u64) {
-        self.members.iter_mut().filter(|member| member.id == id).for_each(|member| member.gave_up = false);
+        self.members.iter_mut().filter(|member| member.id == id).for_each(|member| member.gave_up = None);
     }
 
     /// There are new credentials: all try again. Whether one of them had given up.
     pub fn wake_all(&mut self) -> bool {
-        self.members.iter_mut().fold(false, |any, member| std::mem::take(&mut member.gave_up) | any)
+        self.members.iter_mut().fold(false, |any, member| member.gave_up.take().is_some() | any)
     }
 
     /// A token was published.
@@ -137,7 +150,7 @@ impl<T> Audience<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::error::{Code, Error, Stage};
+    use crate::error::{Code, Stage};
     use crate::proto::dice::Dice;
     use crate::proto::token::Schedule;
     use crate::secret::Secret;
@@ -172,15 +185,19 @@ mod tests {
     fn one_that_gave_up_hears_nothing_until_somebody_acts() {
         let mut audience = Audience::default();
         let (a, b) = (audience.join('a'), audience.join('b'));
-        assert!(!audience.give_up(a), "the other goes on");
+        assert!(!audience.give_up(a, &error()), "the other goes on");
         assert_eq!(heard(&audience), "b");
+        assert!(matches!(audience.standing(a), Some(Err(why)) if why.code() == error().code()));
+        assert!(matches!(audience.standing(b), Some(Ok('b'))) && audience.standing(77).is_none());
         audience.wake(b);
         assert_eq!(heard(&audience), "b", "somebody else acted");
         audience.wake(a);
         assert_eq!(heard(&audience), "ab");
-        assert!(!audience.give_up(a) && audience.give_up(b), "now nobody goes on");
-        assert!(!audience.give_up(77), "a stranger");
+        assert!(!audience.give_up(a, &error()) && audience.give_up(b, &error()), "now nobody goes on");
+        assert!(!audience.give_up(77, &error()), "a stranger");
+        assert!(audience.despair().is_some());
         assert!(audience.wake_all() && !audience.wake_all());
+        assert!(audience.despair().is_none());
         assert_eq!(heard(&audience), "ab");
     }
 
@@ -189,10 +206,14 @@ mod tests {
         let mut audience = Audience::default();
         let (a, b) = (audience.join('a'), audience.join('b'));
         assert_eq!((audience.leave(b), audience.leave(b)), (Some('b'), None));
-        assert!(audience.give_up(a), "the last one");
+        assert!(audience.give_up(a, &error()), "the last one");
+        let c = audience.join('c');
+        assert!(audience.despair().is_none(), "one more who has not");
+        audience.leave(c);
+        assert!(audience.despair().is_some(), "the last who had not has left");
         assert_eq!(audience.leave(a), Some('a'));
-        assert!(audience.is_empty());
-        assert!(audience.join('c') > b, "numbers are not used again");
+        assert!(audience.is_empty() && audience.despair().is_none(), "nobody is there");
+        assert!(audience.join('c') > c && c > b, "numbers are not used again");
         assert_eq!(audience.dissolve().collect::<String>(), "c");
         assert_eq!(audience.len(), 0);
     }

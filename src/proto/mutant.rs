@@ -180,6 +180,8 @@ mutants! {
     ServerAskedInVain,
     /// A token that others share is not checked for what this client needs.
     SharedUnchecked,
+    /// A password of a proxy that was replaced meanwhile is refused for good.
+    OldPasswordBlocks,
     /// Nobody hears that the wall clock was set.
     StepUntold,
 }

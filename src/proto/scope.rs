@@ -1,8 +1,9 @@
 //! The scope check: required ⊆ granted, exact match, order kept.
 
 use super::jwt::{self, Claims, Jwt};
+use super::token::Token;
 use crate::audit::{ScopeAudit, ScopeResult};
-use crate::config::settings::UnknownScopes;
+use crate::config::settings::{Settings, UnknownScopes};
 use crate::error::{Code, Error, Stage};
 
 /// What is known of a token's scopes.
@@ -45,6 +46,14 @@ pub fn check(grants: &Grants, required: &[String], unknown: UnknownScopes) -> (S
     let client_id = grants.client_id.clone().unwrap_or_else(|| "unknown".to_owned());
     let audit = ScopeAudit { result, required: required.to_vec(), granted, missing, client_id };
     (audit, denial.map_or(Ok(()), Err))
+}
+
+/// Whether a token of a source that others share is one that this client may use.
+pub fn check_token(token: &Token, settings: &Settings) -> (ScopeAudit, Result<(), Error>) {
+    let claimed = grants(token.access_token.expose(), None, settings.max_token_bytes);
+    // What the token does not say itself, the answer that brought it has.
+    let grants = Grants { scopes: token.scopes.clone(), ..claimed };
+    check(&grants, &settings.required_scopes, settings.unknown_scopes)
 }
 
 fn denial(grants: &Grants, missing: &[String], unknown: UnknownScopes) -> Option<Error> {

@@ -95,7 +95,8 @@ impl Engine {
         let keeps_open = (parts.settings.delivery == Mode::Poll).then(|| Arc::clone(&is_pause));
         let producers = Arc::new(Producers { delivery: Arc::clone(&parts.delivery), keeps_open });
         let (delivery, shared) = (Arc::clone(&parts.delivery), Arc::clone(&parts.shared));
-        let outlet = Outlet { socket: socket.clone(), delivery, shared };
+        let needs = parts.source.is_shared().then(|| Arc::clone(&parts.settings));
+        let outlet = Outlet { socket: socket.clone(), delivery, shared, needs };
         // The thread of a source that others share speaks through its own delivery.
         let guard = (!parts.source.is_shared()).then(|| Arc::clone(&producers));
         let tokens = parts.source.join(outlet, guard).inspect_err(|_| parts.delivery.begin_failed())?;

@@ -14,7 +14,7 @@ use crate::hooks::Answer;
 use crate::metrics::Counter;
 use crate::proto::http::Request;
 use crate::proto::oauth::Credentials;
-use crate::proto::refresher::{Credential, Input, News, Output, Refresher};
+use crate::proto::refresher::{Credential, Input, Memory, News, Output, Refresher};
 
 /// A wall clock that is off by more is worth a line of log: certificates and audit records depend on it.
 const CLOCK_TOLERANCE_MS: u64 = 30_000;
@@ -24,18 +24,18 @@ const CLOCK_TOLERANCE_MS: u64 = 30_000;
 pub struct Carry {
     pub credentials: Credentials,
     pub unauthorized: u32,
-    /// Serial of the newest token.
-    pub serial: u64,
+    pub memory: Memory,
 }
 
 impl Carry {
     /// Replaces a credential.
     pub fn replace(&mut self, credential: Credential) {
-        self.unauthorized = 0;
         match credential {
             Credential::ClientSecret(secret) => self.credentials.client_secret = secret,
             Credential::RefreshToken(secret) => self.credentials.refresh_token = Some(secret),
+            Credential::ProxyPassword => return,
         }
+        self.unauthorized = 0;
     }
 }
 
@@ -62,9 +62,8 @@ impl RefreshThread {
     pub fn run(mut self: Box<Self>) {
         loop {
             self.run_machine();
-            let serial = self.machine.serial();
             let (credentials, unauthorized) = (self.machine.credentials().clone(), self.machine.unauthorized());
-            let carry = Carry { credentials, unauthorized, serial };
+            let carry = Carry { credentials, unauthorized, memory: self.machine.memory() };
             let Some((machine, cancel)) = self.source.next(carry, self.waiter.bell()) else { return };
             (self.machine, self.cancel) = (machine, cancel);
             (self.broken_off, self.closed, self.stopped) = (None, false, false);
@@ -94,13 +93,19 @@ impl RefreshThread {
                 }
             }
             // What one client's server says of it is no end for the others.
-            Input::GiveUp { serial, .. } if self.machine.would_give_up(serial) && !self.source.give_up(member) => {}
+            Input::GiveUp { serial, ref error }
+                if self.machine.would_give_up(serial) && !self.source.give_up(member, error) => {}
             Input::GiveUp { .. } | Input::Refused { .. } => {
                 self.handle(input);
                 self.source.holds(self.machine.token());
             }
             Input::RefreshNow => {
                 self.source.wake(member);
+                self.handle(input);
+            }
+            // Tokens that were refused are none the better for it.
+            Input::Credential(Credential::ProxyPassword) => {
+                self.source.wake_all();
                 self.handle(input);
             }
             Input::Credential(_) => {

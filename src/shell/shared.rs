@@ -72,6 +72,11 @@ impl Shared {
         new
     }
 
+    /// Forgets this token: it was refused.
+    pub fn drop_token(&self, serial: u64) {
+        self.token.lock().unwrap_or_else(PoisonError::into_inner).take_if(|held| held.serial == serial);
+    }
+
     /// Forgets the token: the threads have stopped.
     pub fn clear_token(&self) {
         *self.token.lock().unwrap_or_else(PoisonError::into_inner) = None;

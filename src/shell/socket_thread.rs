@@ -122,6 +122,7 @@ impl SocketThread {
             Output::Notice(notice) => self.notice(notice),
             Output::Refused { serial } => self.tokens.tell(refresher::Input::Refused { serial }),
             Output::GiveUp { error, serial } => self.tokens.tell(refresher::Input::GiveUp { error, serial }),
+            Output::TryAgain => self.tokens.tell(refresher::Input::RefreshNow),
             Output::Audit(record) => self.audit(record),
             Output::Renewed { lead_ms, handover } => self.count_renewal(lead_ms, handover),
             Output::MarkInBandUnable => endpoints::mark_in_band_unable(&self.endpoint, &self.clock, self.clock.now()),

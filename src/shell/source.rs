@@ -158,6 +158,7 @@ impl Source {
         }
         // The others have given up, and so has the refresher: the new one gets its chance.
         let is_hopeless = !state.audience.is_empty() && state.audience.hearers().next().is_none();
+        let shared = Arc::clone(&outlet.shared);
         let member = state.audience.join(outlet.clone());
         match &state.running {
             Some(running) if running.is_stopping => {}
@@ -174,7 +175,7 @@ impl Source {
                 }
             }
         }
-        Ok(Lease { source: Arc::clone(self), member })
+        Ok(Lease { source: Arc::clone(self), member, shared })
     }
 
     /// The last one to go ends the refresher; a request in flight is broken off.
@@ -203,9 +204,14 @@ impl Source {
         }
     }
 
-    /// Another `proxy.password` for the token endpoint, from the next connection on.
+    /// Another `proxy.password` for the token endpoint, from the next connection on: of the client whose source this is.
+    /// What others share goes through a proxy that may not be this client's.
     pub fn set_proxy_password(&self, password: Secret) {
+        if self.is_shared() {
+            return;
+        }
         self.net.set_proxy_password(password);
+        self.replace(Credential::ProxyPassword);
     }
 
     fn tell(&self, member: u64, input: Input) {
@@ -332,8 +338,8 @@ impl Source {
 
     fn machine(&self, carry: &Carry) -> Refresher {
         let can_ask = self.delivery.has_on_ask();
-        let Carry { credentials, unauthorized, serial } = carry.clone();
-        Refresher::new(Arc::clone(&self.settings), credentials, can_ask, unauthorized).after(serial)
+        let Carry { credentials, unauthorized, memory } = carry.clone();
+        Refresher::new(Arc::clone(&self.settings), credentials, can_ask, unauthorized).after(memory)
     }
 
     /// Host and port of the token endpoint, if there is one.

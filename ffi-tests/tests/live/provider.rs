@@ -70,6 +70,20 @@ fn a_question_without_an_answer_fails_a_connect_and_a_late_one_is_nothing() {
 }
 
 #[test]
+fn an_answer_to_the_question_of_a_connect_that_is_over_is_nothing_to_the_next_one() {
+    let (setup, questions) = asking();
+    let rig = setup.build();
+    assert_eq!(code(rig.client.connect(Some(std::time::Duration::from_millis(300)))), Some(Code::Timeout));
+    let old = next(&questions);
+    rig.client.start().unwrap();
+    let open = next(&questions);
+    old.fail(genesys_ws_auth::Error::new(Code::ReauthRequired, Stage::Token, "the login has ended"));
+    provide(&rig.sim, &open);
+    rig.seen.wait_state(State::Ready, 1);
+    assert!(!states(&rig.close()).contains(&State::ReauthRequired));
+}
+
+#[test]
 fn a_reason_that_only_a_person_can_mend_is_final() {
     let (setup, questions) = asking();
     let rig = setup.build();

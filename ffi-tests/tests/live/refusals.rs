@@ -203,6 +203,22 @@ fn two_tokens_refused_alike_end_in_reauth_required() {
 }
 
 #[test]
+fn a_token_that_was_refused_is_not_handed_out() {
+    let rig = Setup::default().build();
+    rig.sim.ws().always_first_auth(AuthReply::Refuse(Some("not you".into())));
+    rig.client.start().unwrap();
+    rig.seen.wait_state(State::ReauthRequired, 1);
+    for timeout in [Duration::ZERO, BOUND] {
+        let error = rig.client.token(Duration::ZERO, Some(timeout)).unwrap_err();
+        assert!(matches!(error.code(), Code::Timeout | Code::ReauthRequired), "{error}");
+    }
+    rig.sim.ws().always_first_auth(AuthReply::Honest);
+    rig.client.refresh_now().unwrap();
+    rig.seen.wait_state(State::Ready, 1);
+    rig.close();
+}
+
+#[test]
 fn a_connect_that_takes_too_long_says_where_it_was() {
     let rig = Setup::default().build();
     rig.sim.token().then(TokenReply::Hang);

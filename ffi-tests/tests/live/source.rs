@@ -221,6 +221,9 @@ fn one_client_whose_server_refuses_does_not_stop_the_others() {
         (shown, State::ReauthRequired),
         "it hears nothing of them"
     );
+    let answer = ill.client.token(Duration::ZERO, Some(BOUND)).unwrap_err();
+    assert_eq!(answer.code(), Code::ReauthRequired, "nor is it given what its server refuses: {answer}");
+    assert!(well.client.token(Duration::ZERO, Some(BOUND)).is_ok());
     // The application acts: it tries again, with two more.
     ill.client.refresh_now().unwrap();
     ill.seen.wait_state(State::ReauthRequired, 2);
@@ -276,7 +279,12 @@ fn what_a_client_requires_beyond_the_source_is_checked_for_it() {
     );
     let denied =
         |saw: &Saw| matches!(saw, Saw::Audit(r) if r["action"] == "scope_validation" && r["result"] == "denied");
-    assert_eq!(count(&greedy.close(), denied), 1, "recorded once, and for this client");
+    greedy.client.start().unwrap();
+    greedy.seen.wait_state(State::ReauthRequired, 1);
+    let answer = greedy.client.token(Duration::ZERO, Some(BOUND)).unwrap_err();
+    assert_eq!(answer.code(), Code::ScopeDenied, "it gets what it may use, or nothing: {answer}");
+    let saws = greedy.close();
+    assert_eq!((count(&saws, denied), tokens(&saws)), (2, 0), "recorded once a start, and for this client");
     assert!(modest.client.state().is_live());
     let content = inn.guest_with(|config| config.set("scopes.required", "user:read").unwrap());
     content.client.connect(Some(BOUND)).unwrap();

@@ -5,7 +5,7 @@ use std::time::Duration;
 use ffi_tests::proxy::{Proxy, Reply};
 use ffi_tests::sim::{Action, TcpReply};
 use genesys_ws_auth::event::State;
-use genesys_ws_auth::{Client, Code, Error, Secret, Stage};
+use genesys_ws_auth::{Client, Code, Error, Secret, Stage, TokenSource};
 use serde_json::Value;
 
 use crate::harness::*;
@@ -186,6 +186,29 @@ fn the_password_is_replaced_on_a_client_that_runs() {
     let direct = Setup::default().build();
     let error = direct.client.set_secret("proxy.password", Secret::new("unused".into())).unwrap_err();
     assert!(error.code() == Code::BadValue && error.to_string().contains("proxy.user"), "{error}");
+}
+
+#[test]
+fn a_source_that_others_share_keeps_its_own_password() {
+    let (of_source, of_client) = (Proxy::start(), Proxy::start());
+    of_source.demand("user", PASSWORD);
+    of_client.demand("user", "the right one");
+    let mut setup = behind(&of_source).key("proxy.user", "user");
+    setup.config.set_secret("proxy.password", Secret::new(PASSWORD.into())).unwrap();
+    let rig = setup.build();
+    let source = TokenSource::new(&rig.config).unwrap();
+    let mut config = rig.config.clone();
+    config.set("proxy", &of_client.url()).unwrap();
+    let client = Client::with_source(&config, &source).unwrap();
+    client.set_secret("proxy.password", Secret::new("a wrong one".into())).unwrap();
+    client.start().unwrap();
+    rig.seen.wait_state(State::ReauthRequired, 1);
+    client.set_secret("proxy.password", Secret::new("the right one".into())).unwrap();
+    rig.seen.wait_state(State::Ready, 1);
+    assert!(rig.sim.record().token_requests() > 0);
+    let shown: std::collections::HashSet<_> = of_source.asked().iter().map(|asked| asked.head.clone()).collect();
+    assert_eq!(shown.len(), 1, "one password was shown to the proxy of the source: {shown:?}");
+    assert!(client.shutdown(Some(BOUND)).complete && source.release(Some(BOUND)));
 }
 
 #[test]

@@ -65,6 +65,8 @@ pub enum Credential {
     ClientSecret(Secret),
     /// `token.refresh_token`.
     RefreshToken(Secret),
+    /// `proxy.password`: whoever makes connections has it already.
+    ProxyPassword,
 }
 
 /// An order of the machine.

@@ -41,6 +41,17 @@ use crate::secret::Secret;
 /// An authorization code is asked for after this many 401s in a row.
 const UNAUTHORIZED_BEFORE_ASKING: u32 = 2;
 
+/// What a machine leaves to the next one of its source.
+#[derive(Clone, Debug, Default)]
+pub struct Memory {
+    /// Serial of the newest token: no two tokens of a source have one serial.
+    pub serial: u64,
+    /// Number of the last question: one that is still open is none of the next machine's.
+    pub asks: u64,
+    /// The token that was refused last.
+    pub refused: Option<Secret>,
+}
+
 #[derive(Debug)]
 enum Phase {
     Stopped,
@@ -143,9 +154,10 @@ impl Refresher {
         self.can_ask = can_ask;
     }
 
-    /// Goes on counting where an earlier machine stopped, so that no two tokens of a source have one serial.
-    pub fn after(self, serial: u64) -> Self {
-        Self { serial, ..self }
+    /// Goes on where an earlier machine stopped.
+    pub fn after(self, memory: Memory) -> Self {
+        let Memory { serial, asks, refused } = memory;
+        Self { serial, asks, refused, ..self }
     }
 
     /// Takes a fact in. `random` feeds the jitter.
@@ -189,9 +201,9 @@ impl Refresher {
         self.unauthorized
     }
 
-    /// Serial of the newest token.
-    pub fn serial(&self) -> u64 {
-        self.serial
+    /// What the next machine has to know.
+    pub fn memory(&self) -> Memory {
+        Memory { serial: self.serial, asks: self.asks, refused: self.refused.clone() }
     }
 
     /// The token in force.

@@ -143,15 +143,23 @@ impl Refresher {
     }
 
     pub(super) fn credential(&mut self, now: Now, credential: Credential) {
-        self.unauthorized = 0;
         self.credentials_version += 1;
+        let Phase::Blocked { error, .. } = &self.phase else { return self.adopt_credential(credential) };
+        // What another credential was refused for is not mended by a password of a proxy.
+        let helps = !matches!(credential, Credential::ProxyPassword) || error.code() == Code::ProxyAuth;
+        self.adopt_credential(credential);
+        if helps && !active(Mutant::BlockedForGood) {
+            self.begin_round(now);
+        }
+    }
+
+    fn adopt_credential(&mut self, credential: Credential) {
         match credential {
             Credential::ClientSecret(secret) => self.credentials.client_secret = secret,
             Credential::RefreshToken(secret) => self.credentials.refresh_token = Some(secret),
+            Credential::ProxyPassword => return,
         }
-        if matches!(self.phase, Phase::Blocked { .. }) && !active(Mutant::BlockedForGood) {
-            self.begin_round(now);
-        }
+        self.unauthorized = 0;
     }
 
     pub(super) fn answered(&mut self, now: Now, id: u64, answer: Result<Answer, Error>) {

@@ -85,6 +85,8 @@ pub enum Input {
         /// Epoch of the socket.
         epoch: u64,
     },
+    /// Connections are shown another `proxy.password` from now on.
+    ProxyPassword,
     /// The application learned, by a message of the server's, that the socket in use will end soon.
     DrainNotice,
     /// This process learned from another client that the server cannot renew in band until then (boot time).
@@ -160,6 +162,8 @@ pub enum Output {
         /// Serial of the token that was refused last.
         serial: u64,
     },
+    /// Tell the refresher: what a proxy had refused is worth another try.
+    TryAgain,
     /// Audit this.
     Audit(Record),
     /// A new token took effect on the live connection.

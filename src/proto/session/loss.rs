@@ -129,7 +129,9 @@ impl Session {
             return;
         }
         // Once a proxy has let a socket through, its refusal is more likely the outage of a directory.
-        let forbidden = error.code() == Code::UpgradeForbidden || error.code() == Code::ProxyAuth && !self.ever_ready;
+        let current = link.epoch > self.old_password_epoch || active(Mutant::OldPasswordBlocks);
+        let proxy = error.code() == Code::ProxyAuth && !self.ever_ready && current;
+        let forbidden = error.code() == Code::UpgradeForbidden || proxy;
         let closed = error.code() == Code::WsClosed && self.class_of(error) == CloseClass::Token;
         if closed && link.stage == Stage::Authenticating {
             let refusal = Error::new(Code::AuthRefused, ErrorStage::Authenticate, error.detail().message.clone());
@@ -139,7 +141,7 @@ impl Session {
             self.strike(error, link.serial());
         } else if forbidden && !active(Mutant::ForbiddenGoesOn) {
             // A refusal of whoever asks, not of the token: only the application can help.
-            (self.token, self.in_band.failed) = (None, false);
+            (self.token, self.in_band.failed, self.proxy_refused) = (None, false, proxy);
             self.trouble = Some(Trouble::Blocked(error.clone()));
             self.out.push_back(Output::GiveUp { error: error.clone(), serial: self.seen_serial });
         }

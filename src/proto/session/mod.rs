@@ -129,6 +129,11 @@ pub struct Session {
 
     in_band: InBand,
 
+    /// The newest socket that may have been dialled with an older password of a proxy.
+    old_password_epoch: u64,
+    /// The proxy has refused the password.
+    proxy_refused: bool,
+
     ever_ready: bool,
     attempt_ms: Option<u64>,
     round_failures: u32,
@@ -185,6 +190,8 @@ impl Session {
             hold_ms: None,
             renew_ms: None,
             in_band: InBand::default(),
+            old_password_epoch: 0,
+            proxy_refused: false,
             ever_ready: false,
             attempt_ms: None,
             round_failures: 0,
@@ -223,6 +230,7 @@ impl Session {
             | Input::Connected { .. }
             | Input::Opened { .. }
             | Input::DrainNotice
+            | Input::ProxyPassword
             | Input::Reply { .. }
             | Input::InBandUnable { .. }
                 if self.is_over() =>
@@ -234,6 +242,7 @@ impl Session {
             Input::News(news) => self.news(now, news),
             Input::Connected { epoch } => self.connected(now, epoch),
             Input::DrainNotice => self.drain_notice(now),
+            Input::ProxyPassword => self.proxy_password(),
             Input::Opened { epoch } => self.opened(now, epoch),
             Input::Reply { epoch, text } => self.reply(now, epoch, &text),
             Input::Closed { epoch, code, reason } => self.peer_closed(now, epoch, code, &reason),
@@ -338,6 +347,15 @@ impl Session {
         let awake = self.newly_slept_ms(now).is_none();
         if let Some(link) = self.link_mut(epoch) {
             link.heard(now, awake);
+        }
+    }
+
+    /// A socket that is on its way may still be refused for the password before.
+    fn proxy_password(&mut self) {
+        self.old_password_epoch = self.epoch;
+        let blocked = matches!(self.trouble, Some(Trouble::Blocked(_)));
+        if std::mem::take(&mut self.proxy_refused) && blocked {
+            self.out.push_back(Output::TryAgain);
         }
     }
 

@@ -7,7 +7,7 @@ use crate::audit::{Outcome, Phase, Record};
 use crate::error::{Code, Error};
 use crate::proto::mutant::{active, Mutant};
 use crate::proto::refresher::News;
-use crate::proto::scope::{self, Grants};
+use crate::proto::scope;
 use crate::proto::time::Now;
 use crate::proto::token::Token;
 
@@ -38,11 +38,7 @@ impl Session {
         if !self.shares || token.serial <= self.seen_serial || active(Mutant::SharedUnchecked) {
             return Ok(());
         }
-        let settings = &*self.settings;
-        let claimed = scope::grants(token.access_token.expose(), None, settings.max_token_bytes);
-        // What the token does not say itself, the answer that brought it has.
-        let grants = Grants { scopes: token.scopes.clone(), ..claimed };
-        let (audit, outcome) = scope::check(&grants, &settings.required_scopes, settings.unknown_scopes);
+        let (audit, outcome) = scope::check_token(token, &self.settings);
         self.out.push_back(Output::Audit(Record::Scopes(audit)));
         outcome
     }

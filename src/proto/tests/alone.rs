@@ -32,6 +32,7 @@ pub const ALL: &[fn()] = &[
     without_overlap_nothing_is_dialled_ahead,
     a_loss_ahead_of_the_token_is_no_attempt,
     a_forbidden_upgrade_needs_the_application,
+    a_password_of_a_proxy_that_was_replaced_meanwhile_is_tried,
     a_missing_address_ends_a_client_that_never_was_ready,
     a_close_code_may_be_made_final,
     a_final_close_of_a_replacement_leaves_the_live_socket_and_says_so,
@@ -356,6 +357,32 @@ fn a_forbidden_upgrade_needs_the_application() {
     assert!(lone.until(300_000).is_empty());
     lone.feed(Input::Publish(token(2, 600_000)));
     assert!(lone.until(400_000).contains(&"dial 3 false".into()) || lone.said.contains(&"dial 3 false".into()));
+}
+
+#[test]
+fn a_password_of_a_proxy_that_was_replaced_meanwhile_is_tried() {
+    let opening = || {
+        let mut lone = Lone::new();
+        lone.feed(Input::Start(Rounds::Forever));
+        lone.feed(Input::Publish(token(1, 600_000)));
+        assert!(lone.said.contains(&"dial 1 false".into()), "{:?}", lone.said);
+        lone
+    };
+    // Refused for the one before.
+    let mut lone = opening();
+    lone.feed(Input::ProxyPassword);
+    lone.feed(Input::Failed { epoch: 1, error: error(Code::ProxyAuth) });
+    assert!(!lone.said.contains(&"GiveUp".into()), "{:?}", lone.said);
+    assert!(lone.until(60_000).contains(&"dial 2 false".into()));
+    lone.feed(Input::Failed { epoch: 2, error: error(Code::ProxyAuth) });
+    assert!(lone.said.contains(&"GiveUp".into()), "the new one is wrong too: {:?}", lone.said);
+    lone.feed(Input::ProxyPassword);
+    assert_eq!(lone.said, ["TryAgain"]);
+    // Refused before, for something else.
+    let mut lone = opening();
+    lone.feed(Input::Failed { epoch: 1, error: error(Code::UpgradeForbidden) });
+    lone.feed(Input::ProxyPassword);
+    assert!(lone.said.is_empty(), "{:?}", lone.said);
 }
 
 #[test]

@@ -24,6 +24,7 @@ mod losses;
 mod mutants;
 mod provider;
 mod random;
+mod restarts;
 mod server;
 mod sharing;
 mod socket_laws;

@@ -236,7 +236,9 @@ impl TokenLaws {
     }
 
     fn credential(&mut self, now: Now, credential: &Credential) {
-        self.unauthorized = 0;
+        if !matches!(credential, Credential::ProxyPassword) {
+            self.unauthorized = 0;
+        }
         if let Some(flight) = &mut self.flight {
             flight.replaced = true;
         }

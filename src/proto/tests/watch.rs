@@ -293,6 +293,7 @@ impl Watch {
             }
             O::Audit(record) => self.audit(record),
             O::Renewed { lead_ms, handover } => self.renewals.push((*lead_ms, *handover)),
+            O::TryAgain => panic!("no password is replaced here"),
             O::MarkInBandUnable => self.marked += 1,
             O::Connected => {
                 self.connected += 1;

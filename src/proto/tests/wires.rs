@@ -85,6 +85,7 @@ impl World {
                 self.gone(epoch);
             }
             O::Refused { serial } => self.cross_to_refresher(refresher::Input::Refused { serial }),
+            O::TryAgain => self.cross_to_refresher(refresher::Input::RefreshNow),
             O::GiveUp { error, serial } => self.cross_to_refresher(refresher::Input::GiveUp { error, serial }),
             O::Failed { for_good: true, .. } => self.cross_to_refresher(refresher::Input::Close),
             O::MarkInBandUnable => {

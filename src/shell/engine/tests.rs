@@ -8,6 +8,7 @@ use super::*;
 use crate::event::{MessageKind, Sent};
 use crate::hooks::{AuditView, Hooks, Moment};
 use crate::proto::oauth::Credentials;
+use crate::proto::refresher::Memory;
 use crate::secret::Secret;
 use crate::shell::delivery::Parts as DeliveryParts;
 use crate::shell::gate::Gate;
@@ -82,7 +83,7 @@ fn parts_with(poison: &Arc<AtomicBool>, hooks: Hooks) -> (Parts, Receiver<Told>)
             net: net.clone(),
             delivery: Arc::clone(&delivery),
             shared: Arc::clone(&shared),
-            carry: Carry { credentials, unauthorized: 0, serial: 0 },
+            carry: Carry { credentials, unauthorized: 0, memory: Memory::default() },
         },
         Kind::Private,
     );
@@ -134,7 +135,7 @@ fn messages_of_a_socket_thread_that_panics_end_once() {
     let (socket, inbox) = Inbox::new(waiter.bell());
     let (gate, promise) = Gate::<()>::new().unwrap();
     let (delivery, shared) = (Arc::clone(&parts.delivery), Arc::clone(&parts.shared));
-    let tokens = parts.source.join(Outlet { socket, delivery, shared }, None).unwrap();
+    let tokens = parts.source.join(Outlet { socket, delivery, shared, needs: None }, None).unwrap();
     let socket = driver(&parts, waiter, inbox, tokens.clone(), Some(promise)).unwrap();
     let outbox = Arc::clone(&parts.outbox);
     outbox.lock().unwrap().push(MessageKind::Text, b"x").unwrap();

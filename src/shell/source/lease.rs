@@ -3,8 +3,11 @@
 use std::sync::Arc;
 
 use super::Source;
+use crate::config::settings::Settings;
+use crate::error::Error;
 use crate::event::Notice;
 use crate::proto::refresher::Input;
+use crate::proto::scope;
 use crate::proto::session::Input as SessionInput;
 use crate::proto::token::Token;
 use crate::shell::delivery::Delivery;
@@ -18,6 +21,8 @@ pub struct Outlet {
     pub socket: Inbox<SessionInput>,
     pub delivery: Arc<Delivery>,
     pub shared: Arc<Shared>,
+    /// What this client needs of a token that was not fetched for it alone.
+    pub needs: Option<Arc<Settings>>,
 }
 
 /// A running client's place in the audience. Leaving is not left to its end: see [`Lease::leave`].
@@ -25,14 +30,21 @@ pub struct Outlet {
 pub struct Lease {
     pub(super) source: Arc<Source>,
     pub(super) member: u64,
+    pub(super) shared: Arc<Shared>,
 }
 
 impl Outlet {
+    /// Who must not use a token does not get it either; the session says so.
     pub(super) fn publish(&self, token: &Arc<Token>) {
-        if self.shared.set_token(token) {
+        if self.check(token).is_ok() && self.shared.set_token(token) {
             self.delivery.push_notice(Notice::Token(Arc::clone(token)));
         }
         self.socket.send(SessionInput::Publish(Arc::clone(token)));
+    }
+
+    /// Whether this client may use the token.
+    pub(super) fn check(&self, token: &Token) -> Result<(), Error> {
+        self.needs.as_ref().map_or(Ok(()), |settings| scope::check_token(token, settings).1)
     }
 
     pub(super) fn tell(&self, input: SessionInput) {
@@ -44,8 +56,11 @@ impl Outlet {
 }
 
 impl Lease {
-    /// Tells the refresher.
+    /// Tells the refresher. A token that this client's server has refused is no longer handed out here.
     pub fn tell(&self, input: Input) {
+        if let Input::Refused { serial } | Input::GiveUp { serial, .. } = &input {
+            self.shared.drop_token(*serial);
+        }
         self.source.tell(self.member, input);
     }
 

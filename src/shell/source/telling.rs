@@ -1,8 +1,9 @@
 //! What the refresh thread says, and to whom.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::{Kind, Source};
+use super::{Kind, Source, Wish};
 use crate::audit::Record;
 use crate::error::Error;
 use crate::event::{Notice, State as Shown, StateChange};
@@ -53,10 +54,19 @@ impl Source {
     }
 
     pub(in crate::shell) fn answer(&self, id: u64, outcome: Result<Arc<Token>, Error>) {
-        let wish = self.lock().wishes.remove(&id);
-        if let Some(wish) = wish {
-            wish.promise.keep(outcome);
-        }
+        let mut state = self.lock();
+        let Some(wish) = state.wishes.remove(&id) else { return };
+        // The token may be good for others only.
+        let outcome = outcome.and_then(|token| {
+            match state.audience.standing(wish.member) {
+                Some(Ok(outlet)) => outlet.check(&token)?,
+                Some(Err(why)) => return Err(why.clone()),
+                None => {}
+            }
+            Ok(token)
+        });
+        drop(state);
+        wish.promise.keep(outcome);
     }
 
     /// The refresher has this token left.
@@ -64,9 +74,17 @@ impl Source {
         self.lock().audience.holds(token);
     }
 
-    /// Whether nobody is left who has not given up.
-    pub(in crate::shell) fn give_up(&self, member: u64) -> bool {
-        self.lock().audience.give_up(member)
+    /// Whether nobody is left who has not given up. If others go on, nothing that this one waits for will be of use.
+    pub(in crate::shell) fn give_up(&self, member: u64, why: &Error) -> bool {
+        let mut state = self.lock();
+        let is_last = state.audience.give_up(member, why);
+        let wishes = std::mem::take(&mut state.wishes);
+        let (ended, others) = wishes.into_iter().partition(|(_, wish)| !is_last && wish.member == member);
+        state.wishes = others;
+        drop(state);
+        let ended: HashMap<u64, Wish> = ended;
+        ended.into_values().for_each(|wish| wish.promise.keep(Err(why.clone())));
+        is_last
     }
 
     pub(in crate::shell) fn wake(&self, member: u64) {

@@ -159,7 +159,7 @@ impl Client {
                 facts.push_back(Fact::Refresher(refresher::Input::GiveUp { error, serial }));
             }
             O::Failed { error, .. } => panic!("a client that starts for ever has failed: {error:?}"),
-            O::Stopped { .. } | O::MarkInBandUnable => panic!("not in these plans: {output:?}"),
+            O::Stopped { .. } | O::MarkInBandUnable | O::TryAgain => panic!("not in these plans: {output:?}"),
             O::Release { .. } | O::SendOn(_) | O::Notice(_) | O::Audit(_) | O::Renewed { .. } | O::Connected => {}
         }
     }
