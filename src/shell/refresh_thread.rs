@@ -75,6 +75,7 @@ impl RefreshThread {
             while let Ok(message) = self.inbox.try_recv() {
                 self.take(message);
             }
+            self.despair();
             self.obey();
             if !self.stopped {
                 self.wait();
@@ -120,6 +121,17 @@ impl RefreshThread {
                 self.handle(input);
             }
             input => self.handle(input),
+        }
+    }
+
+    /// The last client that went on has left, and those who stay have given up: no token is of use to anybody.
+    fn despair(&mut self) {
+        if !self.machine.would_give_up(u64::MAX) {
+            return;
+        }
+        if let Some(error) = self.source.despair() {
+            self.handle(Input::GiveUp { error, serial: u64::MAX });
+            self.source.holds(self.machine.token());
         }
     }
 

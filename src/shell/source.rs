@@ -184,10 +184,13 @@ impl Source {
         let is_gone = state.audience.leave(member).is_some();
         // Whoever waits hears that it was cancelled.
         state.wishes.retain(|_, wish| wish.member != member);
-        if !is_gone || !state.audience.is_empty() {
-            return;
-        }
-        if let Some(running) = &mut state.running {
+        let is_empty = state.audience.is_empty();
+        let Some(running) = state.running.as_mut().filter(|_| is_gone) else { return };
+        if !is_empty {
+            // Those who stay may all have given up.
+            running.inbox.ring();
+        } else if !running.is_stopping {
+            // A second one would end the next machine.
             running.is_stopping = true;
             running.cancel.cancel();
             running.inbox.send(ToRefresh { member: 0, input: Input::Close });
@@ -260,10 +263,17 @@ impl Source {
         if !self.is_shared() {
             return self.threads.wait(until);
         }
-        if !self.lock().is_over() {
+        let state = self.lock();
+        if !state.is_over() {
             return true;
         }
+        let has_dispatcher = state.has_dispatcher;
+        drop(state);
         if self.delivery.is_dispatch_thread() {
+            // Nobody need come back: the dispatcher lets the hooks go when it ends.
+            if !has_dispatcher {
+                self.delivery.disown();
+            }
             return false;
         }
         let has_ended = self.threads.wait(until);
@@ -329,6 +339,7 @@ impl Source {
         let body = move || {
             let failure = source.failure_of(None);
             guarded(&failure, ThreadKind::Dispatch, || source.delivery.run_dispatcher());
+            source.delivery.disown();
         };
         let spawned = self.threads.spawn(&self.settings, &self.delivery, ThreadKind::Dispatch, body);
         spawned.inspect_err(|_| self.delivery.begin_failed())?;
@@ -375,6 +386,8 @@ impl Source {
         }
         if self.speaks_for_itself() {
             self.shared.clear_token();
+        }
+        if next.is_none() {
             self.show(Shown::Idle, "no client runs", None);
         }
         self.close_if_over(&state);

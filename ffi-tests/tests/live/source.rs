@@ -94,7 +94,10 @@ fn a_client_that_starts_while_the_last_one_stops_is_served() {
     first.client.start().unwrap();
     inn.wait_sim("a request", |log| log.token_requests() == 1);
     assert!(first.client.shutdown(Some(BOUND)).complete, "its own threads wait for nothing");
-    // The refresher is still waiting for the answer that nobody needs; the next client joins it.
+    // The refresher is still waiting for the answer that nobody needs; the next client joins it, and one that goes again.
+    let passing = inn.guest();
+    passing.client.start().unwrap();
+    passing.close();
     let second = inn.guest();
     second
         .client
@@ -384,6 +387,60 @@ fn a_source_without_hooks_has_no_dispatcher_and_its_end_may_come_from_a_hook() {
     assert!(guest.client.shutdown(Some(BOUND)).complete, "the last one waits for the threads of the source");
     assert_eq!(*outcomes.lock().unwrap(), [true], "its client kept it alive");
     drop(sim);
+}
+
+#[test]
+fn hooks_are_let_go_when_the_source_ends_inside_one_of_them() {
+    let sim = Sim::start(Options::default());
+    let (sender, sources) = std::sync::mpsc::channel::<TokenSource>();
+    let (told, outcomes) = std::sync::mpsc::channel();
+    let (sources, told) = (std::sync::Mutex::new(sources), std::sync::Mutex::new(told));
+    let held = Arc::new(());
+    let of_hook = Arc::clone(&held);
+    let inn = Inn::of(sim, |config| {
+        config.hooks = Hooks::default();
+        config.hooks.on_token = Some(Arc::new(move |_| {
+            let _held = &of_hook;
+            let source = sources.lock().unwrap().recv().unwrap();
+            told.lock().unwrap().send(source.release(Some(BOUND))).unwrap();
+        }));
+    });
+    let guest = inn.connected();
+    // It is shut down, and its handle stays: nobody else will come to let the hooks go.
+    assert!(guest.client.shutdown(Some(BOUND)).complete);
+    let Inn { source, sim, .. } = inn;
+    sender.send(source).unwrap();
+    assert!(!outcomes.recv_timeout(BOUND).unwrap(), "it does not wait for itself");
+    let until = std::time::Instant::now() + BOUND;
+    while Arc::strong_count(&held) > 1 {
+        assert!(std::time::Instant::now() < until, "the hook is kept");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    drop((guest, sim));
+}
+
+#[test]
+fn nothing_is_renewed_for_those_who_have_given_up() {
+    let inn = Inn::with_lifetime(2_000);
+    let other = Sim::start(Options::default());
+    let well = inn.connected();
+    let ill = inn.guest_with(|config| {
+        config.set("ws.url", &other.ws_url()).unwrap();
+        config.set("tls.ca_pem", other.ca_pem()).unwrap();
+    });
+    ill.client.start().unwrap();
+    ill.seen.wait_state(State::ReauthRequired, 1);
+    well.close();
+    let requests = inn.sim.record().token_requests();
+    // Time for three renewals; one request may have been on its way.
+    std::thread::sleep(Duration::from_secs(4));
+    let more = inn.sim.record().token_requests() - requests;
+    assert!(more <= 1, "{more} requests for nobody");
+    // Who acts is served.
+    ill.client.refresh_now().unwrap();
+    inn.wait_sim("a request", |log| log.token_requests() > requests + more);
+    ill.close();
+    inn.close();
 }
 
 #[test]

@@ -87,6 +87,11 @@ impl Source {
         is_last
     }
 
+    /// Why nobody hears any more.
+    pub(in crate::shell) fn despair(&self) -> Option<Error> {
+        self.lock().audience.despair().cloned()
+    }
+
     pub(in crate::shell) fn wake(&self, member: u64) {
         self.lock().audience.wake(member);
     }
