@@ -104,8 +104,8 @@ impl RefreshThread {
                 self.source.wake(member);
                 self.handle(input);
             }
-            // Tokens that were refused are none the better for it.
-            Input::Credential(Credential::ProxyPassword) => {
+            // Tokens that were refused are none the better for another password of the proxy.
+            Input::Credential(Credential::ProxyPassword) | Input::Answered { answer: Ok(Answer::Code(_)), .. } => {
                 self.source.wake_all();
                 self.handle(input);
             }
@@ -115,10 +115,6 @@ impl RefreshThread {
                 if anew {
                     self.handle(Input::RefreshNow);
                 }
-            }
-            Input::Answered { answer: Ok(Answer::Code(_)), .. } => {
-                self.source.wake_all();
-                self.handle(input);
             }
             input => self.handle(input),
         }

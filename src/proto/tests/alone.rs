@@ -39,18 +39,15 @@ pub const ALL: &[fn()] = &[
     a_close_code_may_be_made_ordinary,
     a_drain_notice_replaces_the_socket_without_a_gap,
     steps_of_the_wall_clock_and_suspends_are_told,
-    a_replacement_that_fails_does_not_keep_a_new_token_from_the_live_socket,
-    what_the_server_says_ahead_of_the_token_is_told_and_heeded,
-    retry_after_of_an_upgrade_outlives_the_live_socket,
 ];
 
-struct Lone {
-    session: Session,
-    at_ms: u64,
-    said: Vec<String>,
+pub(super) struct Lone {
+    pub(super) session: Session,
+    pub(super) at_ms: u64,
+    pub(super) said: Vec<String>,
 }
 
-fn token(serial: u64, lifetime_ms: u64) -> Arc<Token> {
+pub(super) fn token(serial: u64, lifetime_ms: u64) -> Arc<Token> {
     Arc::new(Token {
         access_token: Secret::new(format!("hush-{serial}")),
         token_type: "bearer".into(),
@@ -64,25 +61,25 @@ fn token(serial: u64, lifetime_ms: u64) -> Arc<Token> {
     })
 }
 
-fn error(code: Code) -> Error {
+pub(super) fn error(code: Code) -> Error {
     Error::new(code, Stage::Live, "")
 }
 
 impl Lone {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self::with(settings())
     }
 
-    fn with(settings: Settings) -> Self {
+    pub(super) fn with(settings: Settings) -> Self {
         Self { session: Session::new(Arc::new(settings), None), at_ms: 0, said: Vec::new() }
     }
 
     /// Live on socket 1 with a token of 10 minutes (`t_mandatory` 540 s, `t_usable` 590 s).
-    fn live() -> Self {
+    pub(super) fn live() -> Self {
         Self::new().become_live()
     }
 
-    fn become_live(self) -> Self {
+    pub(super) fn become_live(self) -> Self {
         let mut lone = self;
         lone.feed(Input::Start(Rounds::Forever));
         lone.feed(Input::Publish(token(1, 600_000)));
@@ -93,7 +90,7 @@ impl Lone {
         lone
     }
 
-    fn feed(&mut self, input: Input) {
+    pub(super) fn feed(&mut self, input: Input) {
         let now = Now { boot_ms: self.at_ms, awake_ms: self.at_ms, wall_ms: self.at_ms };
         self.session.heard(now, 1);
         self.session.handle(now, 7, input);
@@ -111,7 +108,7 @@ impl Lone {
     }
 
     /// Time passes, and the timers that fall into it are served.
-    fn until(&mut self, at_ms: u64) -> Vec<String> {
+    pub(super) fn until(&mut self, at_ms: u64) -> Vec<String> {
         let mut said = Vec::new();
         while let Some(next) = self.session.next_timeout().filter(|next| *next <= at_ms) {
             self.at_ms = next;
@@ -122,7 +119,7 @@ impl Lone {
         said
     }
 
-    fn drop_socket(&mut self) {
+    pub(super) fn drop_socket(&mut self) {
         self.feed(Input::Dropped { epoch: 1, error: error(Code::Dropped) });
     }
 }
@@ -262,7 +259,7 @@ fn an_endpoint_known_to_be_unable_gets_a_second_socket_at_once() {
 }
 
 /// Started, its token on the way, and socket 1 dialled ahead of it.
-fn ahead() -> Lone {
+pub(super) fn ahead() -> Lone {
     let mut lone = Lone::new();
     lone.feed(Input::Start(Rounds::Forever));
     lone.feed(Input::News(News::Fetching));
@@ -472,48 +469,4 @@ fn steps_of_the_wall_clock_and_suspends_are_told() {
     let later = Now { boot_ms: 70_000, awake_ms: 10_000, wall_ms: 72_000 };
     assert_eq!(told(&mut lone, later), [60_000]);
     assert!(told(&mut lone, later).is_empty());
-}
-
-fn asked(code: Code, retry_after_ms: u64) -> Error {
-    error(code).with(|detail| detail.retry_after_ms = Some(retry_after_ms))
-}
-
-#[test]
-fn a_replacement_that_fails_does_not_keep_a_new_token_from_the_live_socket() {
-    let mut lone = Lone::live();
-    lone.feed(Input::DrainNotice);
-    lone.until(5_000);
-    lone.feed(Input::Failed { epoch: 2, error: asked(Code::UpgradeRefused, 3_600_000) });
-    lone.feed(Input::Publish(token(2, 1_200_000)));
-    assert!(lone.said.iter().any(|said| said.starts_with("auth 1 ")), "{:?}", lone.said);
-    lone.feed(Input::Reply { epoch: 1, text: br#"{"type":"auth","status":"ok"}"#.to_vec() });
-    assert!(lone.said.contains(&"Renewed".into()), "{:?}", lone.said);
-}
-
-#[test]
-fn what_the_server_says_ahead_of_the_token_is_told_and_heeded() {
-    let mut lone = Lone::new();
-    lone.feed(Input::Start(Rounds::Once));
-    lone.feed(Input::News(News::Fetching));
-    lone.feed(Input::Connected { epoch: 1 });
-    lone.feed(Input::Failed { epoch: 1, error: asked(Code::ThrottledLong, 3_600_000) });
-    assert!(lone.said.contains(&"failed ThrottledLong".into()), "{:?}", lone.said);
-    let mut lone = ahead();
-    lone.feed(Input::Connected { epoch: 1 });
-    lone.feed(Input::Failed { epoch: 1, error: asked(Code::Throttled, 60_000) });
-    assert_eq!(lone.said, ["Audit"]);
-    lone.feed(Input::Publish(token(1, 600_000)));
-    assert_eq!(lone.session.state(), State::Throttled);
-    assert!(lone.until(59_999).iter().all(|said| !said.starts_with("dial")));
-    assert!(lone.until(121_000).contains(&"dial 2 false".into()));
-}
-
-#[test]
-fn retry_after_of_an_upgrade_outlives_the_live_socket() {
-    let mut lone = Lone::live();
-    lone.feed(Input::DrainNotice);
-    lone.until(5_000);
-    lone.feed(Input::Failed { epoch: 2, error: asked(Code::Throttled, 300_000) });
-    lone.drop_socket();
-    assert!(lone.until(300_000).iter().all(|said| !said.starts_with("dial")));
 }

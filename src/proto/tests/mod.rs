@@ -16,6 +16,7 @@ use std::sync::Once;
 
 mod alone;
 mod app;
+mod asked;
 mod dense;
 mod faults;
 mod fleet;

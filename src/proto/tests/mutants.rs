@@ -2,7 +2,7 @@
 
 use std::panic::catch_unwind;
 
-use super::{alone, dense, fleets, losses, muted, provider, random, sharing, stories, tokens, wishes};
+use super::{alone, asked, dense, fleets, losses, muted, provider, random, sharing, stories, tokens, wishes};
 use crate::proto::mutant::{activate, Mutant};
 
 /// Long walks that look for a mutant that no dense walk has noticed.
@@ -81,6 +81,7 @@ const WALK_NOTICES: &[Mutant] = &[
 fn stories() -> impl Iterator<Item = &'static fn()> {
     alone::ALL
         .iter()
+        .chain(asked::ALL)
         .chain(wishes::ALL)
         .chain(stories::ALL)
         .chain(losses::ALL)

@@ -472,8 +472,10 @@ impl Watch {
             let at = at_ms + wall;
             let covers =
                 |gap: &Gap| gap.from_wall_ms <= at + slack && (gap.to_wall_ms == 0 || at <= gap.to_wall_ms + slack);
-            let covered = before || after || self.gaps.iter().any(covers);
-            assert!(covered, "message {number} of {at_ms} on socket {epoch} is lost without a gap");
+            assert!(
+                before || after || self.gaps.iter().any(covers),
+                "message {number} of {at_ms} on socket {epoch} is lost without a gap"
+            );
         }
     }
 
