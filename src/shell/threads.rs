@@ -99,7 +99,8 @@ impl Threads {
             if is_over || waits_in_vain || until.is_over() {
                 return is_over;
             }
-            sleep(until.left().map_or(pause, |left| left.min(pause)));
+            let (running, time) = (self.ended.lock(), until.left().map_or(pause, |left| left.min(pause)));
+            drop(self.ended.changed.wait_timeout(running, time));
             pause = (pause * 2).min(LONGEST_PAUSE);
         }
     }
@@ -107,11 +108,6 @@ impl Threads {
     fn handles(&self) -> MutexGuard<'_, Vec<JoinHandle<()>>> {
         self.handles.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-#[expect(clippy::disallowed_methods, reason = "nothing tells of the very end of a thread but a look at it")]
-fn sleep(time: Duration) {
-    thread::sleep(time);
 }
 
 /// Joins those that are over; waits for none.

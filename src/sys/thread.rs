@@ -51,13 +51,12 @@ mod tests {
         static SLOW: RefCell<Option<Slow>> = const { RefCell::new(None) };
     }
 
-    #[expect(clippy::disallowed_methods, reason = "nothing tells of the very end of a thread but a look at it")]
     fn wait_until(mut is_so: impl FnMut() -> bool) {
         for _ in 0..30_000 {
             if is_so() {
                 return;
             }
-            thread::sleep(Duration::from_millis(1));
+            thread::park_timeout(Duration::from_millis(1));
         }
         panic!("in vain");
     }
