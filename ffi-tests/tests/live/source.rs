@@ -395,12 +395,12 @@ fn hooks_are_let_go_when_the_source_ends_inside_one_of_them() {
     let (sender, sources) = std::sync::mpsc::channel::<TokenSource>();
     let (told, outcomes) = std::sync::mpsc::channel();
     let (sources, told) = (std::sync::Mutex::new(sources), std::sync::Mutex::new(told));
-    let held = Arc::new(());
-    let of_hook = Arc::clone(&held);
+    // Dropped with the hook, it hangs up.
+    let (held, end) = std::sync::mpsc::channel::<()>();
     let inn = Inn::of(sim, |config| {
         config.hooks = Hooks::default();
         config.hooks.on_token = Some(Arc::new(move |_| {
-            let _held = &of_hook;
+            let _held = &held;
             let source = sources.lock().unwrap().recv().unwrap();
             told.lock().unwrap().send(source.release(Some(BOUND))).unwrap();
         }));
@@ -411,11 +411,7 @@ fn hooks_are_let_go_when_the_source_ends_inside_one_of_them() {
     let Inn { source, sim, .. } = inn;
     sender.send(source).unwrap();
     assert!(!outcomes.recv_timeout(BOUND).unwrap(), "it does not wait for itself");
-    let until = std::time::Instant::now() + BOUND;
-    while Arc::strong_count(&held) > 1 {
-        assert!(std::time::Instant::now() < until, "the hook is kept");
-        std::thread::sleep(Duration::from_millis(10));
-    }
+    assert_eq!(end.recv_timeout(BOUND), Err(std::sync::mpsc::RecvTimeoutError::Disconnected), "the hook is kept");
     drop((guest, sim));
 }
 
@@ -432,8 +428,12 @@ fn nothing_is_renewed_for_those_who_have_given_up() {
     ill.seen.wait_state(State::ReauthRequired, 1);
     well.close();
     let requests = inn.sim.record().token_requests();
-    // Time for three renewals; one request may have been on its way.
-    std::thread::sleep(Duration::from_secs(4));
+    // As long as others take for three renewals; one request may have been on its way.
+    let others = Inn::with_lifetime(2_000);
+    let guest = others.connected();
+    others.wait_sim("three renewals", |log| log.token_requests() >= 4);
+    guest.close();
+    others.close();
     let more = inn.sim.record().token_requests() - requests;
     assert!(more <= 1, "{more} requests for nobody");
     // Who acts is served.

@@ -465,17 +465,14 @@ impl Watch {
     /// Every message that nobody saw lies in a gap. For the end of a walk, when everything is settled.
     pub fn no_silent_loss(&self, now: Now) {
         let slack = if self.stepped { 30 * 60_000 } else { SLACK_MS };
-        let wall = now.wall_ms - now.boot_ms;
         for (number, at_ms, epoch) in &self.lost {
             let before = self.first_ready_ms.is_none_or(|ready| *at_ms <= ready);
             let after = self.closing_ms.is_some_and(|closing| *at_ms + SLACK_MS >= closing);
-            let at = at_ms + wall;
+            let at = at_ms + now.wall_ms - now.boot_ms;
             let covers =
                 |gap: &Gap| gap.from_wall_ms <= at + slack && (gap.to_wall_ms == 0 || at <= gap.to_wall_ms + slack);
-            assert!(
-                before || after || self.gaps.iter().any(covers),
-                "message {number} of {at_ms} on socket {epoch} is lost without a gap"
-            );
+            let covered = before || after || self.gaps.iter().any(covers);
+            assert!(covered, "message {number} of {at_ms} on socket {epoch} is lost without a gap");
         }
     }
 
