@@ -104,8 +104,7 @@ impl RefreshThread {
                 self.source.wake(member);
                 self.handle(input);
             }
-            // Tokens that were refused are none the better for it.
-            Input::Credential(Credential::ProxyPassword) => {
+            Input::Credential(Credential::ProxyPassword) | Input::Answered { answer: Ok(Answer::Code(_)), .. } => {
                 self.source.wake_all();
                 self.handle(input);
             }
@@ -115,10 +114,6 @@ impl RefreshThread {
                 if anew {
                     self.handle(Input::RefreshNow);
                 }
-            }
-            Input::Answered { answer: Ok(Answer::Code(_)), .. } => {
-                self.source.wake_all();
-                self.handle(input);
             }
             input => self.handle(input),
         }
