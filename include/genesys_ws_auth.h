@@ -2318,13 +2318,14 @@ gwa_status_t gwa_client_shutdown(gwa_client_t *client,
  *
  * Returns GWA_OK: every thread is joined (shared ones are done with this client), no callback of it will run again.
  * GWA_DEFERRED: a callback is still running, or a destructor that the application gave one of the threads
- * (pthread_key_create()); all else is stopped. After a wait of free.timeout_ms release functions run when
- * it returns, and no other callback; from inside a callback, what was received and recorded before is delivered first,
- * and messages that were not sent are returned. GWA_E_BAD_HANDLE if the handle is dead already. GWA_E_FORKED in a child of the process that
- * made it: the handle is dead there, too, the child's copies of its descriptors are closed, and the client of the parent
- * goes on undisturbed: nothing is sent, waited for, called or released, and memory that its threads share is left. Call it
- * before anything else there closes descriptors by number. (One that a thread was opening or closing at the
- * moment of the fork may stay open; all of them are closed by exec.)
+ * (pthread_key_create()); all else is stopped. After a wait of free.timeout_ms release functions run when it returns, and
+ * no other callback. From inside a callback, what was received and recorded before is delivered first, and messages that
+ * were not sent are returned. GWA_E_BAD_HANDLE if the handle is dead already.
+ *
+ * In a child of the process that made it: GWA_E_FORKED, the handle is dead there, too, and the child's copies of its
+ * descriptors are closed. The client of the parent goes on undisturbed: nothing is sent, waited for, called or released, and
+ * memory that its threads share is left. Call it before anything else there closes descriptors by number. (A descriptor
+ * that a thread was opening or closing at the moment of the fork may stay open; all of them are closed by exec.)
  *
  * Thread: any. Callback: GWA_DEFERRED, does not wait. Fork: GWA_E_FORKED, closes its descriptors. Signal: unsafe. Blocking: up to
  * free.timeout_ms.
