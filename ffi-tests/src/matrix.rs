@@ -2,7 +2,7 @@
 //! comes of it inside a callback and outside, and what NULL does for each pointer.
 //!
 //! From it are made: the calls the C programs `matrix_callbacks.c` and `matrix_arguments.c` include ([`functions_inc`]), the
-//! verdict on every cell they print ([`judge`]), and the page `include/doc/callback-safety.md` ([`page`]).
+//! verdict on every cell they print ([`judge`]), and the page `include/doc/callback-safety.md` ([`page()`]).
 
 mod calls;
 mod page;
