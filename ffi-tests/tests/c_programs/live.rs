@@ -143,11 +143,17 @@ fn a_child_of_fork_is_inert() {
     });
 }
 
+/// AddressSanitizer's allocator has no lock around fork (gcc 12): a child of a program that allocates on several threads all the
+/// time waits for ever for the lock that one of them held. Seen in 7 of 10 runs.
+fn is_fork_safe(variant: Variant) -> bool {
+    variant != Variant::Asan
+}
+
 #[test]
 fn children_of_a_client_that_renews_are_inert() {
     each("forked", |variant| {
         // One thread at a time, twelve times slower: renewals come too late there, forks or not.
-        if variant == Variant::Valgrind {
+        if variant == Variant::Valgrind || !is_fork_safe(variant) {
             return;
         }
         let sim = renewing(variant, 8, 20);
@@ -163,6 +169,9 @@ fn children_of_a_client_that_renews_are_inert() {
 #[test]
 fn a_child_makes_a_client_whatever_its_parent_was_making() {
     each("forked_busy", |variant| {
+        if !is_fork_safe(variant) {
+            return;
+        }
         let sim = honest(variant);
         Program::new("forked_busy", variant).against(&sim).arg("making").run().passed();
         assert_eq!(sim.record().ws_connects(), 0);
