@@ -275,10 +275,10 @@ impl Session {
             self.token = None;
         }
         self.in_band.failed = false;
-        let message = format!("{} {}", error.code().name(), error.detail().message);
-        match self.strike.replace(Strike { serial, message: message.clone() }) {
+        let strike = Strike::new(error, serial);
+        match self.strike.replace(strike.clone()) {
             // A newer token that is here already gets its chance first.
-            Some(first) if first.alike(&message, serial) && self.token.is_none() => {
+            Some(first) if first.alike(&strike) && self.token.is_none() => {
                 let text = format!("Two different tokens were refused alike: {}", error.detail().message);
                 let error = Error::new(Code::ReauthRequired, error.detail().stage, text);
                 self.strike = None;

@@ -56,13 +56,22 @@ enum Trouble {
 #[derive(Clone, Debug)]
 struct Strike {
     serial: u64,
-    message: String,
+    code: Code,
+    /// The server's, without what has a digit in it: a request id or a time makes no two refusals different.
+    words: String,
 }
 
 impl Strike {
+    fn new(error: &Error, serial: u64) -> Self {
+        let plain = |word: &&str| !word.contains(|letter: char| letter.is_ascii_digit());
+        let words = error.detail().message.split_whitespace().filter(plain).collect::<Vec<_>>().join(" ");
+        Self { serial, code: error.code(), words }
+    }
+
     /// Whether this and the other make two.
-    fn alike(&self, message: &str, serial: u64) -> bool {
-        self.message == message && self.serial != serial && !active(Mutant::NoTwoStrikes)
+    fn alike(&self, other: &Self) -> bool {
+        let same = self.code == other.code && self.words == other.words;
+        same && self.serial != other.serial && !active(Mutant::NoTwoStrikes)
     }
 }
 

@@ -63,7 +63,7 @@ faults! {
     DialForbidden,
     /// Upgrade answered with 404.
     DialMissing,
-    /// Every auth message is refused alike.
+    /// Every auth message is refused alike, but for the number of the request.
     AuthRefused,
     /// Every auth message is refused with another text, which repeats the token.
     AuthRefusedOddly,

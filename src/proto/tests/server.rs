@@ -373,10 +373,16 @@ impl World {
             () if refuses => error("Already authenticated"),
             () if self.on(Fault::AuthClosed) => return self.hang_up(epoch, Wire::Close(1008)),
             () if self.on(Fault::AuthGarbled) => Some(r#"{"type":"auth"}"#.to_owned()),
-            () if self.on(Fault::AuthRefused) => error("Go away"),
+            () if self.on(Fault::AuthRefused) => {
+                self.server.oddity += 1;
+                error(&format!("Go away (request {})", self.server.oddity))
+            }
             () if self.on(Fault::AuthRefusedOddly) => {
                 self.server.oddity += 1;
-                error(&format!("No, not {token} the {}th time", self.server.oddity))
+                error(&format!(
+                    "No, not {token}, {}",
+                    ["never", "not now", "not here"][self.server.oddity as usize % 3]
+                ))
             }
             () if !self.server.is_good(&token, self.now_ms) => error("Invalid token"),
             () => {

@@ -208,9 +208,9 @@ impl SocketLaws {
         }
         let closed = error.code() == Code::WsClosed && [1008, 4401, 4403].contains(&error.detail().ws_close_code);
         match error.code() {
-            Code::AuthRefused => self.step.strike = Some((Code::AuthRefused, error.detail().message.clone())),
-            _ if closed => self.step.strike = Some((Code::AuthRefused, error.detail().message.clone())),
-            Code::UpgradeUnauthorized => self.step.strike = Some((error.code(), error.detail().message.clone())),
+            Code::AuthRefused => self.step.strike = Some((Code::AuthRefused, words(&error.detail().message))),
+            _ if closed => self.step.strike = Some((Code::AuthRefused, words(&error.detail().message))),
+            Code::UpgradeUnauthorized => self.step.strike = Some((error.code(), words(&error.detail().message))),
             _ => {}
         }
     }
@@ -249,4 +249,9 @@ impl SocketLaws {
         assert!(two || !step.gave_up, "fewer than two strikes end it");
         self.strike = (!step.gave_up).then_some((code, words, serial));
     }
+}
+
+/// What two refusals have in common whose numbers differ.
+fn words(text: &str) -> String {
+    text.split_whitespace().filter(|word| !word.bytes().any(|byte| byte.is_ascii_digit())).collect::<Vec<_>>().join(" ")
 }
