@@ -88,6 +88,10 @@ pub enum Stage {
     Token,
     /// The check of the token's scopes.
     Scopes,
+    /// Making a channel of the Notifications API, or asking for one.
+    Channel,
+    /// Subscribing to topics.
+    Subscribe,
     /// The WebSocket upgrade.
     Upgrade,
     /// The authentication message and its reply.
@@ -114,6 +118,8 @@ impl Stage {
             Self::Tls => "tls",
             Self::Token => "token",
             Self::Scopes => "scopes",
+            Self::Channel => "channel",
+            Self::Subscribe => "subscribe",
             Self::Upgrade => "upgrade",
             Self::Authenticate => "authenticate",
             Self::Renew => "renew",
@@ -191,6 +197,8 @@ codes! {
     Forked = 4115, "GWA_E_FORKED", Config, Caller, false, "The handle was made before fork().", "Create a client of its own in the child.";
     TrustStore = 4116, "GWA_E_TRUST_STORE", Tls, Caller, false, "The trust store cannot be read or holds no certificate.", "Check tls.trust and the file it names; a bare container image may have no system roots.";
     ClientCertificate = 4117, "GWA_E_CLIENT_CERTIFICATE", Tls, Caller, false, "The client certificate or its key cannot be used.", "Check tls.client_cert_file and tls.client_key_file, or their _pem twins: both in PEM, the key not encrypted and the certificate's own.";
+    ChannelLimit = 4118, "GWA_E_CHANNEL_LIMIT", Config, Caller, false, "The source of tokens has 19 clients with a channel already; with the spare one they are the 20 that Genesys Cloud allows.", "Use a second OAuth client for further clients, or put more topics on one channel.";
+    Store = 4119, "GWA_E_STORE", Config, Caller, true, "The token store cannot be read or written.", "Check the file token.store names, its directory and who may write there.";
 
     Dns = 4200, "GWA_E_DNS", Dns, Network, true, "The host name could not be resolved.", "Check the region or URL, and the resolver of this machine.";
     Connect = 4201, "GWA_E_CONNECT", Tcp, Network, true, "No TCP connection could be made to any address.", "Check firewall, proxy and routing to the host the error names.";
@@ -243,6 +251,11 @@ codes! {
     WsClosed = 4521, "GWA_E_WS_CLOSED", Ws, Peer, true, "The server closed the WebSocket.", "ws_close_code and the message say why.";
     MessageTooLarge = 4522, "GWA_E_MESSAGE_TOO_LARGE", Ws, Peer, true, "The peer sent a message above the configured maximum.", "Raise ws.max_message_bytes if such messages are expected.";
     TokenExpired = 4523, "GWA_E_TOKEN_EXPIRED", Ws, Peer, true, "The token expired before a new one was accepted.", "Look at why the renewal failed: the audit records say.";
+    Displaced = 4530, "GWA_E_DISPLACED", Ws, Peer, false, "Another client has taken the channel or its topics.", "Look for a second instance with the same OAuth client; gwa_client_refresh_now takes the topics back.";
+    ChannelGone = 4531, "GWA_E_CHANNEL_GONE", Ws, Peer, true, "The channel has expired, was evicted, or its token has ended.", "The client makes a new one by itself; if it repeats, look for what else makes channels with this OAuth client.";
+    ChannelRefused = 4532, "GWA_E_CHANNEL_REFUSED", Ws, Peer, false, "The API refused the channel or the subscription.", "The message carries the server's code: a role of the OAuth client or user may be missing.";
+    ChannelUri = 4533, "GWA_E_CHANNEL_URI", Ws, Peer, true, "The channel's connectUri does not lead to the streaming host by wss.", "Check notifications.streaming_host and what lies between this machine and the API.";
+    TokenRevoked = 4534, "GWA_E_TOKEN_REVOKED", Ws, Peer, true, "The server has revoked the token.", "The client gets a new one by itself; look for who revokes tokens of this OAuth client.";
 
     CallbackFailed = 4600, "GWA_E_CALLBACK_FAILED", Callback, Caller, true, "A callback or the answer to a request reported a failure.", "Look at the application's own log.";
 

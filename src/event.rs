@@ -127,6 +127,40 @@ pub struct Gap {
     pub duration_ms: u64,
     /// What ended the socket.
     pub cause: Option<Error>,
+    /// Correlation id of the last event before the gap (profile `notifications`), or empty: from there on the application
+    /// may ask the REST API for what it missed.
+    pub last_correlation_id: String,
+}
+
+/// Whether the server sends a topic's events.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+#[repr(i32)]
+pub enum TopicState {
+    /// It does.
+    Permitted = 1,
+    /// It does not: the reason and the missing permissions say why.
+    Rejected = 2,
+}
+
+/// What became of one topic of a subscription (profile `notifications`).
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Topic {
+    /// The topic, as it was asked for.
+    pub id: String,
+    /// What became of it.
+    pub state: TopicState,
+    /// `rejectionReason` of the server, or empty.
+    pub reason: String,
+    /// Permissions that are missing.
+    pub missing_permissions: Vec<String>,
+}
+
+/// The server's answer to a subscription: one result a topic, in the order of the subscription.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Topics {
+    /// The results; events of combined topics arrive under the expanded names.
+    pub results: Arc<[Topic]>,
 }
 
 /// A second socket took over from the first; nothing was missed.
@@ -185,6 +219,8 @@ pub enum Notice {
     GapEnd(Gap),
     /// A second socket took over.
     Handover(Handover),
+    /// The server has answered a subscription.
+    Topics(Topics),
     /// The machine slept.
     Resumed(Resumed),
     /// The wall clock was set.

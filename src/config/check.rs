@@ -7,7 +7,9 @@ use crate::error::{Code, Error, Stage};
 use crate::hooks::Hooks;
 use crate::secret::Secret;
 
-use super::settings::{AuditPolicy, BasicEncoding, ClientIdentity, Delivery, Grant, Pem, Settings, Trust};
+use super::settings::{
+    AuditPolicy, BasicEncoding, ClientIdentity, Delivery, Grant, Pem, Profile, Settings, Trust, UnknownScopes,
+};
 use super::{proxy, url, Draft, TrustChoice};
 
 /// Largest PEM file.
@@ -41,8 +43,18 @@ pub(super) fn settings(draft: &Draft, hooks: &Hooks, role: Role) -> Result<Setti
         credentials(&settings, hooks)?;
     }
     let or = |given: &String, default: String| if given.is_empty() { default } else { given.clone() };
-    settings.token_url = or(&draft.token_url, token_url(&settings.region));
-    settings.ws_url = or(&draft.ws_url, ws_url(&settings.region));
+    let region = settings.region.clone();
+    settings.token_url = or(&draft.token_url, token_url(settings.profile, &region));
+    settings.authorize_url = or(&draft.authorize_url, authorize_url(&region));
+    match settings.profile {
+        Profile::AuthMessage => settings.ws_url = or(&draft.ws_url, ws_url(&region)),
+        Profile::Notifications => {
+            settings.ws_url.clear();
+            settings.api_url = or(&draft.api_url, api_url(&region));
+            settings.streaming_host = or(&draft.streaming_host, streaming_host(&region));
+        }
+    }
+    settings.unknown_scopes = draft.unknown_scopes.unwrap_or(unknown_scopes(settings.profile));
     let plain = settings.allow_plain_loopback;
     // What is not used needs no trust store.
     if role == Role::Borrower || settings.grant == Grant::Application {
@@ -51,12 +63,24 @@ pub(super) fn settings(draft: &Draft, hooks: &Hooks, role: Role) -> Result<Setti
     if role == Role::Source {
         settings.ws_url.clear();
     }
+    if settings.profile == Profile::Notifications && !draft.ws_url.is_empty() {
+        return Err(contradiction("ws.url", "with profile = notifications the channel says where its socket is"));
+    }
     let is_https = address("token.url", &settings.token_url, ("https", "http"), plain)?;
     let is_wss = address("ws.url", &settings.ws_url, ("wss", "ws"), plain)?;
+    address("token.authorize_url", &settings.authorize_url, ("https", "http"), plain)?;
+    // Checked as the URL that it becomes part of.
+    if !settings.streaming_host.is_empty() {
+        let url = format!("wss://{}/", settings.streaming_host);
+        url::parse(&url, "wss", "ws").map_err(|why| contradiction("notifications.streaming_host", why))?;
+    }
+    let is_api = address("api.url", &settings.api_url, ("https", "http"), plain)?;
     settings.trust = trust(draft)?;
     settings.client_identity = client_identity(draft)?;
     let used = |url: &str, is_tls: bool| (!url.is_empty()).then_some(is_tls);
-    let secure = (used(&settings.token_url, is_https), used(&settings.ws_url, is_wss));
+    // The socket of a channel is where its API is: with TLS, or both on this machine without.
+    let socket = used(&settings.ws_url, is_wss).or(used(&settings.api_url, is_api));
+    let secure = (used(&settings.token_url, is_https).or(used(&settings.api_url, is_api)), socket);
     settings.proxies = proxy::resolve(&draft.proxy, secure, &|name| std::env::var_os(name))?;
     if (1..MIN_STACK).contains(&settings.stack_bytes) {
         return Err(contradiction("thread.stack_bytes", &format!("0, or at least {MIN_STACK}")));
@@ -71,8 +95,35 @@ pub(super) fn settings(draft: &Draft, hooks: &Hooks, role: Role) -> Result<Setti
 }
 
 /// `token.url` unless set.
-pub(super) fn token_url(region: &str) -> String {
-    format!("https://api.{region}/oauth/token")
+pub(super) fn token_url(profile: Profile, region: &str) -> String {
+    let host = match profile {
+        Profile::AuthMessage => "api",
+        Profile::Notifications => "login",
+    };
+    format!("https://{host}.{region}/oauth/token")
+}
+
+/// `token.authorize_url` unless set.
+pub(super) fn authorize_url(region: &str) -> String {
+    format!("https://login.{region}/oauth/authorize")
+}
+
+/// `api.url` unless set.
+pub(super) fn api_url(region: &str) -> String {
+    format!("https://api.{region}")
+}
+
+/// `notifications.streaming_host` unless set.
+pub(super) fn streaming_host(region: &str) -> String {
+    format!("streaming.{region}")
+}
+
+/// What `scopes.unknown` is unless set: scopes do not apply to client credentials in Genesys Cloud, roles do.
+pub(super) fn unknown_scopes(profile: Profile) -> UnknownScopes {
+    match profile {
+        Profile::AuthMessage => UnknownScopes::Deny,
+        Profile::Notifications => UnknownScopes::Allow,
+    }
 }
 
 /// `ws.url` unless set.

@@ -8,6 +8,7 @@ use crate::secret::Secret;
 
 use super::check;
 use super::keys::{keys, Key};
+use super::settings::{Profile, UnknownScopes};
 use super::value::{Type, Value};
 
 /// Stands for a value that is not shown.
@@ -112,11 +113,35 @@ impl Written {
     fn derived(&self, name: &str) -> Option<String> {
         let own = self.text_of(name);
         match name {
-            "token.url" if own.is_empty() => Some(check::token_url(self.text_of("region"))),
-            "ws.url" if own.is_empty() => Some(check::ws_url(self.text_of("region"))),
+            "token.url" if own.is_empty() => Some(check::token_url(self.profile(), self.text_of("region"))),
+            "token.authorize_url" if own.is_empty() => Some(check::authorize_url(self.text_of("region"))),
+            "ws.url" if own.is_empty() && self.profile() == Profile::AuthMessage => {
+                Some(check::ws_url(self.text_of("region")))
+            }
+            "api.url" if own.is_empty() && self.profile() == Profile::Notifications => {
+                Some(check::api_url(self.text_of("region")))
+            }
+            "notifications.streaming_host" if own.is_empty() && self.profile() == Profile::Notifications => {
+                Some(check::streaming_host(self.text_of("region")))
+            }
+            "scopes.unknown" if own == "auto" => Some(
+                match check::unknown_scopes(self.profile()) {
+                    UnknownScopes::Deny => "deny",
+                    UnknownScopes::Allow => "allow",
+                }
+                .to_owned(),
+            ),
             "proxy.https" | "proxy.wss" if own.is_empty() => Some(self.text_of("proxy").to_owned()),
             "tls.trust" if own == "auto" => Some(self.trust().to_owned()),
             _ => None,
+        }
+    }
+
+    fn profile(&self) -> Profile {
+        if self.text_of("profile") == "notifications" {
+            Profile::Notifications
+        } else {
+            Profile::AuthMessage
         }
     }
 
@@ -136,7 +161,7 @@ fn write_value(object: &mut Object<'_>, key: &Key, value: &Value<'_>) {
     match key.kind {
         Type::Integer { .. } => object.plain(key.name, value.number),
         Type::Flag => object.plain(key.name, value.flag),
-        Type::Scopes | Type::Patterns | Type::Hosts | Type::Pins => object.texts(key.name, &value.list),
+        Type::Scopes | Type::Topics | Type::Patterns | Type::Hosts | Type::Pins => object.texts(key.name, &value.list),
         Type::CloseCodes => {
             let text = |(code, class): &(u16, super::settings::CloseClass)| format!("{code}={}", class.name());
             object.texts(key.name, &value.close_codes.iter().map(text).collect::<Vec<_>>())

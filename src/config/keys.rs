@@ -5,7 +5,9 @@ use std::time::Duration;
 use crate::error::{Code, Error, Stage};
 use crate::secret::Secret;
 
-use super::settings::{AuditPolicy, BasicEncoding, Delivery, Grant, Pin, TlsVersion, UnknownScopes};
+use super::settings::{
+    AuditPolicy, BasicEncoding, Delivery, Displaced, Grant, Pin, Profile, TlsVersion, UnknownScopes,
+};
 use super::value::{Type, Value};
 use super::{Draft, TrustChoice};
 
@@ -162,14 +164,17 @@ macro_rules! key {
 
 #[rustfmt::skip]
 static KEYS: &[Key] = &[
+    key!("profile", Type::Choice(&["auth-message", "notifications"]), "auth-message", "which wire is spoken: an auth message on one socket, or Genesys Cloud's Notifications API", |d, v| d.settings.profile = pick(&[Profile::AuthMessage, Profile::Notifications], &v)),
     key!("region", Type::Host, "mypurecloud.com", "domain of the Genesys Cloud region", |d, v| d.settings.region = v.text.into()),
     key!("client.id", Type::Text { max: 1_024 }, "", "OAuth client id; needed unless token.grant = application", |d, v| d.settings.client_id = v.text.into()),
     key!("client.secret", Type::Secret, "", "OAuth client secret; needed unless token.grant = application", |d, v| d.settings.client_secret = v.secret.unwrap_or_else(|| Secret::new(String::new()))),
 
-    key!("token.url", Type::Url { secure: "https", plain: "http" }, "", "token endpoint; https://api.{region}/oauth/token unless set", |d, v| d.token_url = v.text.into()),
+    key!("token.url", Type::Url { secure: "https", plain: "http" }, "", "token endpoint; https://api.{region}/oauth/token unless set, with profile = notifications https://login.{region}/oauth/token", |d, v| d.token_url = v.text.into()),
     key!("token.refresh_token", Type::Secret, "", "refresh token to begin with", |d, v| d.settings.refresh_token = v.secret.filter(|secret| !secret.is_empty())),
     key!("token.grant", Type::Choice(&["auto", "refresh_token", "client_credentials", "authorization_code", "application"]), "auto", "OAuth grant; auto is refresh_token if there is one, else client_credentials; application: on_ask provides tokens, and no credentials are needed", |d, v| d.settings.grant = pick(&[Grant::Auto, Grant::RefreshToken, Grant::ClientCredentials, Grant::AuthorizationCode, Grant::Application], &v)),
     key!("token.basic", Type::Choice(&["rfc6749", "raw"]), "rfc6749", "how id and secret enter the Basic header: form-url-encoded first, or as they are", |d, v| d.settings.basic = pick(&[BasicEncoding::Rfc6749, BasicEncoding::Raw], &v)),
+    key!("token.authorize_url", Type::Url { secure: "https", plain: "http" }, "", "where a user signs in for an authorization code; https://login.{region}/oauth/authorize unless set", |d, v| d.authorize_url = v.text.into()),
+    key!("token.idle_timeout_ms", ms(0, 38_880_000_000), "0", "idle timeout of the organisation: a token is renewed before it; 0: there is none", |d, v| d.settings.idle_timeout_ms = Some(v.number).filter(|&idle| idle > 0)),
     key!("token.redirect_uri", Type::Text { max: 2_048 }, "", "redirect_uri of the authorization_code grant", |d, v| d.settings.redirect_uri = v.text.into()),
     key!("token.timeout_ms", ms(1, 300_000), "15000", "a token request, from resolving to the last byte", |d, v| d.settings.token_timeout_ms = v.number),
     key!("token.attempts", count(1, 100), "3", "attempts in a round", |d, v| d.settings.attempts_per_round = u32::try_from(v.number).unwrap_or(u32::MAX)),
@@ -181,7 +186,15 @@ static KEYS: &[Key] = &[
     key!("token.max_response_bytes", bytes(1_024, 16 << 20), "65536", "largest answer of the token endpoint", |d, v| d.settings.max_response_bytes = size(&v)),
 
     key!("scopes.required", Type::Scopes, "", "scopes the application needs", |d, v| d.settings.required_scopes = v.list),
-    key!("scopes.unknown", Type::Choice(&["deny", "allow"]), "deny", "a token whose scopes cannot be known", |d, v| d.settings.unknown_scopes = pick(&[UnknownScopes::Deny, UnknownScopes::Allow], &v)),
+    key!("scopes.unknown", Type::Choice(&["auto", "deny", "allow"]), "auto", "a token whose scopes cannot be known; auto is deny, with profile = notifications allow", |d, v| d.unknown_scopes = pick(&[None, Some(UnknownScopes::Deny), Some(UnknownScopes::Allow)], &v)),
+
+    key!("api.url", Type::Url { secure: "https", plain: "http" }, "", "REST API of profile = notifications, without a path; https://api.{region} unless set", |d, v| d.api_url = v.text.into()),
+    key!("api.timeout_ms", ms(1, 300_000), "15000", "a REST request, from resolving to the last byte", |d, v| d.settings.api_timeout_ms = v.number),
+    key!("notifications.topics", Type::Topics, "", "topics to begin with, at most 1000", |d, v| d.settings.topics = v.list),
+    key!("notifications.streaming_host", Type::Text { max: 261 }, "", "host, or host:port, to which a channel's connectUri may lead; streaming.{region} unless set", |d, v| d.streaming_host = v.text.into()),
+    key!("notifications.heartbeat_timeout_ms", ms(1, 600_000), "35000", "silence, heartbeats included, after which a socket counts as dead", |d, v| d.settings.heartbeat_timeout_ms = v.number),
+    key!("notifications.channel_reuses", count(0, 1_000), "10", "how often a channel is connected again before a new one is made", |d, v| d.settings.channel_reuses = u32::try_from(v.number).unwrap_or(u32::MAX)),
+    key!("notifications.displaced", Type::Choice(&["stop", "return"]), "stop", "when another client has taken the channel: wait for gwa_client_refresh_now(), or come back after 5 to 10 minutes", |d, v| d.settings.displaced = pick(&[Displaced::Stop, Displaced::Return], &v)),
 
     key!("ws.url", Type::Url { secure: "wss", plain: "ws" }, "", "socket; wss://api.{region}/ws unless set", |d, v| d.ws_url = v.text.into()),
     key!("ws.upgrade_timeout_ms", ms(1, 300_000), "10000", "WebSocket upgrade", |d, v| d.settings.upgrade_timeout_ms = v.number),

@@ -46,6 +46,14 @@ pub(crate) struct Draft {
     token_url: String,
     /// `ws.url`, or empty.
     ws_url: String,
+    /// `token.authorize_url`, or empty.
+    authorize_url: String,
+    /// `api.url`, or empty.
+    api_url: String,
+    /// `notifications.streaming_host`, or empty.
+    streaming_host: String,
+    /// `scopes.unknown`, unless it follows from the profile.
+    unknown_scopes: Option<settings::UnknownScopes>,
     trust: TrustChoice,
     /// `tls.ca_file`, or empty.
     ca_file: String,

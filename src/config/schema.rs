@@ -6,7 +6,7 @@ use crate::audit::writer::Object;
 
 use super::keys::{keys, Key};
 use super::settings::CloseClass;
-use super::value::{Type, MAX_LIST, MAX_PEM, RESERVED};
+use super::value::{Type, MAX_LIST, MAX_PEM, MAX_TOPIC, MAX_TOPICS, RESERVED};
 
 /// A label of a host name.
 const LABEL: &str = "[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?";
@@ -114,7 +114,9 @@ fn value(def: &mut Object<'_>, key: &Key) {
             let options: Vec<String> = options.iter().chain(&[""]).map(|option| (*option).to_owned()).collect();
             def.texts("enum", &options);
         }
-        Type::Scopes | Type::Patterns | Type::CloseCodes | Type::Hosts | Type::Pins => return list(def, key),
+        Type::Scopes | Type::Topics | Type::Patterns | Type::CloseCodes | Type::Hosts | Type::Pins => {
+            return list(def, key);
+        }
         _ => text(def, key.kind),
     }
     if !key.default.is_empty() {
@@ -161,11 +163,12 @@ fn text(def: &mut Object<'_>, kind: Type) {
 const HEADER_VALUE: &str = "^(?:[!-~](?:[ -~]*[!-~])?)?$";
 
 fn list(def: &mut Object<'_>, key: &Key) {
-    def.text("type", "array").plain("maxItems", MAX_LIST);
+    def.text("type", "array").plain("maxItems", if key.kind == Type::Topics { MAX_TOPICS } else { MAX_LIST });
     def.object("items", |item| {
         item.text("type", "string");
         match key.kind {
             Type::Scopes => _ = item.text("pattern", "^[!#-\\[\\]-~]+$"),
+            Type::Topics => _ = item.text("pattern", &format!("^[!-~]{{1,{MAX_TOPIC}}}$")),
             Type::CloseCodes => {
                 let classes = CloseClass::ALL.map(CloseClass::name).join("|");
                 item.text("pattern", &format!("^[1-4][0-9]{{3}}=(?:{classes})$"));

@@ -7,6 +7,26 @@ use crate::secret::Secret;
 pub use super::pin::Pin;
 pub use super::proxy::{Exception, Proxy};
 
+/// Which wire is spoken.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Profile {
+    /// An `auth` message on one socket, renewed in band (the tutorial's).
+    #[default]
+    AuthMessage,
+    /// Genesys Cloud's Notifications API: channels made by REST, a socket each, renewed by rollover.
+    Notifications,
+}
+
+/// What to do when another client has taken the channel or its topics over (profile `notifications`).
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Displaced {
+    /// Nothing until the application asks for it.
+    #[default]
+    Stop,
+    /// Come back by a new channel, late enough that two instances do not fight.
+    Return,
+}
+
 /// Which OAuth 2.0 grant the token request uses (RFC 6749 4).
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum Grant {
@@ -172,6 +192,8 @@ pub struct Proxies {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Settings {
+    /// Which wire is spoken.
+    pub profile: Profile,
     /// A domain such as `mypurecloud.com`.
     pub region: String,
     /// OAuth client id.
@@ -188,8 +210,14 @@ pub struct Settings {
     pub redirect_uri: String,
     /// Token endpoint; `https://api.{region}/oauth/token` unless set.
     pub token_url: String,
-    /// Socket; `wss://api.{region}/ws` unless set.
+    /// Socket; `wss://api.{region}/ws` unless set. Empty in the profile `notifications`.
     pub ws_url: String,
+    /// Where the application's user signs in (RFC 6749 3.1); `https://login.{region}/oauth/authorize` unless set.
+    pub authorize_url: String,
+    /// REST API without a path; `https://api.{region}` unless set. Empty in the profile `auth-message`.
+    pub api_url: String,
+    /// Host, and port if it is another than 443, that a channel's `connectUri` may lead to.
+    pub streaming_host: String,
     /// Scopes the application needs, in its order.
     pub required_scopes: Vec<String>,
     /// What to do when the scopes cannot be known.
@@ -207,6 +235,20 @@ pub struct Settings {
     pub provider_timeout_ms: u64,
     /// Upper bound of a token request.
     pub token_timeout_ms: u64,
+
+    /// Upper bound of a REST request (profile `notifications`).
+    pub api_timeout_ms: u64,
+    /// An idle timeout of the organisation: a token that nobody uses for so long dies early.
+    pub idle_timeout_ms: Option<u64>,
+
+    /// Topics to begin with (profile `notifications`).
+    pub topics: Vec<String>,
+    /// Silence of a channel's socket, heartbeats included, after which it counts as dead.
+    pub heartbeat_timeout_ms: u64,
+    /// How often a channel is used again before a new one is made.
+    pub channel_reuses: u32,
+    /// What to do when another client has taken the channel.
+    pub displaced: Displaced,
 
     /// DNS and TCP connect together.
     pub connect_timeout_ms: u64,
@@ -302,6 +344,7 @@ impl Default for Settings {
     /// The numbers of the README's table; no region's URLs, no credentials.
     fn default() -> Self {
         Self {
+            profile: Profile::AuthMessage,
             region: "mypurecloud.com".into(),
             client_id: String::new(),
             client_secret: Secret::new(String::new()),
@@ -311,6 +354,9 @@ impl Default for Settings {
             redirect_uri: String::new(),
             token_url: "https://api.mypurecloud.com/oauth/token".into(),
             ws_url: "wss://api.mypurecloud.com/ws".into(),
+            authorize_url: "https://login.mypurecloud.com/oauth/authorize".into(),
+            api_url: String::new(),
+            streaming_host: String::new(),
             required_scopes: Vec::new(),
             unknown_scopes: UnknownScopes::Deny,
             attempts_per_round: 3,
@@ -319,6 +365,12 @@ impl Default for Settings {
             authorize_timeout_ms: 600_000,
             provider_timeout_ms: 15_000,
             token_timeout_ms: 15_000,
+            api_timeout_ms: 15_000,
+            idle_timeout_ms: None,
+            topics: Vec::new(),
+            heartbeat_timeout_ms: 35_000,
+            channel_reuses: 10,
+            displaced: Displaced::Stop,
             connect_timeout_ms: 10_000,
             proxy_timeout_ms: 10_000,
             tls_timeout_ms: 10_000,

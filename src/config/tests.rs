@@ -26,7 +26,7 @@ fn code(result: Result<impl Sized, Error>) -> Option<Code> {
 pub(super) fn another(key: &Key) -> String {
     match key.kind {
         Type::Text { .. } | Type::HeaderValue | Type::Header | Type::Patterns | Type::Hosts => "other".into(),
-        Type::Secret | Type::Scopes => "other:read".into(),
+        Type::Secret | Type::Scopes | Type::Topics => "other:read".into(),
         Type::Host => "mypurecloud.de".into(),
         Type::Url { secure, .. } => format!("{secure}://other/"),
         Type::Integer { min, max, .. } => if max.to_string() == key.default { min } else { max }.to_string(),

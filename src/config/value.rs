@@ -43,6 +43,8 @@ pub enum Type {
     Choice(&'static [&'static str]),
     /// Scope names, separated by blanks.
     Scopes,
+    /// Topics of notifications, separated by blanks.
+    Topics,
     /// Texts, separated by commas.
     Patterns,
     /// Classes of WebSocket close codes.
@@ -88,6 +90,15 @@ pub(super) const MAX_LIST: usize = 1_024;
 pub(super) const RESERVED: [&str; 7] =
     ["host", "connection", "upgrade", "content-length", "transfer-encoding", "origin", "user-agent"];
 
+/// Most topics of a channel, and the longest of them (Genesys Cloud, "Use the notification service").
+pub(super) const MAX_TOPICS: usize = 1_000;
+pub(super) const MAX_TOPIC: usize = 200;
+
+/// Whether a text can be a topic.
+pub(super) fn is_topic(name: &str) -> bool {
+    (1..=MAX_TOPIC).contains(&name.len()) && name.bytes().all(|byte| byte.is_ascii_graphic())
+}
+
 /// Whether a text can be the name of a scope (`scope-token`, RFC 6749 3.3).
 pub(super) fn is_scope(name: &str) -> bool {
     !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'"' && byte != b'\\')
@@ -109,7 +120,9 @@ impl Type {
             }
             Self::Flag => flag(text).map(|flag| Value { flag, ..Value::default() }),
             Self::Choice(options) => choice(text, options).map(|number| Value { number, ..Value::default() }),
-            Self::Scopes => self.check_list(text.split(' ').filter(|s| !s.is_empty()).map(String::from).collect()),
+            Self::Scopes | Self::Topics => {
+                self.check_list(text.split(' ').filter(|s| !s.is_empty()).map(String::from).collect())
+            }
             Self::CloseCodes => {
                 let parts = text.split(',').map(str::trim).filter(|part| !part.is_empty());
                 close_codes(parts).map(|close_codes| Value { close_codes, ..Value::default() })
@@ -141,6 +154,8 @@ impl Type {
                 let parts = list.iter().map(String::as_str);
                 return close_codes(parts).map(|close_codes| Value { close_codes, ..Value::default() });
             }
+            Self::Topics if list.len() > MAX_TOPICS => return Err("it has more than 1000 elements"),
+            Self::Topics => is_topic,
             Self::Scopes => is_scope,
             Self::Patterns => |text| !text.is_empty() && !text.chars().any(char::is_control),
             Self::Hosts => proxy::is_exception,
@@ -183,6 +198,9 @@ impl fmt::Display for Type {
             Self::Flag => f.write_str("true or false"),
             Self::Choice(options) => f.write_str(&options.join(" | ")),
             Self::Scopes => f.write_str("scopes separated by blanks"),
+            Self::Topics => {
+                write!(f, "at most {MAX_TOPICS} topics of at most {MAX_TOPIC} characters, separated by blanks")
+            }
             Self::Patterns => f.write_str("texts separated by commas"),
             Self::CloseCodes => f.write_str("CODE=retry|drain|token|final, separated by commas, CODE 1000 to 4999"),
             Self::HeaderValue => f.write_str("value of an HTTP header, printable ASCII"),

@@ -5,7 +5,7 @@ use std::ffi::c_void;
 
 use crate::client;
 use crate::error::Error;
-use crate::event::{Gap, MessageKind, Notice, Question};
+use crate::event::{Gap, MessageKind, Notice, Question, Topics};
 use crate::hooks::{Message, Request};
 
 use super::audit::gwa_audit_t;
@@ -43,6 +43,9 @@ pub const GWA_EVENT_LOG: i32 = 11;
 pub const GWA_EVENT_RESUMED: i32 = 12;
 /// The wall clock was set by more than 2 s: gwa_event_clock_ms() says by how much. Given to on_state.
 pub const GWA_EVENT_CLOCK_STEP: i32 = 13;
+/// The server has answered a subscription: gwa_event_topic_count() and its kin say what became of each topic (profile
+/// notifications). Given to on_state.
+pub const GWA_EVENT_TOPICS: i32 = 14;
 
 /// A text message (UTF-8).
 pub const GWA_TEXT: i32 = 1;
@@ -98,6 +101,7 @@ pub(super) enum Body<'a> {
         audit: gwa_audit_t<'a>,
         siem: bool,
     },
+    Topics(Topics),
     Log {
         level: i32,
         target: Text,
@@ -124,6 +128,7 @@ impl<'a> gwa_event_t<'a> {
             Notice::GapBegin(gap) => Body::Gap { begin: true, cause: part(gap.cause.as_ref()), gap: gap.clone() },
             Notice::GapEnd(gap) => Body::Gap { begin: false, cause: part(gap.cause.as_ref()), gap: gap.clone() },
             Notice::Handover(handover) => Body::Handover { from: handover.from_connection, to: handover.to_connection },
+            Notice::Topics(topics) => Body::Topics(topics.clone()),
             Notice::Resumed(resumed) => {
                 Body::Clock { kind: GWA_EVENT_RESUMED, by_ms: i64::try_from(resumed.slept_ms).unwrap_or(i64::MAX) }
             }
@@ -189,6 +194,7 @@ impl Body<'_> {
         match self {
             Self::Message { .. } => GWA_EVENT_MESSAGE,
             Self::State { .. } => GWA_EVENT_STATE,
+            Self::Topics(_) => GWA_EVENT_TOPICS,
             Self::Gap { begin: true, .. } => GWA_EVENT_GAP_BEGIN,
             Self::Gap { begin: false, .. } => GWA_EVENT_GAP_END,
             Self::Handover { .. } => GWA_EVENT_HANDOVER,
@@ -221,6 +227,7 @@ impl Body<'_> {
             Self::State { from, to, reason, .. } => Body::State { from: *from, to: *to, reason: reason.clone(), error },
             Self::Gap { begin, gap, .. } => Body::Gap { begin: *begin, gap: gap.clone(), cause: error },
             Self::Handover { from, to } => Body::Handover { from: *from, to: *to },
+            Self::Topics(topics) => Body::Topics(topics.clone()),
             Self::Clock { kind, by_ms } => Body::Clock { kind: *kind, by_ms: *by_ms },
             Self::Token(token) => Body::Token(token.copied()),
             Self::Sent { id, .. } => Body::Sent { id: *id, error },

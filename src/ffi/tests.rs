@@ -83,7 +83,14 @@ fn a_state_change_has_two_states_a_reason_and_an_error() {
 
 #[test]
 fn gaps_and_handovers_have_their_numbers() {
-    let gap = Gap { number: 2, from_wall_ms: 10, to_wall_ms: 30, duration_ms: 20, cause: None };
+    let gap = Gap {
+        number: 2,
+        from_wall_ms: 10,
+        to_wall_ms: 30,
+        duration_ms: 20,
+        cause: None,
+        last_correlation_id: String::new(),
+    };
     with_copy(&gwa_event_t::notice(&Notice::GapEnd(gap.clone())), |event| {
         assert_eq!(number(event, gwa_event_kind), GWA_EVENT_GAP_END);
         assert_eq!(number(event, gwa_event_gap_number), 2);

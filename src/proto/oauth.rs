@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 use zeroize::{Zeroize, Zeroizing};
 
 use super::frame::{printable, without_secrets};
-use super::http::{Reply, Request};
+use super::http::{Body, Method, Reply, Request};
 use super::retry_after;
 use crate::config::settings::{BasicEncoding, Grant, Settings};
 use crate::error::{Code, Error, Stage};
@@ -83,9 +83,10 @@ pub fn request(settings: &Settings, credentials: &Credentials, timeout_ms: u64) 
         Proof::Missing => return None,
     }
     Some(Request {
+        method: Method::Post,
         url: settings.token_url.clone(),
         authorization: basic(settings, &credentials.client_secret),
-        form: form.finish(),
+        body: Body::Form(form.finish()),
         timeout_ms,
     })
 }
@@ -303,11 +304,11 @@ mod tests {
     #[test]
     fn the_request_is_the_tutorials() {
         let request = request(&settings(), &credentials(Some("r+/=")), 1).unwrap();
-        assert_eq!(request.form.expose(), "grant_type=refresh_token&refresh_token=r%2B%2F%3D");
+        assert_eq!(request.body.text(), "grant_type=refresh_token&refresh_token=r%2B%2F%3D");
         assert_eq!(request.authorization.expose(), format!("Basic {}", STANDARD.encode("id+one:s%3A%26%C3%A9")));
         let raw = Settings { basic: BasicEncoding::Raw, ..settings() };
         let request = super::request(&raw, &credentials(None), 1).unwrap();
-        assert_eq!(request.form.expose(), "grant_type=client_credentials");
+        assert_eq!(request.body.text(), "grant_type=client_credentials");
         assert_eq!(request.authorization.expose(), format!("Basic {}", STANDARD.encode("id one:s:&é")));
     }
 
@@ -317,7 +318,7 @@ mod tests {
         assert!(request(&set, &credentials(None), 1).is_none());
         let with_code = Credentials { code: Some(Secret::new("c".into())), ..credentials(Some("r")) };
         assert_eq!(
-            request(&set, &with_code, 1).unwrap().form.expose(),
+            request(&set, &with_code, 1).unwrap().body.text(),
             "grant_type=authorization_code&code=c&redirect_uri=http%3A%2F%2Fx%2F"
         );
     }
@@ -387,7 +388,7 @@ mod tests {
         let credentials = credentials(Some("refresh+token/with=signs"));
         let request = request(&settings(), &credentials, 1).unwrap();
         let secrets = secrets_of(&request, &credentials);
-        let sent = format!("{} {} s:&é", request.authorization.expose(), request.form.expose());
+        let sent = format!("{} {} s:&é", request.authorization.expose(), request.body.text());
         let body = serde_json::json!({"error": "invalid_grant", "error_description": sent, "x": 1}).to_string();
         let with_id = Reply { correlation_id: Some(sent), ..reply(400, &body) };
         let shown = format!("{:?}", read(with_id, &settings(), &secrets, 0).unwrap_err());

@@ -1,4 +1,4 @@
-//! A POST of a form over HTTP/1.1: ureq writes the request and reads the head of the answer, over our connections.
+//! A request over HTTP/1.1: ureq writes the request and reads the head of the answer, over our connections.
 //!
 //! ureq's log calls show, at trace level, every byte of the request's head and of the answer's body. Neither secret
 //! passes through it: the stream adds the `Authorization` header, and the body is read here.
@@ -8,7 +8,8 @@ mod lane;
 mod transport;
 
 use ureq::http::{header, HeaderMap, Response};
-use ureq::{Agent, Body as UreqBody};
+use ureq::typestate::WithBody;
+use ureq::{Agent, Body as UreqBody, RequestBuilder};
 use zeroize::Zeroizing;
 
 use self::body::{Body, Framing, Wrong};
@@ -19,7 +20,7 @@ use super::clock::Clock;
 use super::dial::Net;
 use super::wait::{went_deep, Waiter};
 use crate::error::{Code, Detail, Error, Stage};
-use crate::proto::http::{Reply, Request};
+use crate::proto::http::{Body as RequestBody, Method, RateLimit, Reply, Request};
 
 /// Longest head of an answer.
 const LONGEST_HEAD: usize = 16 << 10;
@@ -39,7 +40,7 @@ impl Http {
     ///
     /// Waits in `waiter`, which must watch no other sockets. `cancel` ends it at any point: resolving, connecting,
     /// TLS, sending, waiting. A bell that rings meanwhile is heard by the next wait.
-    pub fn post(
+    pub fn send(
         &mut self,
         request: &Request,
         cancel: &Cancel,
@@ -65,7 +66,7 @@ impl Http {
     /// Request and answer over an open connection. Gives the wait back.
     fn exchange(&self, mut wire: Wire, request: &Request, waiter: &mut Waiter) -> Result<Reply, Error> {
         let private = authorization(request).map(|lines| wire.opened.stream.set_private_headers(lines));
-        let variable = [request.url.len(), self.net.settings.user_agent.len(), request.form.expose().len()];
+        let variable = [request.url.len(), self.net.settings.user_agent.len(), request.body.text().len()];
         let slot = Slot::new(wire, variable.iter().sum());
         let head = private.and_then(|()| self.head(request, &slot));
         // Whatever ureq held is dropped by now, and the wire is back in its slot.
@@ -74,7 +75,7 @@ impl Http {
         };
         let outcome = match (wire.fault.take(), head) {
             (Some(fault), _) => Err(fault),
-            (None, head) => head.and_then(|head| self.reply(&head, &mut wire)),
+            (None, head) => head.and_then(|head| self.reply(request.method, &head, &mut wire)),
         };
         wire.opened.stream.close();
         wire.lane.give_back(waiter);
@@ -94,34 +95,66 @@ impl Http {
             .accept_encoding("identity")
             .build();
         let agent = Agent::with_parts(config, slot.clone(), NoResolver);
-        let answer = agent
-            .post(&request.url)
-            .header(header::ACCEPT, "application/json")
-            .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
-            .header(header::USER_AGENT, &self.net.settings.user_agent)
-            .header(header::CONNECTION, "close")
-            .send(request.form.expose().as_bytes());
+        let user_agent = &self.net.settings.user_agent;
+        let answer = match request.method {
+            Method::Get => common(agent.get(&request.url), user_agent).call(),
+            Method::Head => common(agent.head(&request.url), user_agent).call(),
+            Method::Delete => common(agent.delete(&request.url), user_agent).call(),
+            Method::Post => send(common(agent.post(&request.url), user_agent), &request.body),
+            Method::Put => send(common(agent.put(&request.url), user_agent), &request.body),
+        };
         answer.map(head_only).map_err(|error| protocol_fault(&error))
     }
 
     /// The rest of the answer.
-    fn reply(&self, head: &Response<()>, wire: &mut Wire) -> Result<Reply, Error> {
+    fn reply(&self, method: Method, head: &Response<()>, wire: &mut Wire) -> Result<Reply, Error> {
         let text = |name: &str| head.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
         let status = head.status();
         if status.is_redirection() {
             let error = Error::new(Code::Redirect, Stage::Token, format!("The answer was {}.", status.as_u16()));
             return Err(error.with(|detail| detail.http_status = status.as_u16()));
         }
-        let body = receive(framing(status.as_u16(), head.headers()), self.net.settings.max_response_bytes, wire);
+        let framing = match method {
+            Method::Head => Framing::Length(0),
+            _ => framing(status.as_u16(), head.headers()),
+        };
+        let body = receive(framing, self.net.settings.max_response_bytes, wire);
         let body = body.map_err(|error| error.with(|detail| detail.http_status = status.as_u16()))?;
         Ok(Reply {
             status: status.as_u16(),
             retry_after: text("Retry-After"),
             date: text("Date"),
             correlation_id: text("ININ-Correlation-Id"),
+            rate_limit: rate_limit(text),
             body,
         })
     }
+}
+
+/// The headers of every request.
+fn common<B>(builder: RequestBuilder<B>, user_agent: &str) -> RequestBuilder<B> {
+    builder
+        .header(header::ACCEPT, "application/json")
+        .header(header::USER_AGENT, user_agent)
+        .header(header::CONNECTION, "close")
+}
+
+/// Sends a request that may have a body.
+fn send(builder: RequestBuilder<WithBody>, body: &RequestBody) -> Result<Response<UreqBody>, ureq::Error> {
+    match body.content_type() {
+        Some(content_type) => builder.header(header::CONTENT_TYPE, content_type).send(body.text().as_bytes()),
+        None => builder.send_empty(),
+    }
+}
+
+/// What the API says of its limit, if it says all of it.
+fn rate_limit(header: impl Fn(&str) -> Option<String>) -> Option<RateLimit> {
+    let number = |name: &str| header(name)?.trim().parse().ok();
+    Some(RateLimit {
+        count: number("inin-ratelimit-count")?,
+        allowed: number("inin-ratelimit-allowed")?,
+        reset_s: number("inin-ratelimit-reset")?,
+    })
 }
 
 /// The peer of an error that does not name one itself, as a proxy's does.

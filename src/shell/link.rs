@@ -23,6 +23,7 @@ use super::tls;
 use super::wait::{Ready, Waiter};
 use crate::error::{Code, Error, Stage};
 use crate::proto::time::Now;
+use crate::secret::Secret;
 
 /// A WebSocket connection. Dropping it closes the socket.
 ///
@@ -94,9 +95,9 @@ pub enum ReadOutcome<'a> {
 
 impl Link {
     /// Begins to connect to the client's WebSocket URL. What is wrong at once is told by the first [`Link::advance`].
-    pub fn dial(epoch: u64, net: &Net, waiter: &Waiter, now: Now) -> Result<Self, Error> {
+    pub fn dial(epoch: u64, uri: Option<&Secret>, net: &Net, waiter: &Waiter, now: Now) -> Result<Self, Error> {
         let settings = &net.settings;
-        let target = net.target(&settings.ws_url)?;
+        let target = net.target(uri.map_or(settings.ws_url.as_str(), Secret::expose))?;
         let peer = target.peer();
         let dial = Dial::start(net, target, waiter, now)?;
         Ok(Self {

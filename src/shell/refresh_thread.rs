@@ -165,7 +165,7 @@ impl RefreshThread {
     fn request(&mut self, epoch: u64, request: &Request) {
         self.source.delivery.count(Counter::TokenRequests, 1);
         self.cancel.set_grace(self.grace_ms());
-        let outcome = self.http.post(request, &self.cancel, &mut self.waiter, &self.source.clock);
+        let outcome = self.http.send(request, &self.cancel, &mut self.waiter, &self.source.clock);
         match outcome {
             // Broken off by a close, which is on its way: no failed attempt, so no record of one.
             Err(error) if error.code() == Code::Cancelled && !self.closed => self.broken_off = Some((epoch, error)),

@@ -111,7 +111,9 @@ impl SocketThread {
 
     fn obey(&mut self, output: Output) {
         match output {
-            Output::Dial { epoch, hold } => self.dial(epoch, hold),
+            Output::Dial { epoch, hold, uri } => self.dial(epoch, hold, uri.as_ref()),
+            // Of the profile notifications, which no client can have yet.
+            Output::Rest { .. } | Output::DropRest { .. } | Output::AskSpare | Output::ReturnSpare => {}
             Output::Upgrade { epoch } => self.upgrade(epoch),
             Output::SendAuth { epoch, frame } => self.send_auth(epoch, frame),
             Output::Ping { epoch } => _ = self.active(epoch).map(|active| active.link.ping()),
@@ -134,8 +136,8 @@ impl SocketThread {
 
     // ---- orders ---------------------------------------------------------------------------------------------
 
-    fn dial(&mut self, epoch: u64, hold: bool) {
-        match Link::dial(epoch, &self.net, &self.waiter, self.clock.now()) {
+    fn dial(&mut self, epoch: u64, hold: bool, uri: Option<&Secret>) {
+        match Link::dial(epoch, uri, &self.net, &self.waiter, self.clock.now()) {
             Ok(link) => self.links.push(Active::new(link, hold)),
             Err(error) => self.handle(Input::Failed { epoch, error }),
         }

@@ -38,7 +38,7 @@ impl Session {
         (self.hold_ms, self.dial_ms, self.draining) = (None, None, false);
         self.epoch += 1;
         let link = Link::new(self.epoch, token, now.boot_ms);
-        self.out.push_back(Output::Dial { epoch: self.epoch, hold: live && !active(Mutant::NotHeldBack) });
+        self.out.push_back(Output::Dial { epoch: self.epoch, hold: live && !active(Mutant::NotHeldBack), uri: None });
         if live {
             self.standby = Some(link);
         } else {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::audit::Record;
 use crate::error::Error;
 use crate::event::Notice;
+use crate::proto::http::{self, Request};
 use crate::proto::refresher::News;
 use crate::proto::token::Token;
 use crate::secret::Secret;
@@ -44,6 +45,17 @@ pub enum Input {
         /// Why.
         error: Error,
     },
+    /// The application wants these topics from now on, and no others (profile `notifications`).
+    Topics(Vec<String>),
+    /// The answer to [`Output::Rest`] of this number, or why there is none.
+    Rest {
+        /// Number of the request.
+        id: u64,
+        /// The answer.
+        outcome: http::Outcome,
+    },
+    /// The source lets this client make a second channel: the answer to [`Output::AskSpare`].
+    SpareGranted,
     /// A text that [`super::Session::judge`] called ours.
     Reply {
         /// Epoch of the socket.
@@ -110,7 +122,25 @@ pub enum Output {
         epoch: u64,
         /// Whether to hold its messages.
         hold: bool,
+        /// Where to, if not to `ws.url`: a channel's `connectUri`, a secret.
+        uri: Option<Secret>,
     },
+    /// Make this REST request; answer with [`Input::Rest`].
+    Rest {
+        /// Number of the request. An answer to another one than is awaited is ignored.
+        id: u64,
+        /// The request.
+        request: Request,
+    },
+    /// A request of this number is of no use any more: it need not be made or finished.
+    DropRest {
+        /// Number of the request.
+        id: u64,
+    },
+    /// A second channel is wanted: the source lets its clients have one each at a time, one client after the other.
+    AskSpare,
+    /// The second channel is the only one again, or is not wanted any more.
+    ReturnSpare,
     /// Upgrade this socket; answer with `Opened` or `Failed`.
     Upgrade {
         /// Epoch of the socket.

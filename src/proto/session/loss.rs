@@ -234,7 +234,14 @@ impl Session {
         }
         self.gaps += 1;
         self.gap_boot_ms = now.boot_ms;
-        let gap = Gap { number: self.gaps, from_wall_ms, to_wall_ms: 0, duration_ms: 0, cause: Some(error.clone()) };
+        let gap = Gap {
+            number: self.gaps,
+            from_wall_ms,
+            to_wall_ms: 0,
+            duration_ms: 0,
+            cause: Some(error.clone()),
+            last_correlation_id: String::new(),
+        };
         self.notice(Notice::GapBegin(gap.clone()));
         self.gap = Some(gap);
     }

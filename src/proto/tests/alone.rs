@@ -97,7 +97,7 @@ impl Lone {
         self.said.clear();
         while let Some(output) = self.session.poll() {
             self.said.push(match output {
-                Output::Dial { epoch, hold } => format!("dial {epoch} {hold}"),
+                Output::Dial { epoch, hold, .. } => format!("dial {epoch} {hold}"),
                 Output::SendAuth { epoch, frame } => format!("auth {epoch} {}", frame.expose()),
                 Output::Notice(Notice::State(change)) => format!("{:?}", change.to),
                 Output::Failed { error, .. } => format!("failed {:?}", error.code()),

@@ -236,14 +236,14 @@ impl World {
 
     pub fn requested(&mut self, epoch: u64, request: &Request, sent_ms: u64) {
         if self.server.forms.len() < 10_000 {
-            self.server.forms.push(request.form.expose().to_owned());
+            self.server.forms.push(request.body.text().to_owned());
             self.server.asked_ms.push(self.now_ms);
         }
         let mut delay = self.up_to(self.nature.endpoint_ms) + self.network_ms();
         if self.on(Fault::TokenSlow) {
             delay += self.up_to(20_000);
         }
-        let outcome = self.endpoint(request.form.expose());
+        let outcome = self.endpoint(request.body.text());
         let deadline = sent_ms + request.timeout_ms;
         let timeout = || Err(Error::new(Code::HttpTimeout, Stage::Token, ""));
         let (at_ms, outcome) = match outcome {

@@ -294,7 +294,7 @@ impl TokenLaws {
     pub fn said(&mut self, now: Now, output: &Output) {
         self.step.outputs += 1;
         match output {
-            Output::Http { epoch, request } => self.fetched(now, *epoch, request.form.expose()),
+            Output::Http { epoch, request } => self.fetched(now, *epoch, request.body.text()),
             Output::Publish(token) => {
                 renews_in_time(token, self.settings.lead_ms);
                 self.step.published = true;

@@ -293,6 +293,9 @@ impl Watch {
             }
             O::Audit(record) => self.audit(record),
             O::Renewed { lead_ms, handover } => self.renewals.push((*lead_ms, *handover)),
+            O::Rest { .. } | O::DropRest { .. } | O::AskSpare | O::ReturnSpare => {
+                panic!("not of this profile: {output:?}")
+            }
             O::TryAgain => panic!("no password is replaced here"),
             O::MarkInBandUnable => self.marked += 1,
             O::Connected => {

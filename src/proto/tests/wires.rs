@@ -62,7 +62,10 @@ impl World {
     pub fn do_session(&mut self, output: session::Output) {
         use session::Output as O;
         match output {
-            O::Dial { epoch, hold } => {
+            O::Rest { .. } | O::DropRest { .. } | O::AskSpare | O::ReturnSpare => {
+                panic!("not of this profile: {output:?}")
+            }
+            O::Dial { epoch, hold, .. } => {
                 self.sockets.insert(epoch, Socket::dialing(hold));
                 let delay = self.network_ms();
                 self.later(delay, Event::Dialled { epoch });

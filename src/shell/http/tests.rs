@@ -12,16 +12,17 @@ const FORM: &str = "grant_type=client_credentials";
 
 fn request(side: &Side) -> Request {
     Request {
+        method: Method::Post,
         url: side.net.settings.token_url.clone(),
         authorization: Secret::new("Basic eDp5".into()),
-        form: Secret::new(FORM.into()),
+        body: RequestBody::Form(Secret::new(FORM.into())),
         timeout_ms: 10_000,
     }
 }
 
 fn post(side: &mut Side, request: &Request) -> Result<Reply, Error> {
     let cancel = Cancel::new(side.waiter.bell());
-    Http::new(&side.net).post(request, &cancel, &mut side.waiter, &side.clock)
+    Http::new(&side.net).send(request, &cancel, &mut side.waiter, &side.clock)
 }
 
 fn ask(side: &mut Side) -> Result<Reply, Error> {
@@ -162,7 +163,7 @@ fn cancelled(make: impl FnOnce(std::sync::mpsc::Sender<TcpStream>) -> Settings) 
             held
         }
     });
-    let error = Http::new(&side.net).post(&request(&side), &cancel, &mut side.waiter, &side.clock).unwrap_err();
+    let error = Http::new(&side.net).send(&request(&side), &cancel, &mut side.waiter, &side.clock).unwrap_err();
     assert_eq!(error.code(), Code::Cancelled);
     assert!(side.waiter.wait(Some(0), side.clock.now()).unwrap().bell, "the bell must ring again");
     canceller.join().unwrap();
@@ -199,7 +200,7 @@ fn no_secret_is_logged_at_any_level() {
     let mut side = Side::new(plain(address));
     let request = Request {
         authorization: Secret::new("BASICX".repeat(20)),
-        form: Secret::new(format!("{}&end", "FORMXX".repeat(20))),
+        body: RequestBody::Form(Secret::new(format!("{}&end", "FORMXX".repeat(20)))),
         ..request(&side)
     };
     assert_eq!(post(&mut side, &request).unwrap().body.len(), 120);

@@ -11,7 +11,7 @@ use crate::shell::testing::{logged, plain, read_until, secure, serve, serve_tls,
 
 impl Side {
     fn link(&mut self) -> Result<Link, Error> {
-        let mut link = Link::dial(7, &self.net, &self.waiter, self.clock.now())?;
+        let mut link = Link::dial(7, None, &self.net, &self.waiter, self.clock.now())?;
         loop {
             match link.advance(self.clock.now(), &self.waiter) {
                 Opening::Connected => link.upgrade(self.clock.now())?,

@@ -160,6 +160,9 @@ impl Client {
             }
             O::Failed { error, .. } => panic!("a client that starts for ever has failed: {error:?}"),
             O::Stopped { .. } | O::MarkInBandUnable | O::TryAgain => panic!("not in these plans: {output:?}"),
+            O::Rest { .. } | O::DropRest { .. } | O::AskSpare | O::ReturnSpare => {
+                panic!("not of this profile: {output:?}")
+            }
             O::Release { .. } | O::SendOn(_) | O::Notice(_) | O::Audit(_) | O::Renewed { .. } | O::Connected => {}
         }
     }
