@@ -11,7 +11,7 @@ mod pin;
 mod proxy;
 mod schema;
 pub mod settings;
-mod url;
+pub(crate) mod url;
 mod value;
 
 use std::ffi::OsString;

@@ -19,6 +19,7 @@ pub mod http;
 mod http_date;
 pub mod jwt;
 mod mutant;
+pub mod notifications;
 pub mod oauth;
 pub mod outbox;
 pub mod refresher;
