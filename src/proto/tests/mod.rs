@@ -23,6 +23,7 @@ mod fleet;
 mod fleets;
 mod losses;
 mod mutants;
+mod platform;
 mod provider;
 mod random;
 mod restarts;
