@@ -193,6 +193,11 @@ impl Account {
         self.holes.retain(|hole| hole.to_ms.is_none_or(|to| to + BLUR_MS >= oldest_ms));
     }
 
+    /// Whether everything that is permitted is subscribed.
+    pub fn are_promised(&self) -> bool {
+        self.topics.iter().all(|(_, promised)| *promised)
+    }
+
     /// How many of the events that were promised have not arrived.
     pub fn missing(&self) -> usize {
         self.entries.values().filter(|entry| entry.expected && entry.delivered < entry.copies).count()

@@ -18,6 +18,7 @@ pub struct Channel {
     pub owner: usize,
     /// The token that made it.
     pub token: String,
+    pub made_ms: u64,
     pub expires_ms: u64,
     used_ms: u64,
     /// Topics as asked for, of which events come.
@@ -73,6 +74,7 @@ impl Cloud {
         let channel = Channel {
             owner,
             token: token.to_owned(),
+            made_ms: now_ms,
             expires_ms: now_ms + CHANNEL_LIFE_MS,
             used_ms: now_ms,
             topics: BTreeSet::new(),
@@ -115,4 +117,29 @@ impl Cloud {
 /// Whether a topic brings the events of a name.
 pub fn covers(topic: &str, name: &str) -> bool {
     topic == name || topic.contains('?') && expanded(topic).iter().any(|one| one == name)
+}
+
+#[test]
+fn the_twenty_first_channel_evicts_the_oldest_that_is_not_connected() {
+    let mut cloud = Cloud::default();
+    for number in 1..=20 {
+        assert_eq!(cloud.make(number, 0, "t"), (number, None));
+        if number != 7 && number != 9 {
+            cloud.connect(number, number, 100 + number);
+        }
+    }
+    assert!(cloud.find(50, 7, "t").is_some() && cloud.find(50, 8, "other").is_none());
+    assert_eq!(cloud.make(51, 0, "t"), (21, Some(9)), "the one used last goes last");
+    cloud.channels.remove(&9);
+    cloud.connect(52, 21, 121);
+    cloud.connect(53, 7, 107);
+    assert_eq!(cloud.make(54, 0, "t"), (22, Some(1)), "of connected ones the oldest");
+    assert_eq!(cloud.most_connected, 20);
+}
+
+#[test]
+fn combined_topics_cover_their_parts() {
+    assert_eq!(expanded("v2.users.u2?presence&routingStatus"), ["v2.users.u2.presence", "v2.users.u2.routingStatus"]);
+    assert!(covers("v2.users.u2?presence&routingStatus", "v2.users.u2.presence"));
+    assert!(!covers("v2.users.u2?presence", "v2.users.u2.routingStatus") && covers("v2.a", "v2.a"));
 }

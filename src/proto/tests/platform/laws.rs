@@ -13,7 +13,7 @@ use crate::config::settings::{Displaced, Settings};
 use crate::error::Error;
 use crate::event::{Gap, Notice, State, StateChange, Topic, Topics};
 use crate::proto::http;
-use crate::proto::session::{self, Input, Output};
+use crate::proto::session::{Input, Output};
 use crate::proto::time::Now;
 
 /// Nobody keeps the spare channel from the others for longer.
@@ -395,7 +395,7 @@ impl Platform {
     }
 
     /// Formatting is slow, so one order in some is looked at.
-    fn keeps_secrets(&mut self, output: &session::Output) {
+    fn keeps_secrets(&mut self, output: &Output) {
         if self.dice.up_to(15) == 0 || matches!(output, Output::Audit(_) | Output::Failed { .. }) {
             let text = format!("{output:?}");
             assert!(!text.contains("hush"), "a secret shows: {text}");

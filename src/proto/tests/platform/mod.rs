@@ -17,5 +17,6 @@ mod rest;
 mod rollovers;
 mod sockets;
 mod source;
+mod walk;
 mod wires;
 mod world;

@@ -322,3 +322,12 @@ fn http_date(ms: u64) -> String {
     let weekday = DAYS[(ms / 86_400_000 % 7) as usize];
     format!("{weekday}, {day:02} {} {year} {hour:02}:{minute:02}:{second:02} GMT", MONTHS[month])
 }
+
+#[test]
+fn times_are_written_as_the_api_writes_them() {
+    assert_eq!(instant(1_597_236_114_707), "2020-08-12T12:41:54.707Z");
+    assert_eq!(http_date(784_111_777_000), "Sun, 06 Nov 1994 08:49:37 GMT");
+    for ms in (0..4_000_000_000_000).step_by(98_765_432_000) {
+        assert_eq!(crate::proto::http_date::millis(&http_date(ms)), Some(ms / 1_000 * 1_000));
+    }
+}
