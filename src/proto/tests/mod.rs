@@ -9,6 +9,7 @@
 //! * [`token_laws`] and [`socket_laws`] tell the rules a second time, and are asked after every step too;
 //! * [`random`] walks through days at random, [`dense`] through minutes full of faults;
 //! * [`fleets`] runs a thousand clients behind one credential, see [`fleet`];
+//! * [`platform`] is Genesys Cloud itself, for the profile `notifications`;
 //! * [`mutants`] breaks every rule on purpose and asks whether anybody notices.
 
 use std::cell::Cell;

@@ -5,13 +5,16 @@
 //! * [`wires`] is the socket threads and the sockets; [`sockets`] the streaming host, [`rest`] the API, [`cloud`] what
 //!   it remembers;
 //! * [`laws`] holds what must be true of every client after every step, [`account`] that every event was delivered once
-//!   or lies in a gap; [`faults`] is the reviewed list of what goes wrong.
+//!   or lies in a gap; [`faults`] is the reviewed list of what goes wrong;
+//! * [`channels`], [`frames`] and [`rollovers`] tell one rule each; [`walk`] goes through a year at random;
+//! * [`hunt`] breaks every rule on purpose and asks whether anybody notices.
 
 mod account;
 mod channels;
 mod cloud;
 mod faults;
 mod frames;
+pub mod hunt;
 mod laws;
 mod rest;
 mod rollovers;
