@@ -156,6 +156,11 @@ impl Account {
         }
     }
 
+    /// What happened meanwhile could be missed without anybody's knowing.
+    pub fn excuse(&mut self, from_ms: u64, to_ms: u64) {
+        self.holes.insert(0, Hole { from_ms, to_ms: Some(to_ms) });
+    }
+
     pub fn stepped(&mut self, now_ms: u64) {
         self.stepped_ms = Some(now_ms);
     }

@@ -170,7 +170,10 @@ impl Platform {
         self.faulty = true;
         self.say("!", &fault);
         match fault {
-            Fault::Stall => self.each_socket(false, |w, who, epoch| w.socket(who, epoch).mute = true),
+            Fault::Stall => self.each_socket(false, |w, who, epoch| {
+                let now_ms = w.now_ms;
+                w.socket(who, epoch).mute_ms.get_or_insert(now_ms);
+            }),
             Fault::Swallowed => self.each_socket(false, |w, who, epoch| w.socket(who, epoch).swallowed = true),
             Fault::Dropped => self.each_socket(false, |w, who, epoch| w.hang_up(who, epoch, Wire::Eof)),
             Fault::DroppedNewest => self.each_socket(true, |w, who, epoch| w.hang_up(who, epoch, Wire::Eof)),
@@ -180,7 +183,7 @@ impl Platform {
             }
             Fault::ClosingThenClosed => self.each_socket(true, |w, who, epoch| {
                 w.system(who, epoch, super::sockets::CLOSING);
-                w.later(60_000, Event::CloseDue { who, epoch });
+                w.later(60_000, Event::CloseDue { who, epoch, code: 1001 });
             }),
             Fault::ClosingOnly => {
                 self.each_socket(true, |w, who, epoch| w.system(who, epoch, super::sockets::CLOSING));

@@ -87,7 +87,8 @@ fn a_notice_of_closing_while_the_spare_channel_is_lent_waits_for_it() {
     w.fault_for(Fault::SpareTaken, 40_000);
     w.strike(Fault::ClosingThenClosed, 0);
     w.run_for(39_000);
-    assert_eq!((w.cloud.made, w.is_live()), (1, true), "no second channel without leave");
+    assert_eq!(w.cloud.made, 1, "no second channel without leave");
+    assert!(w.laws().live.is_some() && w.laws().gaps.is_empty());
     w.faults_end();
     is_replaced_once(&mut w);
 }
@@ -152,6 +153,8 @@ fn a_token_that_is_revoked_is_replaced_first() {
     assert!(made.0 >= at_ms, "the channel is made with the new token");
     assert_eq!(w.laws().gaps.len(), 1);
     assert_eq!(w.laws().gaps[0].cause.as_ref().unwrap().code(), Code::TokenRevoked);
+    w.run_for(10 * MINUTE);
+    w.clients[0].laws.account.settle(w.now_ms, false);
 }
 
 #[test]
@@ -176,7 +179,7 @@ fn a_gap_says_after_which_event_it_began_and_why() {
     w.run_for(100);
     let gap = w.laws().gaps[0].clone();
     assert!(gap.last_correlation_id == last && !last.is_empty(), "{} and {last}", gap.last_correlation_id);
-    assert!(wall_ms - gap.from_wall_ms <= 35_000 && gap.to_wall_ms == 0);
+    assert!((wall_ms - 35_000..wall_ms + 100).contains(&gap.from_wall_ms) && gap.to_wall_ms == 0);
     assert_eq!(gap.cause.unwrap().code(), Code::Dropped);
     w.run_for(2 * MINUTE);
     let gap = w.laws().gaps[0].clone();

@@ -371,9 +371,8 @@ impl Platform {
         let (lifetime_ms, is_faulty) = (self.nature.base.lifetime_ms, self.faulty);
         let client = &mut self.clients[who];
         let sockets = &client.sockets;
-        let in_use =
-            |channel: u64| sockets.values().any(|s| s.channel == channel && matches!(s.end, End::Open | End::Dialing));
         let laws = &mut client.laws;
+        let live = laws.live.and_then(|live| sockets.get(&live)).map(|socket| socket.channel);
         laws.may_act("a call");
         assert!(!laws.revoked.contains(&call.token), "a token is shown that was revoked");
         assert!(now_ms >= laws.rest_not_before_ms, "{:?} before Retry-After", call.what);
@@ -385,7 +384,7 @@ impl Platform {
                 assert!(!second || holder == Some(who), "a second channel although the source has lent it elsewhere");
             }
             What::Subscribe(_) => laws.lists(&call.topics),
-            What::Unsubscribe(channel) => assert!(!in_use(channel), "the channel in use is unsubscribed"),
+            What::Unsubscribe(channel) => assert_ne!(live, Some(channel), "the channel in use is unsubscribed"),
             What::Probe(_) => {}
         }
         laws.calls.insert(id, call.what);

@@ -218,7 +218,7 @@ impl Platform {
             self.no_longer_subscribed(gone.owner, epoch, channel, reason);
         }
         let delay = if reason.is_some() { self.up_to(5_000) } else { 0 };
-        self.later(delay, Event::CloseDue { who: gone.owner, epoch });
+        self.later(delay, Event::CloseDue { who: gone.owner, epoch, code: 1000 });
     }
 
     pub fn channels_end(&mut self, reason: &str) {
@@ -232,7 +232,7 @@ impl Platform {
     pub fn token_ends(&mut self, channel: u64) {
         let Some(gone) = self.cloud.channels.remove(&channel) else { return };
         if let (Some(epoch), Some(kept_ms)) = (gone.socket, self.nature.base.kept_ms) {
-            self.later(kept_ms, Event::CloseDue { who: gone.owner, epoch });
+            self.later(kept_ms, Event::CloseDue { who: gone.owner, epoch, code: 1008 });
         }
     }
 
@@ -263,7 +263,7 @@ impl Platform {
             if with_a_word {
                 self.token_revoked(gone.owner, epoch, channel);
                 let delay = self.up_to(5_000);
-                self.later(delay, Event::CloseDue { who: gone.owner, epoch });
+                self.later(delay, Event::CloseDue { who: gone.owner, epoch, code: 1008 });
             } else {
                 self.hang_up(gone.owner, epoch, Wire::Close(1008));
             }

@@ -115,7 +115,7 @@ impl Platform {
 
     /// A text of the platform's own, unless the socket is mute.
     pub fn system(&mut self, who: usize, epoch: u64, text: &str) {
-        if self.clients[who].sockets.get(&epoch).is_some_and(|socket| socket.served && !socket.mute) {
+        if self.clients[who].sockets.get(&epoch).is_some_and(|socket| socket.served && socket.mute_ms.is_none()) {
             self.send_down(who, epoch, Wire::Text(text.into()));
         }
     }
@@ -157,7 +157,7 @@ impl Platform {
         }
         if self.one_in(2) {
             let delay = self.up_to(3_000);
-            self.later(delay, Event::CloseDue { who, epoch });
+            self.later(delay, Event::CloseDue { who, epoch, code: 1000 });
         }
     }
 
@@ -205,7 +205,7 @@ impl Platform {
         let Some(found) = self.cloud.channels.get(&channel) else { return };
         let wants = found.topics.iter().any(|topic| cloud::covers(topic, &made.name));
         let (who, Some(epoch)) = (found.owner, found.socket) else { return };
-        if wants && !self.socket(who, epoch).mute {
+        if wants && self.socket(who, epoch).mute_ms.is_none() {
             self.clients[who].laws.account.written(made.number, self.now_ms);
             for _ in 0..made.copies {
                 self.send_down(who, epoch, Wire::Text(Rc::clone(&made.text)));

@@ -75,6 +75,7 @@ impl Platform {
     pub fn refresh_now(&mut self) {
         self.watch.app_acted(self.now_ms);
         self.clients.iter_mut().for_each(|client| client.laws.app_acted());
+        (0..self.clients.len()).for_each(|who| self.feed(who, session::Input::Return));
         self.feed_source(refresher::Input::RefreshNow);
     }
 

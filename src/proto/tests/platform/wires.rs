@@ -42,8 +42,8 @@ pub struct Socket {
     pub served: bool,
     /// Nothing gets through any more, either way.
     pub swallowed: bool,
-    /// The platform says nothing any more.
-    pub mute: bool,
+    /// The platform says nothing any more, since then.
+    pub mute_ms: Option<u64>,
     up_ms: u64,
     down_ms: u64,
 }
@@ -60,7 +60,7 @@ impl Socket {
             extra: false,
             served: false,
             swallowed: false,
-            mute: false,
+            mute_ms: None,
             up_ms: 0,
             down_ms: 0,
         }
@@ -107,8 +107,13 @@ impl Platform {
             O::Release { epoch } => self.release(who, epoch),
             O::Leave { epoch, code } => {
                 self.send_up(who, epoch, Wire::Close(code));
-                if let Some(socket) = self.clients[who].sockets.get_mut(&epoch) {
+                let client = &mut self.clients[who];
+                if let Some(socket) = client.sockets.get_mut(&epoch) {
                     socket.end = End::Leaving;
+                    if let Some(since_ms) = socket.mute_ms {
+                        // Silence that is shorter than the watchdog's patience tells nobody anything.
+                        client.laws.account.excuse(since_ms, self.now_ms);
+                    }
                 }
             }
             O::Abort { epoch } => {
@@ -211,7 +216,9 @@ impl Platform {
                 socket.extra = true;
             }
             let Some(wire) = socket.unread.pop_front() else { return };
-            client.session.heard(now, epoch);
+            if !matches!(wire, Wire::Eof) {
+                client.session.heard(now, epoch);
+            }
             client.wake_ms = client.session.next_timeout();
             self.read(who, epoch, wire);
         }

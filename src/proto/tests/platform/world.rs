@@ -134,10 +134,11 @@ pub enum Event {
         who: usize,
         epoch: u64,
     },
-    /// The platform closes a socket that it has announced to close.
+    /// The platform closes a socket for a reason it had before.
     CloseDue {
         who: usize,
         epoch: u64,
+        code: u16,
     },
     /// The token of a channel may have been idle for too long.
     IdleDue {
@@ -400,7 +401,7 @@ impl Platform {
             Event::Push => self.push(),
             Event::Fan { channel, made } => self.fan(channel, &made),
             Event::Beat { who, epoch } => self.beat(who, epoch),
-            Event::CloseDue { who, epoch } => self.hang_up(who, epoch, Wire::Close(1001)),
+            Event::CloseDue { who, epoch, code } => self.hang_up(who, epoch, Wire::Close(code)),
             Event::IdleDue { channel } => self.idle_due(channel),
             Event::TokenEnds { channel } => self.token_ends(channel),
             Event::Unstall { who } => self.unstall(who),
