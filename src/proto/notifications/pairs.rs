@@ -48,7 +48,9 @@ struct Identity {
 impl Pairs {
     /// From now on what comes by the socket `old` may come by `new` too, which may have another number than it was told before.
     pub fn begin(&mut self, old: u64, new: u64) {
-        if let Some(overlap) = self.overlaps.iter_mut().find(|overlap| overlap.old == old && overlap.closed_ms.is_none()) {
+        if let Some(overlap) =
+            self.overlaps.iter_mut().find(|overlap| overlap.old == old && overlap.closed_ms.is_none())
+        {
             overlap.new = new;
             return;
         }
@@ -190,7 +192,8 @@ mod tests {
         assert!(pairs.admit(0, 1, &event("a", 1)));
         let other = r#"{"topicName":"v2.y","version":"2","eventBody":{"a":1,"n":1},"metadata":{"CorrelationId":"a"}}"#;
         assert!(pairs.admit(0, 2, other.as_bytes()));
-        let same = r#"{"metadata":{"CorrelationId":"a"}, "eventBody":{"n":1, "a":1}, "topicName":"v2.x","version":"2"}"#;
+        let same =
+            r#"{"metadata":{"CorrelationId":"a"}, "eventBody":{"n":1, "a":1}, "topicName":"v2.x","version":"2"}"#;
         assert!(!pairs.admit(0, 2, same.as_bytes()));
     }
 

@@ -127,9 +127,7 @@ impl Reading<'_> {
         let of = |name: &str| entities.iter().find(|entity| entity.get("id").and_then(Value::as_str) == Some(name));
         let found: Vec<&Value> = match (of(topic), topic.split_once('?')) {
             (Some(entity), _) => vec![entity],
-            (None, Some((base, parts))) => {
-                parts.split('&').filter_map(|part| of(&format!("{base}.{part}"))).collect()
-            }
+            (None, Some((base, parts))) => parts.split('&').filter_map(|part| of(&format!("{base}.{part}"))).collect(),
             (None, None) => Vec::new(),
         };
         let is_rejected = |entity: &&&Value| {
@@ -139,7 +137,12 @@ impl Reading<'_> {
         let id = topic.to_owned();
         let reason = match (found.first(), found.iter().find(is_rejected)) {
             (Some(_), None) => {
-                return Topic { id, state: TopicState::Permitted, reason: String::new(), missing_permissions: Vec::new() }
+                return Topic {
+                    id,
+                    state: TopicState::Permitted,
+                    reason: String::new(),
+                    missing_permissions: Vec::new(),
+                }
             }
             (_, Some(entity)) => entity.get("rejectionReason").and_then(Value::as_str).unwrap_or_default(),
             (None, None) => "The answer does not name this topic.",
@@ -151,7 +154,8 @@ impl Reading<'_> {
 
     fn refused(&self, reply: &Reply, stage: Stage, known: Option<Code>) -> Error {
         let body = object(reply);
-        let text = |name: &str| body.as_ref().and_then(|body| body.get(name)).and_then(Value::as_str).unwrap_or_default();
+        let text =
+            |name: &str| body.as_ref().and_then(|body| body.get(name)).and_then(Value::as_str).unwrap_or_default();
         let (said, words) = (text("code"), text("message"));
         let asked = reply.retry_after.as_deref();
         let asked = asked.and_then(|value| retry_after::read(value, reply.date.as_deref(), self.wall_ms));

@@ -81,7 +81,9 @@ fn a_channel_is_read_and_its_life_counts_from_the_servers_clock() {
 #[test]
 fn what_is_no_channel() {
     let code = |body: &str| created(reply(200, body)).unwrap_err().code();
-    for body in ["", "[]", "{}", &CHANNEL.replace("\"id\"", "\"ID\""), &CHANNEL.replace("\"streaming-0-x\"", "\"../x\"")] {
+    for body in
+        ["", "[]", "{}", &CHANNEL.replace("\"id\"", "\"ID\""), &CHANNEL.replace("\"streaming-0-x\"", "\"../x\"")]
+    {
         assert_eq!(code(body), Code::Unavailable, "{body}");
     }
     assert_eq!(code(&CHANNEL.replace("streaming.my", "evil.my")), Code::ChannelUri);
@@ -89,7 +91,8 @@ fn what_is_no_channel() {
 
 #[test]
 fn errors_keep_what_the_server_says_and_no_secret() {
-    let body = r#"{"message":"No streaming-0-hush for hush-token","code":"bad.credentials","status":401,"contextId":"x-1"}"#;
+    let body =
+        r#"{"message":"No streaming-0-hush for hush-token","code":"bad.credentials","status":401,"contextId":"x-1"}"#;
     let error = created(reply(401, body)).unwrap_err();
     assert_eq!(error.code(), Code::TokenRevoked);
     assert_eq!(error.detail().message, "HTTP 401: bad.credentials (No *** for ***)");
@@ -135,8 +138,10 @@ fn every_topic_gets_its_result() {
         {"id":"v2.g.h","state":"Permitted"},{"id":"v2.g.i","state":"Rejected","rejectionReason":"half"},{"id":"v2.j"}]}"#;
     let topics = ["v2.a", "v2.b", "v2.c", "v2.d?e&f", "v2.g?h&i", "v2.j"];
     let results = subscribed(reply(200, body), &topics).unwrap();
-    let told: Vec<_> =
-        results.iter().map(|topic| (topic.id.as_str(), topic.state == TopicState::Permitted, topic.reason.as_str())).collect();
+    let told: Vec<_> = results
+        .iter()
+        .map(|topic| (topic.id.as_str(), topic.state == TopicState::Permitted, topic.reason.as_str()))
+        .collect();
     assert_eq!(
         told,
         [

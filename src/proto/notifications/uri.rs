@@ -35,8 +35,7 @@ mod tests {
     use super::*;
 
     fn fails(uri: &str, host: &str, plain: bool) -> bool {
-        let settings =
-            Settings { streaming_host: host.into(), allow_plain_loopback: plain, ..Settings::default() };
+        let settings = Settings { streaming_host: host.into(), allow_plain_loopback: plain, ..Settings::default() };
         let outcome = check(uri, &settings);
         if let Err(error) = &outcome {
             assert_eq!(error.code(), Code::ChannelUri);
