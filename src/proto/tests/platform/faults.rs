@@ -169,6 +169,8 @@ impl Platform {
     pub fn strike(&mut self, fault: Fault, ms: u64) {
         self.faulty = true;
         self.say("!", &fault);
+        let now_ms = self.now_ms;
+        self.clients.iter_mut().for_each(|client| client.laws.account.struck(now_ms, fault));
         match fault {
             Fault::Stall => self.each_socket(false, |w, who, epoch| {
                 let now_ms = w.now_ms;

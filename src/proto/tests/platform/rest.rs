@@ -228,11 +228,13 @@ impl Platform {
         }
     }
 
-    /// The token of a channel has reached its end: so has the channel, its socket perhaps a little later.
+    /// The token of a channel has reached its end: so has the channel, for who is connected perhaps a little later.
     pub fn token_ends(&mut self, channel: u64) {
-        let Some(gone) = self.cloud.channels.remove(&channel) else { return };
-        if let (Some(epoch), Some(kept_ms)) = (gone.socket, self.nature.base.kept_ms) {
-            self.later(kept_ms, Event::CloseDue { who: gone.owner, epoch, code: 1008 });
+        let Some(found) = self.cloud.channels.get_mut(&channel) else { return };
+        found.is_dead = true;
+        let (who, socket) = (found.owner, found.socket);
+        if let (Some(epoch), Some(kept_ms)) = (socket, self.nature.base.kept_ms) {
+            self.later(kept_ms, Event::CloseDue { who, epoch, code: 1008 });
         }
     }
 

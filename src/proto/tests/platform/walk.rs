@@ -107,7 +107,7 @@ fn tidy(w: &mut Platform) {
 /// What an application does that reads states.
 fn help(w: &mut Platform) {
     let states: Vec<State> = w.clients.iter().map(|client| client.session.state()).collect();
-    if states.contains(&State::Displaced) {
+    if states.contains(&State::Displaced) || states.contains(&State::ReauthRequired) {
         w.refresh_now();
     }
     if states.contains(&State::ReauthRequired) || states.contains(&State::Degraded) {
