@@ -3,7 +3,8 @@
 use std::panic::catch_unwind;
 
 use super::{
-    alone, asked, dense, fleets, losses, muted, notify_alone, provider, random, sharing, stories, tokens, wishes,
+    alone, asked, dense, fleets, losses, muted, notify_alone, notify_live, provider, random, sharing, stories, tokens,
+    wishes,
 };
 use crate::proto::mutant::{activate, Mutant};
 
@@ -84,6 +85,7 @@ fn stories() -> impl Iterator<Item = &'static fn()> {
     alone::ALL
         .iter()
         .chain(notify_alone::ALL)
+        .chain(notify_live::ALL)
         .chain(asked::ALL)
         .chain(wishes::ALL)
         .chain(stories::ALL)
