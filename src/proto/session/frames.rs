@@ -62,6 +62,7 @@ impl Session {
     /// A socket has just become the live one.
     fn settle(&mut self, now: Now) {
         self.channels.was_gone = false;
+        self.end_gap(now);
         if self.primary.as_ref().is_some_and(|link| link.is_live() && link.closes_soon) {
             self.replace_soon(now);
         }

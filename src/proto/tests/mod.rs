@@ -5,7 +5,8 @@
 //! * [`server`] is the token endpoint and the socket server; [`faults`] the reviewed list of what goes wrong;
 //! * [`watch`] holds what must be true after every single step;
 //! * [`stories`], [`losses`], [`tokens`], [`provider`], [`sharing`] and [`wishes`] tell one rule each in the world, [`alone`] feeds the session
-//!   by hand, [`notify_alone`] that of the profile `notifications`;
+//!   by hand, [`notify_alone`] and
+//!   [`notify_live`] that of the profile `notifications`;
 //! * [`token_laws`] and [`socket_laws`] tell the rules a second time, and are asked after every step too;
 //! * [`random`] walks through days at random, [`dense`] through minutes full of faults;
 //! * [`fleets`] runs a thousand clients behind one credential, see [`fleet`];
@@ -25,6 +26,8 @@ mod fleets;
 mod losses;
 mod mutants;
 mod notify_alone;
+mod notify_live;
+mod notify_rig;
 mod platform;
 mod provider;
 mod random;
