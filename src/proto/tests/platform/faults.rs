@@ -157,6 +157,9 @@ impl Platform {
     pub fn fault_for(&mut self, fault: Fault, ms: u64) {
         self.faulty = true;
         self.weather.set(fault, self.now_ms + ms);
+        if fault == Fault::SpareTaken {
+            self.later(ms, Event::SpareFree);
+        }
     }
 
     pub fn faults_end(&mut self) {

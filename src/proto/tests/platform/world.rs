@@ -96,6 +96,8 @@ pub enum Event {
         who: usize,
         wanted: bool,
     },
+    /// Somebody else has returned the spare channel.
+    SpareFree,
     Dialled {
         who: usize,
         epoch: u64,
@@ -392,6 +394,7 @@ impl Platform {
             Event::RestAsked { who, id, request, sent_ms } => self.rest_asked(who, id, &request, sent_ms),
             Event::RestDone { who, id, outcome } => self.rest_done(who, id, outcome),
             Event::Spare { who, wanted } => self.spare_wanted(who, wanted),
+            Event::SpareFree => self.grant_spare(),
             Event::Dialled { who, epoch } => self.dialled(who, epoch),
             Event::ConnectDone { who, epoch, outcome } => self.connect_done(who, epoch, outcome),
             Event::Asked { who, epoch } => self.asked_to_upgrade(who, epoch),
