@@ -87,6 +87,11 @@ impl Account {
         self.topics = permitted.map(|topic| (topic.id.clone(), promised(&topic.id))).collect();
     }
 
+    /// The platform will not send these any more, and says so.
+    pub fn withdraw(&mut self, permitted: impl Fn(&str) -> bool) {
+        self.topics.iter_mut().for_each(|(topic, promised)| *promised &= permitted(topic));
+    }
+
     /// The application does not want these any more.
     pub fn wants(&mut self, topics: &[String]) {
         self.topics.retain(|(topic, _)| topics.contains(topic));
@@ -173,6 +178,10 @@ impl Account {
 
     pub fn stepped(&mut self, now_ms: u64) {
         self.stepped_ms = Some(now_ms);
+    }
+
+    pub fn is_blurred(&self) -> bool {
+        self.stepped_ms.is_some()
     }
 
     fn covered(&self, entry: &Entry) -> bool {

@@ -178,6 +178,9 @@ impl Platform {
         let topics = call.topics.iter().enumerate();
         found.topics = topics.clone().filter(|(index, topic)| !denied(*index, topic)).map(|(_, t)| t.clone()).collect();
         found.expires_ms = self.now_ms + CHANNEL_LIFE_MS;
+        if found.socket.is_some() {
+            self.clients[found.owner].laws.account.withdraw(|topic| found.topics.contains(topic));
+        }
         let results: Vec<String> = topics
             .map(|(index, topic)| match denied(index, topic) {
                 true => format!(
