@@ -124,6 +124,11 @@ fn values(key: &Key, dice: &mut Dice) -> Vec<Value> {
         Type::Scopes => {
             all.extend(lists(dice, &["a", "a:read", "a b", "", "\"", "\\", "!", "[", "]", "~", "\u{e9}", "#"]))
         }
+        Type::Topics => {
+            let (longest, longer) = ("t".repeat(200), "t".repeat(201));
+            all.extend(lists(dice, &["v2.users.x?presence&status", "a b", "", "\u{e9}", "~", &longest, &longer]));
+            all.extend([1_000, 1_001].map(|len| json!(vec!["v2.a"; len])));
+        }
         Type::Patterns => all.extend(lists(dice, &["a", "Too Many", "", " ", "a,b", "\u{1}", "\u{e9}"])),
         Type::CloseCodes => all.extend(lists(
             dice,
