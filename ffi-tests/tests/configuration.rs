@@ -115,7 +115,16 @@ fn values(key: &Key, dice: &mut Dice) -> Vec<Value> {
             all.extend([8_191, 8_192, 8_193].map(|len| json!("a".repeat(len))));
             all.extend(random(dice, 40, &["a", " ", "~", "\u{7f}", "!", "\t", "\u{e9}", "\r\n"], 5));
         }
-        Type::Host => all.extend(hosts(dice)),
+        Type::Region => {
+            all.extend(hosts(dice));
+            let parts =
+                ["eu", "EU", "eusc", "zz", "my", "central", "CENTRAL-1", "-", "--", "1", "12", "123", ".pure.cloud"];
+            all.extend(random(dice, 150, &parts, 5));
+            let hosts = ["", "api.", "Login.", "www.", "streaming."];
+            let rest =
+                ["mypurecloud.de", "EUW2.pure.cloud", "eu-central-1", "us-east-2", "pure.cloud", "127.0.0.1", "9"];
+            all.extend(hosts.iter().flat_map(|host| rest.map(|rest| json!(format!("{host}{rest}")))));
+        }
         Type::Url { secure, plain } => all.extend(urls(dice, &[secure, plain, "HTTPS", "Ws", "ftp", ""])),
         Type::Proxy => {
             all.extend(["none", "environment", "None"].map(|word| json!(word)));
