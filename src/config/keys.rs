@@ -51,7 +51,7 @@ impl Key {
     /// Checks a value and stores it; an empty one stands for the default.
     pub(super) fn set(&self, draft: &mut Draft, name: &str, text: &str) -> Result<(), Error> {
         let text = if text.is_empty() { self.default } else { text };
-        let value = self.kind.parse(name, text).map_err(|why| self.bad_value(why))?;
+        let value = self.kind.parse(name, text).map_err(|why| self.bad_value(&self.kind.explained(text, why)))?;
         (self.store)(draft, value);
         Ok(())
     }
@@ -113,7 +113,7 @@ fn nearest(name: &str) -> &'static str {
 
 /// How many letters have to be changed, added, left out or swapped with their neighbour to make one name of the other
 /// (optimal string alignment).
-fn distance(a: &str, b: &str) -> usize {
+pub(super) fn distance(a: &str, b: &str) -> usize {
     let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
     let mut before = vec![0; b.len() + 1];
     let mut last: Vec<usize> = (0..=b.len()).collect();
@@ -165,7 +165,7 @@ macro_rules! key {
 #[rustfmt::skip]
 static KEYS: &[Key] = &[
     key!("profile", Type::Choice(&["auth-message", "notifications"]), "auth-message", "which wire is spoken: an auth message on one socket, or Genesys Cloud's Notifications API", |d, v| d.settings.profile = pick(&[Profile::AuthMessage, Profile::Notifications], &v)),
-    key!("region", Type::Host, "mypurecloud.com", "domain of the Genesys Cloud region", |d, v| d.settings.region = v.text.into()),
+    key!("region", Type::Region, "mypurecloud.com", "Genesys Cloud region: the name AWS has for it, as eu-central-1, or its domain", |d, v| d.settings.region = v.text.into()),
     key!("client.id", Type::Text { max: 1_024 }, "", "OAuth client id; needed unless token.grant = application", |d, v| d.settings.client_id = v.text.into()),
     key!("client.secret", Type::Secret, "", "OAuth client secret; needed unless token.grant = application", |d, v| d.settings.client_secret = v.secret.unwrap_or_else(|| Secret::new(String::new()))),
 
