@@ -35,7 +35,7 @@ impl Refresher {
     pub(super) fn handle_closing(&mut self, now: Now, input: Input) {
         match input {
             Input::Replied { epoch, outcome } if self.closing && epoch == self.epoch => {
-                self.answered_late(now, outcome)
+                self.answered_late(now, outcome);
             }
             Input::Stored(outcome) if self.closing => {
                 if let Some(Arrival { rotated, .. }) = self.after_storing(outcome).map(|arrival| *arrival) {

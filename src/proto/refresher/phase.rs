@@ -38,8 +38,11 @@ impl Phase {
     /// A new token is on its way.
     pub(super) fn is_busy(&self) -> bool {
         match self {
-            Self::Loading { .. } | Self::Fetching { .. } | Self::Storing(_) | Self::Probing(_) => true,
-            Self::Persisting { .. } => true,
+            Self::Loading { .. }
+            | Self::Fetching { .. }
+            | Self::Storing(_)
+            | Self::Probing(_)
+            | Self::Persisting { .. } => true,
             Self::Stopped | Self::Holding | Self::Waiting | Self::Blocked { .. } | Self::Revoking => false,
         }
     }

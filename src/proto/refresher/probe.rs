@@ -48,7 +48,7 @@ impl Refresher {
                 let error =
                     Error::new(Code::TokenRevoked, Stage::Scopes, "GET /api/v2/tokens/me was answered with 401.");
                 let error = error.with(|detail| detail.http_status = 401);
-                self.turned_down(now, arrival.rotated.take(), error)
+                self.turned_down(now, arrival.rotated.take(), error);
             }
             // A token of the application's own may be one of client credentials, which has none.
             Probe::Known(scopes) if !(scopes.is_empty() && self.settings.grant == Grant::Application) => {
