@@ -229,6 +229,10 @@ pub struct Settings {
     pub lead_ms: Option<u64>,
     /// Longest wait for the application to persist a rotated refresh token.
     pub persist_timeout_ms: u64,
+    /// File in which the newest refresh token is kept, or empty.
+    pub token_store: String,
+    /// Whether the token is revoked at the end (profile `notifications`).
+    pub revoke_on_close: bool,
     /// Longest wait for an authorization code.
     pub authorize_timeout_ms: u64,
     /// Longest wait for a token that the application provides.
@@ -362,6 +366,8 @@ impl Default for Settings {
             attempts_per_round: 3,
             lead_ms: None,
             persist_timeout_ms: 5_000,
+            token_store: String::new(),
+            revoke_on_close: false,
             authorize_timeout_ms: 600_000,
             provider_timeout_ms: 15_000,
             token_timeout_ms: 15_000,

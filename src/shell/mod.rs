@@ -24,6 +24,7 @@ mod shared;
 mod socket;
 mod socket_thread;
 pub mod source;
+mod store;
 mod stream;
 #[cfg(test)]
 mod testing;
