@@ -23,6 +23,9 @@ const LIMIT: Duration = Duration::from_secs(60);
 /// Of the one confidential client whose users sign in; nobody listens there, the browser's address line is read.
 const CALLBACK: &str = "https://desk.example/callback";
 
+/// The socket is closed when its token ends, not later.
+const ENDS_WITH_TOKEN: [(&str, &str); 1] = [("ws.expired_grace_ms", "0")];
+
 // --- The library ---
 
 /// A client of the library at the provider, what its hooks said, and what it asked.
@@ -52,9 +55,9 @@ impl App {
     }
 
     /// As a program whose users sign in, and that can keep a secret.
-    fn desk(server: &Server, secret: &str) -> Self {
-        let keys = [("client.id", "desk"), ("token.grant", "authorization_code"), ("token.redirect_uri", CALLBACK)];
-        Self::new(server, &keys, secret)
+    fn desk(server: &Server, keys: &[(&str, &str)]) -> Self {
+        let own = [("client.id", "desk"), ("token.grant", "authorization_code"), ("token.redirect_uri", CALLBACK)];
+        Self::new(server, &[&own, keys].concat(), server.env.value("DESK_SECRET"))
     }
 
     fn new(server: &Server, keys: &[(&str, &str)], secret: &str) -> Self {
@@ -65,8 +68,6 @@ impl App {
             ("tls.ca_file", env("GWA_CA_FILE")),
             // The provider's tokens are opaque, and its answer tells no scope for a machine.
             ("scopes.unknown", "allow"),
-            // The socket ends with its token.
-            ("ws.expired_grace_ms", "0"),
         ];
         let mut config = Config::new();
         for (key, value) in given.iter().chain(keys) {
@@ -203,8 +204,8 @@ fn post(server: &Server, url: &str, fields: &[&str]) -> (String, Value) {
 }
 
 /// A program whose user has signed in, live.
-fn signed_in(server: &Server) -> App {
-    let mut app = App::desk(server, server.env.value("DESK_SECRET"));
+fn signed_in(server: &Server, keys: &[(&str, &str)]) -> App {
+    let mut app = App::desk(server, keys);
     app.client.start().expect("it starts");
     let question = app.question();
     question.complete(Answer::Code(sign_in(server)));
@@ -262,7 +263,7 @@ fn wrong_credentials_are_told_apart_from_an_outage() {
 #[test]
 fn a_refresh_token_is_rotated_at_every_renewal() {
     let Some(mut server) = provider("a_refresh_token_is_rotated_at_every_renewal", &["--expires", "5"]) else { return };
-    let mut app = signed_in(&server);
+    let mut app = signed_in(&server, &[]);
     for _ in 0..3 {
         // The rotated token is stored before the access token that came with it is used.
         app.wait_for("persist");
@@ -283,7 +284,7 @@ fn a_refresh_token_is_rotated_at_every_renewal() {
 fn a_stolen_refresh_token_ends_the_grant_and_a_login_recovers() {
     let test = "a_stolen_refresh_token_ends_the_grant_and_a_login_recovers";
     let Some(mut server) = provider(test, &["--expires", "6"]) else { return };
-    let mut app = signed_in(&server);
+    let mut app = signed_in(&server, &ENDS_WITH_TOKEN);
     app.wait_for("persist");
     // Somebody else uses the one that is spent: the provider cannot know which of the two is the thief.
     let stolen = format!("refresh_token={}", app.refresh_token(1));
@@ -297,7 +298,7 @@ fn a_stolen_refresh_token_ends_the_grant_and_a_login_recovers() {
 fn a_revoked_refresh_token_is_asked_for_once_and_a_login_recovers() {
     let test = "a_revoked_refresh_token_is_asked_for_once_and_a_login_recovers";
     let Some(mut server) = provider(test, &["--expires", "6"]) else { return };
-    let app = signed_in(&server);
+    let app = signed_in(&server, &ENDS_WITH_TOKEN);
     // RFC 7009, as an administrator would. Should a renewal be faster, the provider finds the whole grant by the old one.
     let token = format!("token={}", app.refresh_token(0));
     let (status, _) = post(&server, "GWA_REVOKE_URL", &[&token, "token_type_hint=refresh_token"]);
@@ -333,7 +334,7 @@ fn recovers(server: &mut Server, mut app: App) {
 #[test]
 fn a_code_that_is_none_is_refused_and_asked_for_again() {
     let Some(mut server) = provider("a_code_that_is_none_is_refused_and_asked_for_again", &[]) else { return };
-    let mut app = App::desk(&server, server.env.value("DESK_SECRET"));
+    let mut app = App::desk(&server, &[]);
     app.client.start().expect("it starts");
     app.question().complete(Answer::Code(Secret::new("mistyped-code".into())));
     server.wait_for("REFUSED invalid_grant");
