@@ -208,7 +208,7 @@ impl RefreshThread {
         match outcome {
             Err(error) if error.code() == Code::Cancelled => {
                 if may_repeat(&call.request, self.calls.is_sent()) {
-                    call.spent_ms += self.source.clock.now().boot_ms.saturating_sub(started_ms);
+                    call.spent_ms += self.source.clock.now().boot_ms.saturating_sub(started_ms).max(1);
                     self.source.put_back(call);
                 } else {
                     self.source.answer_call(&call, Err(unanswered()));

@@ -474,3 +474,6 @@ impl State {
         self.is_released && self.clients == 0 && self.audience.is_empty()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -165,11 +165,10 @@ impl Write for Stream {
         if self.wire.unsent() > HIGH_WATER && !self.wire.flush()? && self.wire.unsent() > HIGH_WATER {
             return Err(io::ErrorKind::WouldBlock.into());
         }
-        let taken =
-            match data.strip_suffix(b"\r\n").filter(|head| head.ends_with(b"\r\n")).zip(self.private.take()) {
-                Some((head, private)) => self.push(&private.complete(head)),
-                None => self.push(data),
-            };
+        let taken = match data.strip_suffix(b"\r\n").filter(|head| head.ends_with(b"\r\n")).zip(self.private.take()) {
+            Some((head, private)) => self.push(&private.complete(head)),
+            None => self.push(data),
+        };
         taken.map_err(|error| self.last_word(error))?;
         Ok(data.len())
     }

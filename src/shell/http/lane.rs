@@ -150,8 +150,7 @@ impl Lane {
     /// When a cancelled request ends: at once, or after its grace if the server has it.
     fn cancelled_at(&mut self, now_ms: u64) -> Option<u64> {
         if self.cancelled_at.is_none() && self.cancel.is_cancelled() {
-            let grace_ms =
-                if self.cancel.is_sent() { self.cancel.shared.grace_ms.load(Ordering::SeqCst) } else { 0 };
+            let grace_ms = if self.cancel.is_sent() { self.cancel.shared.grace_ms.load(Ordering::SeqCst) } else { 0 };
             self.cancelled_at = Some(now_ms.saturating_add(grace_ms));
         }
         let due_ms = self.cancel.shared.due_ms.load(Ordering::SeqCst);
