@@ -181,6 +181,7 @@ static KEYS: &[Key] = &[
     key!("token.lead_ms", ms(0, 86_400_000), "0", "renew this long before the token ends, within a tenth and a half of its life; 0: by the built-in rule", |d, v| d.settings.lead_ms = Some(v.number).filter(|&lead| lead > 0)),
     key!("token.store", Type::Text { max: 4_096 }, "", "file in which the newest refresh token is kept, mode 0600, made if need be; empty: none", |d, v| d.settings.token_store = v.text.into()),
     key!("token.revoke_on_close", Type::Flag, "false", "revoke the token when the client, or the last one of a source, shuts down; profile = notifications alone", |d, v| d.settings.revoke_on_close = v.flag),
+    key!("token.refresh_floor_ms", ms(0, 86_400_000), "20000", "shortest time between two refreshes that a refused token or gwa_client_refresh_now() asks for, and never more than a quarter of the token's life; 0: none, for tests", |d, v| d.settings.refresh_floor_ms = v.number),
     key!("token.persist_timeout_ms", ms(0, 600_000), "5000", "wait for the application to store a rotated refresh token", |d, v| d.settings.persist_timeout_ms = v.number),
     key!("token.authorize_timeout_ms", ms(1, 86_400_000), "600000", "wait for an authorization code", |d, v| d.settings.authorize_timeout_ms = v.number),
     key!("token.provider_timeout_ms", ms(1, 300_000), "15000", "wait for a token that the application provides", |d, v| d.settings.provider_timeout_ms = v.number),
