@@ -50,10 +50,15 @@ pub fn check(grants: &Grants, required: &[String], unknown: UnknownScopes) -> (S
 
 /// Whether a token of a source that others share is one that this client may use.
 pub fn check_token(token: &Token, settings: &Settings) -> (ScopeAudit, Result<(), Error>) {
-    let claimed = grants(token.access_token.expose(), None, settings.max_token_bytes);
-    // What the token does not say itself, the answer that brought it has.
-    let grants = Grants { scopes: token.scopes.clone(), ..claimed };
+    let grants = grants_of(token, settings.max_token_bytes);
     check(&grants, &settings.required_scopes, settings.unknown_scopes)
+}
+
+/// What is known of a token that is in force.
+pub fn grants_of(token: &Token, max_bytes: usize) -> Grants {
+    let claimed = grants(token.access_token.expose(), None, max_bytes);
+    // What the token does not say itself, the answer that brought it has.
+    Grants { scopes: token.scopes.clone(), ..claimed }
 }
 
 fn denial(grants: &Grants, missing: &[String], unknown: UnknownScopes) -> Option<Error> {

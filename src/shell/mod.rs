@@ -25,6 +25,7 @@ mod socket;
 mod socket_thread;
 pub mod source;
 mod stream;
+pub mod subscriptions;
 #[cfg(test)]
 mod testing;
 mod threads;
