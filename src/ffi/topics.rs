@@ -14,9 +14,9 @@ use super::status::gwa_status_t;
 use super::text::{self, Text};
 
 /// The server sends the topic's events.
-pub const GWA_TOPIC_PERMITTED: i32 = TopicState::Permitted as i32;
+pub const GWA_TOPIC_PERMITTED: i32 = 1;
 /// It does not: gwa_event_topic_reason() and gwa_event_topic_missing() say why.
-pub const GWA_TOPIC_REJECTED: i32 = TopicState::Rejected as i32;
+pub const GWA_TOPIC_REJECTED: i32 = 2;
 
 /// One result of a `GWA_EVENT_TOPICS`, as C reads it.
 pub(super) struct Told {
@@ -30,7 +30,10 @@ impl Told {
     pub(super) fn new(topic: &Topic) -> Self {
         Self {
             id: Text::new(&topic.id),
-            state: topic.state as i32,
+            state: match topic.state {
+                TopicState::Permitted => GWA_TOPIC_PERMITTED,
+                TopicState::Rejected => GWA_TOPIC_REJECTED,
+            },
             reason: Text::new(&topic.reason),
             missing: Text::new(&topic.missing_permissions.join(",")),
         }
