@@ -42,7 +42,8 @@ impl Peer {
         self.program("client", args)
     }
 
-    fn program(self, name: &str, args: &[&str]) -> Command {
+    /// Any program of the peer's directory, not yet started.
+    pub fn program(self, name: &str, args: &[&str]) -> Command {
         let (runtime, program) = match self {
             Self::Node => (PathBuf::from("node"), node_directory().join(format!("{name}.mjs"))),
             Self::Python => (python_directory().join("bin/python"), Path::new(PEERS).join(format!("python/{name}.py"))),
