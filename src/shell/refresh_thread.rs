@@ -1,4 +1,5 @@
-//! gwa-refresh: drives the refresher. All HTTP runs here, so that the socket thread never waits for it.
+//! gwa-refresh: drives the refresher, and makes the clients' REST calls while that has nothing to do. All HTTP runs here,
+//! so that the socket thread never waits for it.
 
 use std::sync::mpsc::Receiver;
 use std::sync::Arc;
@@ -6,7 +7,7 @@ use std::sync::Arc;
 use super::http::{Cancel, Http};
 use super::inbox::ToRefresh;
 use super::random::Entropy;
-use super::source::Source;
+use super::source::{may_repeat, unanswered, Call, Source};
 use super::store::{Lock, Store};
 use super::wait::Waiter;
 use crate::error::{Code, Error, Stage};
@@ -55,6 +56,8 @@ pub struct RefreshThread {
     pub machine: Refresher,
     pub http: Http,
     pub cancel: Cancel,
+    /// Interrupts the REST call under way.
+    pub calls: Cancel,
     pub source: Arc<Source>,
     pub store: Store,
     /// While the store is ours.
@@ -88,7 +91,7 @@ impl RefreshThread {
             }
             self.despair();
             self.obey();
-            if !self.stopped {
+            if !self.stopped && !self.make_call() {
                 self.wait();
             }
         }
@@ -185,6 +188,7 @@ impl RefreshThread {
         let fresh = (request.method == Method::Delete).then(|| Cancel::new(self.waiter.bell()));
         let cancel = fresh.as_ref().unwrap_or(&self.cancel);
         let outcome = self.http.send(request, cancel, &mut self.waiter, &self.source.clock);
+        self.source.learn_rate_limit(outcome.as_ref().ok().and_then(|reply| reply.rate_limit));
         match outcome {
             // Broken off by a close, which is on its way: no failed attempt, so no record of one.
             Err(error) if error.code() == Code::Cancelled && !self.closed => self.broken_off = Some((epoch, error)),
@@ -194,6 +198,42 @@ impl RefreshThread {
                 }
                 self.handle(Input::Replied { epoch, outcome });
             }
+        }
+    }
+
+    /// Makes the REST call whose turn it is, if there is one and nothing about tokens is to be done before.
+    fn make_call(&mut self) -> bool {
+        if self.is_due() {
+            return false;
+        }
+        let Some(call) = self.source.next_call(&self.calls) else { return false };
+        // From here on whoever says something interrupts it; who has said it before is heard first.
+        match self.inbox.try_recv() {
+            Ok(message) => {
+                self.source.put_back(call);
+                self.take(message);
+            }
+            Err(_) => self.call(call),
+        }
+        true
+    }
+
+    /// One attempt at a REST call. It ends when a token request is due, or something is said that may ask for one.
+    fn call(&mut self, mut call: Call) {
+        self.calls.cancel_at(self.machine.next_timeout());
+        let (started_ms, timeout_ms) = (self.source.clock.now().boot_ms, call.timeout_ms());
+        let request = Request { timeout_ms, ..call.request.clone() };
+        let outcome = Http::rest(&call.net).send(&request, &self.calls, &mut self.waiter, &self.source.clock);
+        match outcome {
+            Err(error) if error.code() == Code::Cancelled => {
+                if may_repeat(&call.request, self.calls.is_sent()) {
+                    call.spent_ms += self.source.clock.now().boot_ms.saturating_sub(started_ms).max(1);
+                    self.source.put_back(call);
+                } else {
+                    self.source.answer_call(&call, Err(unanswered()));
+                }
+            }
+            outcome => self.source.answer_call(&call, outcome),
         }
     }
 
@@ -293,8 +333,12 @@ impl RefreshThread {
         let until = self.machine.next_timeout();
         // A wait that fails leaves nothing to do but to look again: the machine's deadlines still hold.
         let _ = self.waiter.wait(until, self.source.clock.now());
-        if self.machine.next_timeout().is_some_and(|at| at <= self.source.clock.now().boot_ms) {
+        if self.is_due() {
             self.handle(Input::Timeout);
         }
+    }
+
+    fn is_due(&self) -> bool {
+        self.machine.next_timeout().is_some_and(|at| at <= self.source.clock.now().boot_ms)
     }
 }

@@ -36,7 +36,7 @@ impl Refresher {
                 self.out.push_back(Output::Publish(token));
             }
             Some(token) if token.serial == serial => {
-                let floor_ms = token.forced_floor_ms();
+                let floor_ms = token.forced_floor_ms(self.settings.refresh_floor_ms);
                 self.refused = self.token.take().map(|token| token.access_token.clone());
                 self.force_after(now, floor_ms);
             }
@@ -45,7 +45,8 @@ impl Refresher {
     }
 
     pub(super) fn force(&mut self, now: Now) {
-        let floor_ms = self.token.as_ref().map_or(FORCED_FLOOR_MS, |token| token.forced_floor_ms());
+        let longest_ms = self.settings.refresh_floor_ms;
+        let floor_ms = self.token.as_ref().map_or(FORCED_FLOOR_MS, |token| token.forced_floor_ms(longest_ms));
         if let Phase::Blocked { .. } = self.phase {
             return self.fetch_after(now, FORCED_FLOOR_MS);
         }

@@ -173,7 +173,7 @@ impl TokenLaws {
                 (self.step.must_publish, self.step.must_fetch) = (true, Some(false));
             }
             Some(token) if token.serial == serial => {
-                let floor = token.forced_floor_ms();
+                let floor = token.forced_floor_ms(self.settings.refresh_floor_ms);
                 self.token = None;
                 self.force_if_holding(now, floor);
             }
