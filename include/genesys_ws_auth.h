@@ -34,6 +34,9 @@
  * Configuration keys, with their defaults, types and ranges (gwa_config_set(), gwa_config_set_json(); secrets by
  * gwa_config_set_secret())
  *
+ *   profile = auth-message
+ *       auth-message | notifications: which wire is spoken: an auth message on one socket, or Genesys Cloud's
+ *       Notifications API
  *   region = mypurecloud.com
  *       host name without scheme and port: domain of the Genesys Cloud region
  *   client.id
@@ -44,7 +47,8 @@
  *       needed unless token.grant = application
  *   token.url
  *       https URL (http to a loopback address) without credentials and fragment: token endpoint;
- *       https://api.{region}/oauth/token unless set
+ *       https://api.{region}/oauth/token unless set, with profile = notifications
+ *       https://login.{region}/oauth/token
  *   token.refresh_token
  *       secret text of at most 1048576 characters, none of them a control character: refresh token to begin
  *       with
@@ -54,6 +58,12 @@
  *       credentials are needed
  *   token.basic = rfc6749
  *       rfc6749 | raw: how id and secret enter the Basic header: form-url-encoded first, or as they are
+ *   token.authorize_url
+ *       https URL (http to a loopback address) without credentials and fragment: where a user signs in for an
+ *       authorization code; https://login.{region}/oauth/authorize unless set
+ *   token.idle_timeout_ms = 0
+ *       whole number, 0 to 38880000000 ms: idle timeout of the organisation: a token is renewed before it; 0:
+ *       there is none
  *   token.redirect_uri
  *       text of at most 2048 characters, none of them a control character: redirect_uri of the
  *       authorization_code grant
@@ -76,8 +86,27 @@
  *       whole number, 1024 to 16777216 bytes: largest answer of the token endpoint
  *   scopes.required
  *       scopes separated by blanks: scopes the application needs
- *   scopes.unknown = deny
- *       deny | allow: a token whose scopes cannot be known
+ *   scopes.unknown = auto
+ *       auto | deny | allow: a token whose scopes cannot be known; auto is deny, with profile = notifications
+ *       allow
+ *   api.url
+ *       https URL (http to a loopback address) without credentials and fragment: REST API of profile =
+ *       notifications, without a path; https://api.{region} unless set
+ *   api.timeout_ms = 15000
+ *       whole number, 1 to 300000 ms: a REST request, from resolving to the last byte
+ *   notifications.topics
+ *       at most 1000 topics of at most 200 characters, separated by blanks: topics to begin with, at most
+ *       1000
+ *   notifications.streaming_host
+ *       text of at most 261 characters, none of them a control character: host, or host:port, to which a
+ *       channel's connectUri may lead; streaming.{region} unless set
+ *   notifications.heartbeat_timeout_ms = 35000
+ *       whole number, 1 to 600000 ms: silence, heartbeats included, after which a socket counts as dead
+ *   notifications.channel_reuses = 10
+ *       whole number, 0 to 1000: how often a channel is connected again before a new one is made
+ *   notifications.displaced = stop
+ *       stop | return: when another client has taken the channel: wait for gwa_client_refresh_now(), or come
+ *       back after 5 to 10 minutes
  *   ws.url
  *       wss URL (ws to a loopback address) without credentials and fragment: socket; wss://api.{region}/ws
  *       unless set
@@ -818,6 +847,12 @@ extern "C" {
  * The wall clock was set by more than 2 s: gwa_event_clock_ms() says by how much. Given to on_state.
  */
 #define GWA_EVENT_CLOCK_STEP 13
+
+/**
+ * The server has answered a subscription: gwa_event_topic_count() and its kin say what became of each topic (profile
+ * notifications). Given to on_state.
+ */
+#define GWA_EVENT_TOPICS 14
 
 /**
  * A text message (UTF-8).

@@ -231,6 +231,10 @@ pub struct Settings {
     pub refresh_floor_ms: u64,
     /// Longest wait for the application to persist a rotated refresh token.
     pub persist_timeout_ms: u64,
+    /// File in which the newest refresh token is kept, or empty.
+    pub token_store: String,
+    /// Whether the token is revoked at the end (profile `notifications`).
+    pub revoke_on_close: bool,
     /// Longest wait for an authorization code.
     pub authorize_timeout_ms: u64,
     /// Longest wait for a token that the application provides.
@@ -375,6 +379,8 @@ impl Default for Settings {
             lead_ms: None,
             refresh_floor_ms: 20_000,
             persist_timeout_ms: 5_000,
+            token_store: String::new(),
+            revoke_on_close: false,
             authorize_timeout_ms: 600_000,
             provider_timeout_ms: 15_000,
             token_timeout_ms: 15_000,

@@ -18,6 +18,7 @@ pub mod frame;
 pub mod http;
 mod http_date;
 pub mod jwt;
+pub mod loopback;
 mod mutant;
 pub mod oauth;
 pub mod outbox;

@@ -28,6 +28,7 @@ use super::inbox::{Inbox, ToRefresh};
 use super::random::Entropy;
 use super::refresh_thread::{Carry, RefreshThread};
 use super::shared::Shared;
+use super::store::Store;
 use crate::config::settings::Settings;
 use crate::error::{Code, Error, Stage};
 use crate::event::State as Shown;
@@ -327,6 +328,8 @@ impl Source {
         let (inbox, receiver) = Inbox::new(waiter.bell());
         let (cancel, calls) = (Cancel::new(waiter.bell()), Cancel::new(waiter.bell()));
         let thread = RefreshThread {
+            store: Store::new(&self.settings, &self.endpoint()?),
+            lock: None,
             endpoint: self.endpoint()?,
             entropy: Entropy::new(),
             waiter,
