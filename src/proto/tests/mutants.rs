@@ -3,7 +3,8 @@
 use std::panic::catch_unwind;
 
 use super::{
-    alone, asked, dense, fleets, losses, muted, opaque, provider, random, sharing, store, stories, tokens, wishes,
+    alone, asked, dense, fleets, losses, muted, notify_alone, opaque, provider, random, sharing, store, stories, tokens,
+    wishes,
 };
 use crate::proto::mutant::{activate, Mutant};
 
@@ -83,6 +84,7 @@ const WALK_NOTICES: &[Mutant] = &[
 fn stories() -> impl Iterator<Item = &'static fn()> {
     alone::ALL
         .iter()
+        .chain(notify_alone::ALL)
         .chain(asked::ALL)
         .chain(store::ALL)
         .chain(opaque::ALL)
