@@ -2,6 +2,7 @@
 
 mod life;
 mod source;
+mod topics;
 mod unregister;
 
 use std::fmt;
@@ -35,6 +36,7 @@ use crate::shell::gate::{no_descriptor, Deadline, Gate};
 use crate::shell::interrupt::Interrupt;
 use crate::shell::random::Entropy;
 use crate::shell::source::{Kind, Parts as SourceParts, Source};
+use crate::shell::subscriptions::Subscriptions;
 use crate::shell::{Net, Shared};
 use crate::sys::{Descriptors, Entered, EventFd};
 
@@ -50,6 +52,8 @@ pub struct Client {
     net: Net,
     delivery: Arc<Delivery>,
     outbox: Arc<Mutex<Outbox>>,
+    /// Its topics, in the profile `notifications`.
+    subscriptions: Option<Arc<Subscriptions>>,
     shared: Arc<Shared>,
     /// Where its tokens come from: a source of its own, or one that others use too.
     share: Share,
@@ -104,6 +108,7 @@ impl Client {
         Ok(Self {
             outbox: Arc::new(Mutex::new(Outbox::new(settings.send_queue_messages, settings.send_queue_bytes))),
             share: Share::of(source.map_or_else(own, Arc::clone)),
+            subscriptions: Subscriptions::new(&settings, clock, &delivery),
             interrupt: Interrupt::new()?,
             life: Mutex::new(Life::Idle(None)),
             delivery,

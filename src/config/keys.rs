@@ -155,6 +155,10 @@ const fn count(min: u64, max: u64) -> Type {
     Type::Integer { unit: "", min, max }
 }
 
+/// Least stack of a thread. Token request and socket, TLS handshakes included, take 72 to 80 KiB of it in a build without
+/// optimisation; the rest is for longer chains of certificates and for small callbacks.
+const MIN_STACK: u64 = 128 << 10;
+
 /// One row: name, type, default, documentation, where it goes.
 macro_rules! key {
     ($name:literal, $kind:expr, $default:expr, $doc:literal, $store:expr) => {
@@ -249,7 +253,7 @@ static KEYS: &[Key] = &[
     key!("audit.policy", Type::Choice(&["drop_oldest", "drop_newest", "block"]), "drop_oldest", "when the audit queue is full; block holds the producer up to 1 s a record; not with delivery = poll", |d, v| d.settings.audit_policy = pick(&[AuditPolicy::DropOldest, AuditPolicy::DropNewest, AuditPolicy::Block], &v)),
     key!("audit.siem_source", Type::Text { max: 256 }, "genesys_websocket_authenticator", "\"source\" of SIEM events", |d, v| d.settings.siem_source = v.text.into()),
     key!("callbacks.slow_ms", ms(1, 3_600_000), "1000", "callbacks slower than this are reported", |d, v| d.settings.slow_callback = Duration::from_millis(v.number)),
-    key!("thread.stack_bytes", bytes(0, 1 << 30), "0", "stack of each thread of the client, 131072 at least; 0: 1 MiB where callbacks run, else 512 KiB", |d, v| d.settings.stack_bytes = size(&v)),
+    key!("thread.stack_bytes", Type::OrZero { unit: "bytes", min: MIN_STACK, max: 1 << 30 }, "0", "stack of each thread of the client; 0: 1 MiB where callbacks run, else 512 KiB", |d, v| d.settings.stack_bytes = size(&v)),
     key!("close.timeout_ms", ms(0, 60_000), "2000", "WebSocket close handshake", |d, v| d.settings.close_timeout_ms = v.number),
     key!("free.timeout_ms", ms(0, 600_000), "5000", "longest wait of gwa_client_free(); 0 does not wait", |d, v| d.settings.free_timeout_ms = v.number),
 ];

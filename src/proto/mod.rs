@@ -30,6 +30,7 @@ pub mod scope;
 pub mod session;
 pub mod time;
 pub mod token;
+pub mod wanted;
 
 #[cfg(test)]
 mod tests;

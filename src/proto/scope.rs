@@ -107,13 +107,18 @@ pub fn check(grants: &Grants, required: &[String], unknown: UnknownScopes) -> (S
 
 /// Whether a token of a source that others share is one that this client may use.
 pub fn check_token(token: &Token, settings: &Settings) -> (ScopeAudit, Result<(), Error>) {
+    let grants = grants_of(token, settings);
+    check(&grants, &settings.required_scopes, settings.unknown_scopes)
+}
+
+/// What is known of a token that is in force.
+pub fn grants_of(token: &Token, settings: &Settings) -> Grants {
     let claimed = match settings.profile {
         Profile::AuthMessage => grants(token.access_token.expose(), None, settings.max_token_bytes),
         Profile::Notifications => Grants::default(),
     };
     // What the token does not say itself, the answer that brought it has.
-    let grants = Grants { scopes: token.scopes.clone(), ..claimed };
-    check(&grants, &settings.required_scopes, settings.unknown_scopes)
+    Grants { scopes: token.scopes.clone(), ..claimed }
 }
 
 fn denial(grants: &Grants, missing: &[String], unknown: UnknownScopes) -> Option<Error> {

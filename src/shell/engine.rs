@@ -18,6 +18,7 @@ use super::random::Entropy;
 use super::shared::Shared;
 use super::socket_thread::{Finished, SocketThread};
 use super::source::{Lease, Outlet, Source};
+use super::subscriptions::Subscriptions;
 pub use super::threads::Threads;
 use super::wait::Waiter;
 use crate::audit::Record;
@@ -44,6 +45,8 @@ pub struct Parts {
     pub shared: Arc<Shared>,
     pub source: Arc<Source>,
     pub session_id: Option<String>,
+    /// Its topics, if its profile has any.
+    pub subscriptions: Option<Arc<Subscriptions>>,
 }
 
 /// The running threads.
@@ -89,6 +92,10 @@ impl Engine {
         connect_delivery(&parts.delivery, &socket);
         // Before anything of the source: it may have a token already.
         socket.send(SessionInput::Start(rounds));
+        let subscriptions = parts.subscriptions.clone();
+        if let Some(subscriptions) = &subscriptions {
+            subscriptions.begin(&socket);
+        }
         let is_pause = Arc::<AtomicBool>::default();
         // When the last producer has ended, nothing more will come and the dispatcher may drain and end.
         parts.delivery.begin();
@@ -97,7 +104,7 @@ impl Engine {
         let (delivery, shared) = (Arc::clone(&parts.delivery), Arc::clone(&parts.shared));
         let needs = parts.source.is_shared().then(|| Arc::clone(&parts.settings));
         let has_channel = parts.settings.profile == Profile::Notifications;
-        let outlet = Outlet { socket: socket.clone(), delivery, shared, needs, has_channel };
+        let outlet = Outlet { socket: socket.clone(), delivery, shared, needs, has_channel, subscriptions };
         // The thread of a source that others share speaks through its own delivery.
         let guard = (!parts.source.is_shared()).then(|| Arc::clone(&producers));
         let tokens = parts.source.join(outlet, guard).inspect_err(|_| parts.delivery.begin_failed())?;

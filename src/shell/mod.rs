@@ -28,6 +28,7 @@ mod socket_thread;
 pub mod source;
 mod store;
 mod stream;
+pub mod subscriptions;
 #[cfg(test)]
 mod testing;
 mod threads;

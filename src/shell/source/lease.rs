@@ -16,6 +16,7 @@ use crate::shell::dial::Net;
 use crate::shell::gate::{Deadline, Promise};
 use crate::shell::inbox::Inbox;
 use crate::shell::shared::Shared;
+use crate::shell::subscriptions::Subscriptions;
 
 /// How a client is told.
 #[derive(Clone)]
@@ -27,6 +28,8 @@ pub struct Outlet {
     pub needs: Option<Arc<Settings>>,
     /// Whether it holds a channel of the Notifications API: there are only so many for one token.
     pub has_channel: bool,
+    /// What it subscribes to, if its profile has topics.
+    pub subscriptions: Option<Arc<Subscriptions>>,
 }
 
 /// A running client's place in the audience. Leaving is not left to its end: see [`Lease::leave`].
@@ -40,8 +43,13 @@ pub struct Lease {
 impl Outlet {
     /// Who must not use a token does not get it either; the session says so.
     pub(super) fn publish(&self, token: &Arc<Token>) {
-        if self.check(token).is_ok() && self.shared.set_token(token) {
-            self.delivery.push_notice(Notice::Token(Arc::clone(token)));
+        if self.check(token).is_ok() {
+            if self.shared.set_token(token) {
+                self.delivery.push_notice(Notice::Token(Arc::clone(token)));
+            }
+            if let Some(subscriptions) = &self.subscriptions {
+                subscriptions.granted(token, &self.socket);
+            }
         }
         self.socket.send(SessionInput::Publish(Arc::clone(token)));
     }

@@ -87,7 +87,8 @@ impl Bed {
         let (socket, heard) = Inbox::new(waiter(&self.source.clock).unwrap().bell());
         let delivery = delivery(&self.settings, self.source.clock);
         let (net, shared) = (Net::new(Arc::clone(&self.settings)).unwrap(), Arc::default());
-        let outlet = Outlet { socket, delivery: Arc::clone(&delivery), shared, needs: None, has_channel };
+        let outlet =
+            Outlet { socket, delivery: Arc::clone(&delivery), shared, needs: None, has_channel, subscriptions: None };
         let lease = self.source.join(outlet, None)?;
         Ok(Member { lease, delivery, heard, net, api_url: self.api_url.clone() })
     }
