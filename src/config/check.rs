@@ -143,8 +143,8 @@ fn credentials(settings: &Settings, hooks: &Hooks) -> Result<(), Error> {
     if settings.basic == BasicEncoding::Raw && settings.client_id.contains(':') {
         return Err(contradiction("client.id", "a colon would end it early with token.basic = raw"));
     }
-    if settings.grant == Grant::RefreshToken && settings.refresh_token.is_none() {
-        return Err(missing("token.refresh_token (for token.grant = refresh_token)"));
+    if settings.grant == Grant::RefreshToken && settings.refresh_token.is_none() && settings.token_store.is_empty() {
+        return Err(missing("token.refresh_token or token.store (for token.grant = refresh_token)"));
     }
     if settings.grant == Grant::AuthorizationCode {
         if settings.redirect_uri.is_empty() {

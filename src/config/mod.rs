@@ -9,6 +9,7 @@ mod json;
 mod keys;
 mod pin;
 mod proxy;
+mod region;
 mod schema;
 pub mod settings;
 mod url;

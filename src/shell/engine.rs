@@ -22,7 +22,7 @@ use super::subscriptions::Subscriptions;
 pub use super::threads::Threads;
 use super::wait::Waiter;
 use crate::audit::Record;
-use crate::config::settings::{Delivery as Mode, Settings};
+use crate::config::settings::{Delivery as Mode, Profile, Settings};
 use crate::error::{Code, Error, Stage};
 use crate::event::{Notice, State, StateChange};
 use crate::hooks::ThreadKind;
@@ -103,7 +103,8 @@ impl Engine {
         let producers = Arc::new(Producers { delivery: Arc::clone(&parts.delivery), keeps_open });
         let (delivery, shared) = (Arc::clone(&parts.delivery), Arc::clone(&parts.shared));
         let needs = parts.source.is_shared().then(|| Arc::clone(&parts.settings));
-        let outlet = Outlet { socket: socket.clone(), delivery, shared, needs, subscriptions };
+        let has_channel = subscriptions.is_some();
+        let outlet = Outlet { socket: socket.clone(), delivery, shared, needs, has_channel, subscriptions };
         // The thread of a source that others share speaks through its own delivery.
         let guard = (!parts.source.is_shared()).then(|| Arc::clone(&producers));
         let tokens = parts.source.join(outlet, guard).inspect_err(|_| parts.delivery.begin_failed())?;
@@ -215,6 +216,7 @@ fn driver(
     tokens: Lease,
     told: Option<Promise<()>>,
 ) -> Result<Box<SocketThread>, Error> {
+    let (endpoint, api) = endpoints_of(parts)?;
     let session = Session::new(Arc::clone(&parts.settings), parts.session_id.clone());
     Ok(Box::new(SocketThread {
         clock: parts.clock,
@@ -223,7 +225,9 @@ fn driver(
         inbox,
         machine: if parts.source.is_shared() { session.sharing() } else { session },
         net: parts.net.clone(),
-        endpoint: parts.net.target(&parts.settings.ws_url)?.peer(),
+        endpoint,
+        api,
+        has_channel: parts.settings.profile == Profile::Notifications,
         tokens,
         scratch: parts.delivery.scratch(),
         delivery: Arc::clone(&parts.delivery),
@@ -236,6 +240,17 @@ fn driver(
         connecting: told,
         stopped: None,
     }))
+}
+
+/// Host and port of the sockets, and of the REST API if there is one.
+fn endpoints_of(parts: &Parts) -> Result<(String, String), Error> {
+    let settings = &parts.settings;
+    let peer = |url: &str| Ok::<_, Error>(parts.net.target(url)?.peer());
+    match settings.profile {
+        Profile::AuthMessage => Ok((peer(&settings.ws_url)?, String::new())),
+        // A channel says where its socket is; the host is known before.
+        Profile::Notifications => Ok((peer(&settings.streaming_url())?, peer(&settings.api_url)?)),
+    }
 }
 
 pub(super) fn waiter(clock: &Clock) -> Result<Waiter, Error> {

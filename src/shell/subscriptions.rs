@@ -43,7 +43,7 @@ impl Subscriptions {
     /// A token is about to be published.
     pub fn granted(&self, token: &Token, socket: &Inbox<Input>) {
         let mut wanted = self.lock();
-        let judged = wanted.granted(scope::grants_of(token, self.settings.max_token_bytes));
+        let judged = wanted.granted(scope::grants_of(token, &self.settings));
         if judged.changed {
             socket.send(Input::Topics(wanted.list()));
         }

@@ -19,6 +19,10 @@ pub struct TokenPolicy {
     pub expires_in: Option<Value>,
     /// Granted scopes, separated by blanks.
     pub scope: String,
+    /// Answers say which scopes were granted.
+    pub answer_scope: bool,
+    /// An access token that nobody used for so long is good no longer; `None`: it is good until it expires.
+    pub idle_timeout: Option<Duration>,
     /// What the answer says in `token_type`.
     pub token_type: String,
     /// What access tokens look like.
@@ -36,6 +40,8 @@ impl Default for TokenPolicy {
             lifetime: Duration::from_secs(3600),
             expires_in: None,
             scope: "conversation:read user:read analytics:read".to_owned(),
+            answer_scope: true,
+            idle_timeout: None,
             token_type: "bearer".to_owned(),
             form: TokenForm::Jwt,
             rotation: Rotation::Off,

@@ -213,7 +213,10 @@ pub enum Action {
     Reset,
     /// From here on nothing is sent: no message, no pong, no answer.
     GoSilent,
-    /// The end of [`Action::GoSilent`].
+    /// From here on a channel's socket sends neither heartbeats nor events nor `v2.system.*`, nor answers
+    /// `{"message":"ping"}`; WebSocket pings are answered.
+    Stall,
+    /// The end of [`Action::GoSilent`] and of [`Action::Stall`].
     Resume,
     /// From here on nothing is read, so that what the client sends fills the kernel's buffers. Messages flow on.
     GoDeaf,

@@ -11,7 +11,8 @@ use super::policy::Issue;
 use super::record::{Handshake, Request, TlsFacts};
 use super::script::{TcpReply, TokenReply};
 use super::token::refusal;
-use super::{ws, TOKEN_PATH, WS_PATH};
+use super::ws::{self, Gate};
+use super::{notify, API_PATH, TOKEN_PATH};
 
 /// How Genesys words its throttle.
 const THROTTLED: &str = "rate limit exceeded; the client has made too many requests";
@@ -80,8 +81,8 @@ impl Conn {
             let next = match http::read_request(&mut self.reader, &mut self.held) {
                 Ok(request) => {
                     let entry = self.note_request(&request);
-                    if request.path == WS_PATH {
-                        return ws::serve(self, &request, entry);
+                    if let Some(gate) = Gate::at(&request.path) {
+                        return ws::serve(self, &request, entry, gate);
                     }
                     self.route(&request, entry)
                 }
@@ -106,6 +107,9 @@ impl Conn {
         if request.path == TOKEN_PATH {
             let reply = self.hub.script().token.take();
             return self.token(request, entry, reply);
+        }
+        if request.path.starts_with(API_PATH) {
+            return notify::serve_api(self, request, entry);
         }
         self.answer(request, entry, &Answer::new(404, "text/plain", "not found"))
     }
@@ -175,7 +179,7 @@ impl Conn {
         self.send(request, entry, answer.status, &answer.bytes())
     }
 
-    fn send(&mut self, request: &Incoming, entry: usize, status: u16, bytes: &[u8]) -> Next {
+    pub(crate) fn send(&mut self, request: &Incoming, entry: usize, status: u16, bytes: &[u8]) -> Next {
         // Before the bytes: who has the answer finds its status in the record.
         self.note_status(entry, Some(status));
         if self.link.send(bytes).is_err() {
@@ -222,6 +226,7 @@ impl Conn {
                 query: request.query.clone(),
                 headers: request.headers.clone(),
                 body: request.body.clone(),
+                correlation_id: None,
                 status: None,
             });
             log.requests.len() - 1

@@ -30,6 +30,8 @@ pub struct Issued {
     pub lifetime: Duration,
     /// The scopes granted.
     pub scope: String,
+    /// Whose it is.
+    pub client_id: String,
 }
 
 /// An authorization code that can be exchanged once.
@@ -39,6 +41,21 @@ pub struct Code {
     pub redirect_uri: Option<String>,
     /// The S256 PKCE challenge the exchange's `code_verifier` must fit; `None`: no verifier needed.
     pub challenge: Option<String>,
+}
+
+/// What an access token is worth.
+pub(crate) enum Standing {
+    Good { client_id: String, grant: String, scope: String },
+    Expired,
+    Unknown,
+}
+
+/// An access token in the books.
+struct Access {
+    ends: Instant,
+    used: Instant,
+    /// Index in the list of those issued.
+    issued: usize,
 }
 
 /// A request that gets no token.
@@ -52,8 +69,7 @@ pub(crate) struct Ledger {
     started: Instant,
     key: hmac::Key,
     random: SystemRandom,
-    /// When each access token ends.
-    access: HashMap<String, Instant>,
+    access: HashMap<String, Access>,
     /// When each refresh token ends; `None`: not by itself.
     refresh: HashMap<String, Option<Instant>>,
     sessions: HashSet<String>,
@@ -95,8 +111,34 @@ impl Ledger {
 
     /// When a token ends, if it is one of ours and not past that (unless `strict` is off).
     pub(crate) fn judge(&self, token: &str, strict: bool) -> Option<Instant> {
-        let ends = *self.access.get(token)?;
+        let ends = self.access.get(token)?.ends;
         (!strict || Instant::now() < ends).then_some(ends)
+    }
+
+    /// What the REST API thinks of a token.
+    pub(crate) fn standing(&self, token: &str) -> Standing {
+        let now = Instant::now();
+        let Some(access) = self.access.get(token) else { return Standing::Unknown };
+        let idle = self.policy.idle_timeout.is_some_and(|idle| now.duration_since(access.used) >= idle);
+        match self.issued.get(access.issued) {
+            Some(issued) if now < access.ends && !idle => Standing::Good {
+                client_id: issued.client_id.clone(),
+                grant: issued.grant.clone(),
+                scope: issued.scope.clone(),
+            },
+            _ => Standing::Expired,
+        }
+    }
+
+    /// The token was used: its idle time begins anew.
+    pub(crate) fn touch(&mut self, token: &str) {
+        if let Some(access) = self.access.get_mut(token) {
+            access.used = Instant::now();
+        }
+    }
+
+    pub(crate) fn revoke(&mut self, token: &str) {
+        self.access.remove(token);
     }
 
     /// The session offered, when it is one of ours; else a new one.
@@ -188,21 +230,26 @@ impl Ledger {
         let lifetime = issue.lifetime.unwrap_or(self.policy.lifetime).min(FOREVER);
         let scope = issue.scope.clone().unwrap_or_else(|| self.policy.scope.clone());
         let access_token = self.access_token(lifetime, &scope, issue);
-        self.access.insert(access_token.clone(), Instant::now() + lifetime);
+        let now = Instant::now();
+        let access = Access { ends: now + lifetime, used: now, issued: self.issued.len() };
+        self.access.insert(access_token.clone(), access);
         let refresh_token = self.next_refresh(grant, used);
         let expires_in = self.policy.expires_in.clone().unwrap_or_else(|| seconds(lifetime));
         let mut answer = json!({
             "access_token": access_token,
             "token_type": self.policy.token_type,
             "expires_in": expires_in,
-            "scope": scope,
         });
+        if self.policy.answer_scope || issue.scope.is_some() {
+            answer["scope"] = json!(scope);
+        }
         if let (Some(token), Some(fields)) = (&refresh_token, answer.as_object_mut()) {
             fields.insert("refresh_token".to_owned(), json!(token));
         }
         override_with(&mut answer, &issue.fields);
         let (at, grant) = (self.started.elapsed(), grant.to_owned());
-        self.issued.push(Issued { at, grant, access_token, refresh_token, lifetime, scope });
+        let client_id = self.policy.client_id.clone();
+        self.issued.push(Issued { at, grant, access_token, refresh_token, lifetime, scope, client_id });
         answer
     }
 
@@ -269,7 +316,7 @@ impl Ledger {
         text
     }
 
-    fn uuid(&self) -> String {
+    pub(crate) fn uuid(&self) -> String {
         let mut bytes = [0; 16];
         fill(&self.random, &mut bytes);
         let number = u128::from_be_bytes(bytes) & !(0xf << 76 | 0x3 << 62) | 0x4 << 76 | 0x2 << 62;
@@ -296,7 +343,7 @@ fn basic_fits(value: &str, id: &str, secret: &str) -> bool {
     pair == format!("{id}:{secret}") || encoded == Some((Some(id.to_owned()), Some(secret.to_owned())))
 }
 
-fn override_with(object: &mut Value, overrides: &[(String, Option<Value>)]) {
+pub(crate) fn override_with(object: &mut Value, overrides: &[(String, Option<Value>)]) {
     let Some(map): Option<&mut Map<String, Value>> = object.as_object_mut() else {
         return;
     };

@@ -1,5 +1,6 @@
 //! The simulator seen by an independent client: every scripted behaviour at least once, and no sleep.
 
+mod api;
 mod client;
 mod push;
 mod server;

@@ -135,8 +135,8 @@ fn messages_of_a_socket_thread_that_panics_end_once() {
     let (socket, inbox) = Inbox::new(waiter.bell());
     let (gate, promise) = Gate::<()>::new().unwrap();
     let (delivery, shared) = (Arc::clone(&parts.delivery), Arc::clone(&parts.shared));
-    let tokens =
-        parts.source.join(Outlet { socket, delivery, shared, needs: None, subscriptions: None }, None).unwrap();
+    let outlet = Outlet { socket, delivery, shared, needs: None, has_channel: false, subscriptions: None };
+    let tokens = parts.source.join(outlet, None).unwrap();
     let socket = driver(&parts, waiter, inbox, tokens.clone(), Some(promise)).unwrap();
     let outbox = Arc::clone(&parts.outbox);
     outbox.lock().unwrap().push(MessageKind::Text, b"x").unwrap();
