@@ -38,7 +38,8 @@
  *       auth-message | notifications: which wire is spoken: an auth message on one socket, or Genesys Cloud's
  *       Notifications API
  *   region = mypurecloud.com
- *       host name without scheme and port: domain of the Genesys Cloud region
+ *       AWS name of a region, or its domain without scheme and port: Genesys Cloud region: the name AWS has
+ *       for it, as eu-central-1, or its domain
  *   client.id
  *       text of at most 1024 characters, none of them a control character: OAuth client id; needed unless
  *       token.grant = application
@@ -74,6 +75,16 @@
  *   token.lead_ms = 0
  *       whole number, 0 to 86400000 ms: renew this long before the token ends, within a tenth and a half of
  *       its life; 0: by the built-in rule
+ *   token.store
+ *       text of at most 4096 characters, none of them a control character: file in which the newest refresh
+ *       token is kept, mode 0600, made if need be; empty: none
+ *   token.revoke_on_close = false
+ *       true or false: revoke the token when the client, or the last one of a source, shuts down; profile =
+ *       notifications alone
+ *   token.refresh_floor_ms = 20000
+ *       whole number, 0 to 86400000 ms: shortest time between two refreshes that a refused token or
+ *       gwa_client_refresh_now() asks for, and never more than a quarter of the token's life; 0: none, for
+ *       tests
  *   token.persist_timeout_ms = 5000
  *       whole number, 0 to 600000 ms: wait for the application to store a rotated refresh token
  *   token.authorize_timeout_ms = 600000
@@ -1279,6 +1290,18 @@ typedef struct gwa_metrics {
      * Life the old token had left when the last new one took effect, in milliseconds.
      */
     uint64_t last_lead_ms;
+    /**
+     * REST requests made (profile notifications).
+     */
+    uint64_t rest_requests;
+    /**
+     * Of these, those without an answer or with one other than 2xx.
+     */
+    uint64_t rest_failures;
+    /**
+     * Channels made (profile notifications); each rollover needs one.
+     */
+    uint64_t channels;
 } gwa_metrics_t;
 
 /**
