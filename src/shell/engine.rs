@@ -103,7 +103,7 @@ impl Engine {
         let producers = Arc::new(Producers { delivery: Arc::clone(&parts.delivery), keeps_open });
         let (delivery, shared) = (Arc::clone(&parts.delivery), Arc::clone(&parts.shared));
         let needs = parts.source.is_shared().then(|| Arc::clone(&parts.settings));
-        let has_channel = subscriptions.is_some();
+        let has_channel = parts.settings.profile == Profile::Notifications;
         let outlet = Outlet { socket: socket.clone(), delivery, shared, needs, has_channel, subscriptions };
         // The thread of a source that others share speaks through its own delivery.
         let guard = (!parts.source.is_shared()).then(|| Arc::clone(&producers));
