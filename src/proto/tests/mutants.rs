@@ -3,8 +3,8 @@
 use std::panic::catch_unwind;
 
 use super::{
-    alone, asked, dense, fleets, losses, muted, notify_alone, notify_live, provider, random, sharing, stories, tokens,
-    wishes,
+    alone, asked, dense, fleets, losses, muted, notify_alone, notify_live, opaque, provider, random, sharing, store,
+    stories, tokens, wishes,
 };
 use crate::proto::mutant::{activate, Mutant};
 
@@ -87,6 +87,8 @@ fn stories() -> impl Iterator<Item = &'static fn()> {
         .chain(notify_alone::ALL)
         .chain(notify_live::ALL)
         .chain(asked::ALL)
+        .chain(store::ALL)
+        .chain(opaque::ALL)
         .chain(wishes::ALL)
         .chain(stories::ALL)
         .chain(losses::ALL)

@@ -67,8 +67,7 @@ pub fn expanded(topic: &str) -> Vec<String> {
 impl Cloud {
     /// A new channel, and the one it evicts: unconnected ones go first.
     pub fn make(&mut self, now_ms: u64, owner: usize, token: &str) -> (u64, Option<u64>) {
-        self.channels
-            .retain(|_, channel| !channel.is_dead && channel.expires_ms > now_ms || channel.socket.is_some());
+        self.channels.retain(|_, channel| !channel.is_dead && channel.expires_ms > now_ms || channel.socket.is_some());
         let oldest = self.channels.iter().min_by_key(|(_, channel)| (channel.socket.is_some(), channel.used_ms));
         let evicted = oldest.filter(|_| self.channels.len() >= CHANNELS_MAX).map(|(id, _)| *id);
         self.made += 1;
@@ -91,8 +90,7 @@ impl Cloud {
 
     /// A channel that is there, for who shows its token.
     pub fn find(&mut self, now_ms: u64, channel: u64, token: &str) -> Option<&mut Channel> {
-        let found =
-            self.channels.get_mut(&channel).filter(|found| !found.is_dead && found.expires_ms > now_ms);
+        let found = self.channels.get_mut(&channel).filter(|found| !found.is_dead && found.expires_ms > now_ms);
         let found = found.filter(|found| found.token == token)?;
         found.used_ms = now_ms;
         Some(found)

@@ -186,7 +186,10 @@ impl Laws {
             Notice::GapBegin(gap) => {
                 assert!(!self.gap_open, "a gap within a gap");
                 assert!(self.step.loss || self.step.aborted, "a gap although nothing was lost");
-                assert!(gap.from_wall_ms <= now.wall_ms || self.account.is_blurred(), "a gap that begins later than now");
+                assert!(
+                    gap.from_wall_ms <= now.wall_ms || self.account.is_blurred(),
+                    "a gap that begins later than now"
+                );
                 self.gap_open = true;
                 self.gaps.push(gap.clone());
                 self.account.gap_begins(now, gap);
