@@ -70,12 +70,12 @@ impl Socket {
 impl Platform {
     pub fn feed(&mut self, who: usize, input: session::Input) {
         let (random, now) = (self.dice.up_to(u64::MAX), self.now());
-        self.say(&format!("S{who} <"), &input);
+        self.say_of(who, "<", &input);
         let client = &mut self.clients[who];
         client.laws.before(now, &input, &client.sockets);
         client.session.handle(now, random, input);
         while let Some(output) = self.clients[who].session.poll() {
-            self.say(&format!("S{who}   >"), &output);
+            self.say_of(who, "  >", &output);
             self.judge(who, &output);
             self.obey(who, output);
         }

@@ -463,6 +463,12 @@ impl Platform {
         assert!(self.run_until(limit_ms, |w| w.state() == state), "not {state:?} but {:?}", self.state());
     }
 
+    pub fn say_of(&self, who: usize, how: &str, what: &impl std::fmt::Debug) {
+        if self.trace {
+            println!("{} S{who} {how} {what:?}", self.now_ms);
+        }
+    }
+
     pub fn say(&self, who: &str, what: &impl std::fmt::Debug) {
         if self.trace {
             println!("{} {who} {what:?}", self.now_ms);
