@@ -256,8 +256,8 @@ impl Session {
         channel.subscribed = topics;
         channel.prolong(now);
         self.tell(results);
+        self.channels.refusal = None;
         if live {
-            self.channels.refusal = None;
             self.keep_up(now);
         } else {
             self.subscribe_or_dial(now, epoch);

@@ -147,6 +147,7 @@ impl Session {
         if of_ours {
             return;
         }
+        // Whatever the reason, the events go elsewhere, and nobody asked for that here.
         let text = if reason == "another_channel_subscribed" { "Another channel was subscribed." } else { "" };
         self.displaced(now, Error::new(Code::Displaced, ErrorStage::Live, text));
     }

@@ -220,10 +220,14 @@ impl Session {
             self.see_first_frames(now);
         }
         match input {
-            // The refresher had said it before it heard of the end.
-            Input::Publish(_) | Input::News(_) if self.is_over() => {}
-            // Answers, and what the application wanted while the end was on its way.
-            Input::Topics(_) | Input::Rest { .. } | Input::SpareGranted | Input::Return if self.is_over() => {}
+            // They were on their way when the end came.
+            Input::Publish(_)
+            | Input::News(_)
+            | Input::Topics(_)
+            | Input::Rest { .. }
+            | Input::SpareGranted
+            | Input::Return
+                if self.is_over() => {}
             // A frame of the system, by a socket that is being left.
             Input::Reply { .. } if self.is_over() && self.has_channels() => {}
             Input::Start(_)

@@ -202,6 +202,7 @@ impl Session {
             self.return_if_due(now);
         }
         self.lift(now);
+        self.keep_up(now);
     }
 
     // ---- what is shown --------------------------------------------------------------------------------------

@@ -6,7 +6,7 @@
 //! * [`watch`] holds what must be true after every single step;
 //! * [`stories`], [`losses`], [`tokens`], [`provider`], [`sharing`] and [`wishes`] tell one rule each in the world, [`alone`] feeds the session
 //!   by hand, [`notify_alone`] and
-//!   [`notify_live`] that of the profile `notifications`;
+//!   [`notify_live`] that of the profile `notifications`, [`notify_chaos`] feeds it anything;
 //! * [`token_laws`] and [`socket_laws`] tell the rules a second time, and are asked after every step too;
 //! * [`store`] and [`opaque`] feed the refresher by [`hand`]: what lies between request and publication;
 //! * [`random`] walks through days at random, [`dense`] through minutes full of faults;
@@ -28,6 +28,7 @@ mod hand;
 mod losses;
 mod mutants;
 mod notify_alone;
+mod notify_chaos;
 mod notify_live;
 mod notify_rig;
 mod opaque;
