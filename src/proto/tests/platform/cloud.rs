@@ -107,7 +107,7 @@ impl Cloud {
 
     /// The token that a frame says is revoked.
     pub fn revoked_by(&self, text: &str) -> Option<&str> {
-        let (_, rest) = text.split_once("v2.system.token_revoked.")?;
+        let rest = text.strip_prefix(r#"{"topicName":"v2.system.token_revoked."#)?;
         self.tokens.get(&channel_of(&rest.replace('"', "/"))?).map(String::as_str)
     }
 

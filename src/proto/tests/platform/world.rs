@@ -158,7 +158,8 @@ pub enum Event {
 struct Due {
     at_ms: u64,
     order: u64,
-    event: Event,
+    /// Boxed: the queue moves it about.
+    event: Box<Event>,
 }
 
 impl PartialEq for Due {
@@ -318,7 +319,7 @@ impl Platform {
 
     pub fn at(&mut self, at_ms: u64, event: Event) {
         self.order += 1;
-        self.queue.push(Reverse(Due { at_ms, order: self.order, event }));
+        self.queue.push(Reverse(Due { at_ms, order: self.order, event: Box::new(event) }));
     }
 
     pub fn up_to(&mut self, bound: u64) -> u64 {
@@ -378,7 +379,7 @@ impl Platform {
         match of_client {
             _ if of_queue == Some(next) => {
                 let Some(Reverse(due)) = self.queue.pop() else { return false };
-                self.happen(due.event);
+                self.happen(*due.event);
             }
             Some((at_ms, who)) if at_ms == next => self.feed(who, session::Input::Timeout),
             _ => self.feed_source(refresher::Input::Timeout),
