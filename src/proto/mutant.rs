@@ -86,6 +86,26 @@ mutants! {
     ProviderForEver,
     /// The application may provide the token that was refused.
     RefusedTakenAgain,
+    /// What the token store holds is not used.
+    StoreNotRead,
+    /// A rotated refresh token is not stored.
+    RotationNotStored,
+    /// The store stays locked while nobody needs it.
+    LockKept,
+    /// The store is used although another token was configured.
+    ForeignStoreTaken,
+    /// A refresh token that could not be stored gives way to the one that was.
+    UnsavedDropped,
+    /// A refused refresh token is dead although another process has replaced it.
+    NeverReadAgain,
+    /// A refresh token that comes after the close is not stored.
+    CloseDoesNotStore,
+    /// The scopes of client credentials are asked for.
+    RolesProbed,
+    /// A token that the API refuses is published.
+    ProbeRefusalIgnored,
+    /// An idle timeout does not shorten a token's life.
+    IdleTimeoutIgnored,
     /// A proxy's 407 is retried by a client that never had a token.
     StrangerInsists,
 
