@@ -5,8 +5,7 @@
 //! * [`server`] is the token endpoint and the socket server; [`faults`] the reviewed list of what goes wrong;
 //! * [`watch`] holds what must be true after every single step;
 //! * [`stories`], [`losses`], [`tokens`], [`provider`], [`sharing`] and [`wishes`] tell one rule each in the world, [`alone`] feeds the session
-//!   by hand, [`notify_alone`] and
-//!   [`notify_live`] that of the profile `notifications`, [`notify_chaos`] feeds it anything;
+//!   by hand, [`notify_alone`] and [`notify_live`] that of the profile `notifications`, [`notify_chaos`] feeds it anything;
 //! * [`token_laws`] and [`socket_laws`] tell the rules a second time, and are asked after every step too;
 //! * [`store`] and [`opaque`] feed the refresher by [`hand`]: what lies between request and publication;
 //! * [`random`] walks through days at random, [`dense`] through minutes full of faults;
