@@ -5,13 +5,14 @@ use std::io::Write as _;
 use std::time::Duration;
 
 use ffi_tests::sim::{
-    Action, ApiReply, ChannelEnd, End, EventPump, Farewell, Issue, Log, Options, Route, Sim, TokenReply,
+    Action, ApiReply, ChannelEnd, End, EventPump, Farewell, Issue, Log, Options, Plan, Route, Sim, TokenReply, Trigger,
+    UpgradeReply,
 };
 use serde_json::{json, Value};
 use tungstenite::Message;
 
 use crate::api::{self, channel, head, live, open, rest, start, subscribe, USER};
-use crate::client::{read_close, read_json, Socket, BOUND};
+use crate::client::{read_close, read_json, read_text, Socket, BOUND};
 
 const QUEUE: &str = "v2.routing.queues.7.users";
 
@@ -195,6 +196,32 @@ fn a_closing_notice_precedes_a_close() {
     let (_, id, _socket) = live(&sim, &[USER]);
     sim.channels().kill_token(&id, Farewell { notice: false, close: None });
     assert!(sim.channels().live().iter().all(|live| *live != id));
+}
+
+#[test]
+fn upgrades_and_plans_are_those_of_every_socket() {
+    let sim = start();
+    let token = api::token(&sim);
+    let (id, uri) = channel(&sim, &token);
+    subscribe(&sim, &token, &id, &[USER]);
+    assert_eq!(open(&sim, &format!("{uri}0")).err(), Some(404));
+    let body = "maintenance".to_owned();
+    sim.ws().on_upgrade(UpgradeReply::Status { code: 503, headers: Vec::new(), body });
+    assert_eq!(open(&sim, &uri).err(), Some(503));
+    assert_eq!(sim.channels().socket(&id), None);
+    let text = Action::Text("planned".to_owned());
+    sim.ws().plan_next(Plan::new().on(Trigger::Auths(1), [text]).on(Trigger::Messages(2), [Action::Reset]));
+    let mut socket = open(&sim, &uri).unwrap();
+    assert_eq!(read_text(&mut socket), "planned");
+    sim.channels().event(USER, None);
+    assert_eq!(read_json(&mut socket)["eventBody"]["seq"], 1);
+    assert!(socket.read().is_err());
+    assert!(closed(&sim, 0) && sim.record().read(Log::forced_drops) == 1);
+    // `notifications.streaming_host` may be a name: the certificate is good for it.
+    let host = format!("streaming.localhost:{}", sim.addr().port());
+    sim.channels().policy(|policy| policy.connect_host = Some(host.clone()));
+    assert!(channel(&sim, &token).1.starts_with(&format!("wss://{host}/channels/streaming-0-")));
+    assert!(crate::client::dial_as(&sim, "streaming.localhost").is_ok());
 }
 
 #[test]
