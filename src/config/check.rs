@@ -15,10 +15,6 @@ use super::{proxy, url, Draft, TrustChoice};
 /// Largest PEM file.
 const MAX_CA_FILE: u64 = 16 << 20;
 
-/// Least stack of a thread. Token request and socket, TLS handshakes included, take 72 to 80 KiB of it in a build without
-/// optimisation; the rest is for longer chains of certificates and for small callbacks.
-const MIN_STACK: usize = 128 << 10;
-
 /// What is made of a configuration.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Role {
@@ -82,9 +78,6 @@ pub(super) fn settings(draft: &Draft, hooks: &Hooks, role: Role) -> Result<Setti
     let socket = used(&settings.ws_url, is_wss).or(used(&settings.api_url, is_api));
     let secure = (used(&settings.token_url, is_https).or(used(&settings.api_url, is_api)), socket);
     settings.proxies = proxy::resolve(&draft.proxy, secure, &|name| std::env::var_os(name))?;
-    if (1..MIN_STACK).contains(&settings.stack_bytes) {
-        return Err(contradiction("thread.stack_bytes", &format!("0, or at least {MIN_STACK}")));
-    }
     if settings.delivery == Delivery::Poll && settings.audit_policy == AuditPolicy::Block {
         return Err(contradiction(
             "audit.policy",
@@ -150,8 +143,8 @@ fn credentials(settings: &Settings, hooks: &Hooks) -> Result<(), Error> {
     if settings.basic == BasicEncoding::Raw && settings.client_id.contains(':') {
         return Err(contradiction("client.id", "a colon would end it early with token.basic = raw"));
     }
-    if settings.grant == Grant::RefreshToken && settings.refresh_token.is_none() {
-        return Err(missing("token.refresh_token (for token.grant = refresh_token)"));
+    if settings.grant == Grant::RefreshToken && settings.refresh_token.is_none() && settings.token_store.is_empty() {
+        return Err(missing("token.refresh_token or token.store (for token.grant = refresh_token)"));
     }
     if settings.grant == Grant::AuthorizationCode {
         if settings.redirect_uri.is_empty() {

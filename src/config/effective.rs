@@ -8,6 +8,7 @@ use crate::secret::Secret;
 
 use super::check;
 use super::keys::{keys, Key};
+use super::region;
 use super::settings::{Profile, UnknownScopes};
 use super::value::{Type, Value};
 
@@ -113,16 +114,14 @@ impl Written {
     fn derived(&self, name: &str) -> Option<String> {
         let own = self.text_of(name);
         match name {
-            "token.url" if own.is_empty() => Some(check::token_url(self.profile(), self.text_of("region"))),
-            "token.authorize_url" if own.is_empty() => Some(check::authorize_url(self.text_of("region"))),
-            "ws.url" if own.is_empty() && self.profile() == Profile::AuthMessage => {
-                Some(check::ws_url(self.text_of("region")))
-            }
+            "token.url" if own.is_empty() => Some(check::token_url(self.profile(), self.region())),
+            "token.authorize_url" if own.is_empty() => Some(check::authorize_url(self.region())),
+            "ws.url" if own.is_empty() && self.profile() == Profile::AuthMessage => Some(check::ws_url(self.region())),
             "api.url" if own.is_empty() && self.profile() == Profile::Notifications => {
-                Some(check::api_url(self.text_of("region")))
+                Some(check::api_url(self.region()))
             }
             "notifications.streaming_host" if own.is_empty() && self.profile() == Profile::Notifications => {
-                Some(check::streaming_host(self.text_of("region")))
+                Some(check::streaming_host(self.region()))
             }
             "scopes.unknown" if own == "auto" => Some(
                 match check::unknown_scopes(self.profile()) {
@@ -135,6 +134,11 @@ impl Written {
             "tls.trust" if own == "auto" => Some(self.trust().to_owned()),
             _ => None,
         }
+    }
+
+    /// The domain: what was set was checked then.
+    fn region(&self) -> &str {
+        region::domain(self.text_of("region")).unwrap_or_default()
     }
 
     fn profile(&self) -> Profile {
@@ -159,7 +163,7 @@ impl Written {
 
 fn write_value(object: &mut Object<'_>, key: &Key, value: &Value<'_>) {
     match key.kind {
-        Type::Integer { .. } => object.plain(key.name, value.number),
+        Type::Integer { .. } | Type::OrZero { .. } => object.plain(key.name, value.number),
         Type::Flag => object.plain(key.name, value.flag),
         Type::Scopes | Type::Topics | Type::Patterns | Type::Hosts | Type::Pins => object.texts(key.name, &value.list),
         Type::CloseCodes => {

@@ -11,26 +11,34 @@
 //!                    Blocked ── asks the application for an authorization code after a second 401
 //! ```
 //!
+//! With a token store `Loading` comes before `Fetching` and `Storing` after it (see [`store`]); `Probing` asks for the
+//! scopes of an opaque token (see [`probe`]), and `Revoking` is the last thing of a machine that is to revoke its token.
+//!
 //! With `token.grant = application` a question takes the place of the request; all else is the same.
 //!
 //! One request is in flight at most: only `Fetching` waits for an answer, and its epoch tells a stale one.
 
+mod end;
 mod grant;
 mod io;
+mod phase;
+mod probe;
 mod provider;
+mod store;
 mod wishes;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-pub use self::io::{Credential, Input, News, Output};
+pub use self::io::{Credential, Found, Input, News, Output};
+use self::phase::Phase;
 use self::wishes::{serve, Wish};
 use super::backoff::{retry_ms, Held, Retry};
 use super::dice::Dice;
 use super::http::{self, Reply};
 use super::http_date;
 use super::mutant::{active, Mutant};
-use super::oauth::{self, Credentials, Granted};
+use super::oauth::{self, Credentials, Granted, Proof};
 use super::time::Now;
 use super::token::Token;
 use crate::config::settings::{Grant, Settings};
@@ -50,25 +58,8 @@ pub struct Memory {
     pub asks: u64,
     /// The token that was refused last.
     pub refused: Option<Secret>,
-}
-
-#[derive(Debug)]
-enum Phase {
-    Stopped,
-    Holding,
-    /// `asked`: number of the question, if it is the application that fetches.
-    Fetching {
-        asked: Option<u64>,
-    },
-    Waiting,
-    Persisting {
-        id: u64,
-        token: Token,
-    },
-    Blocked {
-        error: Error,
-        asked: Option<u64>,
-    },
+    /// The refresh token in force is not in the store.
+    pub unsaved: bool,
 }
 
 /// The machine that keeps a token fresh. See the [module](self) for its states.
@@ -88,6 +79,8 @@ pub struct Refresher {
     requested_version: u64,
     /// The refresh token in force when the request was made.
     requested_refresh: Option<Secret>,
+    /// What the request proved our right with.
+    requested_proof: Proof,
     /// What a server could repeat of the request in flight.
     requested_secrets: Vec<Secret>,
     serial: u64,
@@ -105,6 +98,8 @@ pub struct Refresher {
     /// The token that was refused last: the application is not to provide it again.
     refused: Option<Secret>,
     wanted: Vec<Wish>,
+    /// What is known of the token store.
+    store: store::Known,
     /// Only the answer to the request in flight is still waited for.
     closing: bool,
     closed: bool,
@@ -129,6 +124,7 @@ impl Refresher {
             credentials_version: 0,
             requested_version: 0,
             requested_refresh: None,
+            requested_proof: Proof::Missing,
             requested_secrets: Vec::new(),
             serial: 0,
             asks: 0,
@@ -141,6 +137,7 @@ impl Refresher {
             last_forced_ms: None,
             refused: None,
             wanted: Vec::new(),
+            store: store::Known::default(),
             closing: false,
             closed: false,
             senseless: 0,
@@ -156,8 +153,8 @@ impl Refresher {
 
     /// Goes on where an earlier machine stopped.
     pub fn after(self, memory: Memory) -> Self {
-        let Memory { serial, asks, refused } = memory;
-        Self { serial, asks, refused, ..self }
+        let Memory { serial, asks, refused, unsaved } = memory;
+        Self { serial, asks, refused, store: store::Known { unsaved, ..store::Known::default() }, ..self }
     }
 
     /// Takes a fact in. `random` feeds the jitter.
@@ -175,6 +172,8 @@ impl Refresher {
             Input::RefreshNow => self.force(now),
             Input::Credential(credential) => self.credential(now, credential),
             Input::Answered { id, answer } => self.answered(now, id, answer),
+            Input::Loaded(outcome) => self.loaded(now, outcome),
+            Input::Stored(outcome) => self.stored(now, outcome),
             Input::Close => self.close(now),
             Input::Timeout => self.timeout(now),
         }
@@ -203,7 +202,7 @@ impl Refresher {
 
     /// What the next machine has to know.
     pub fn memory(&self) -> Memory {
-        Memory { serial: self.serial, asks: self.asks, refused: self.refused.clone() }
+        Memory { serial: self.serial, asks: self.asks, refused: self.refused.clone(), unsaved: self.store.unsaved }
     }
 
     /// The token in force.
@@ -244,7 +243,8 @@ impl Refresher {
             }
             Phase::Blocked { .. } => self.set_phase(Phase::Blocked { error: self.block_error(), asked: None }, None),
             Phase::Fetching { .. } => self.provider_is_late(now),
-            Phase::Stopped => {}
+            // Somebody else keeps the time of these.
+            Phase::Stopped | Phase::Loading { .. } | Phase::Storing(_) | Phase::Probing(_) | Phase::Revoking => {}
         }
     }
 
@@ -262,10 +262,18 @@ impl Refresher {
     fn fetch(&mut self, now: Now) {
         if self.round_attempts == 0 {
             self.round_started_ms = now.boot_ms;
+            self.store.read_again = false;
         }
         if self.settings.grant == Grant::Application {
             return self.ask_for_token(now);
         }
+        if self.has_store() {
+            return self.load(now, None);
+        }
+        self.request_token(now);
+    }
+
+    fn request_token(&mut self, now: Now) {
         let timeout_ms = self.attempt_ms(now, self.settings.token_timeout_ms);
         let Some(request) = oauth::request(&self.settings, &self.credentials, timeout_ms) else {
             let text = "The grant needs a refresh token or an authorization code, and there is none.";
@@ -276,6 +284,7 @@ impl Refresher {
         self.epoch += 1;
         self.requested = now;
         self.requested_version = self.credentials_version;
+        self.requested_proof = oauth::proof(self.settings.grant, &self.credentials);
         self.requested_refresh = self.credentials.refresh_token.clone();
         self.requested_secrets = oauth::secrets_of(&request, &self.credentials);
         self.set_phase(Phase::Fetching { asked: None }, None);
@@ -296,6 +305,9 @@ impl Refresher {
 
     fn replied(&mut self, now: Now, epoch: u64, outcome: http::Outcome) {
         let stale = epoch != self.epoch && !active(Mutant::StaleReply);
+        if matches!(self.phase, Phase::Probing(_)) && !stale {
+            return self.probed(now, outcome);
+        }
         if !matches!(self.phase, Phase::Fetching { asked: None }) || stale {
             self.senseless += 1;
             return;
@@ -377,6 +389,9 @@ impl Refresher {
         if self.requested_version != self.credentials_version {
             return self.begin_round(now);
         }
+        if self.may_read_again(&error) {
+            return self.load(now, Some(error));
+        }
         if error.code() == Code::Unauthorized {
             self.unauthorized = self.unauthorized.saturating_add(1);
         }
@@ -425,8 +440,12 @@ impl Refresher {
         }
     }
 
-    /// The one place where the phase changes, so that no timer outlives its phase.
+    /// The one place where the phase changes, so that no timer outlives its phase, and no lock.
     fn set_phase(&mut self, phase: Phase, wake_ms: Option<u64>) {
+        if self.store.locked && !phase.is_locked() {
+            self.store.locked = false;
+            self.out.push_back(Output::FreeStore);
+        }
         self.phase = phase;
         self.wake_ms = wake_ms;
     }

@@ -92,6 +92,8 @@ pub struct TokenLaws {
     step: Step,
 }
 
+/// The walk of [`super::store_walk`] has one.
+const NO_STORE: &str = "no token store is set in this world";
 const SOON_MS: u64 = 5_000;
 const FLOOR_MS: u64 = 1_000;
 
@@ -140,6 +142,7 @@ impl TokenLaws {
             Input::Credential(credential) => self.credential(now, credential),
             Input::Answered { id, answer } => self.replied_to(now, *id, answer),
             Input::Close => self.close(now),
+            Input::Loaded(_) | Input::Stored(_) => unreachable!("{NO_STORE}"),
             Input::Timeout => self.timeout(now),
         }
     }
@@ -170,7 +173,7 @@ impl TokenLaws {
                 (self.step.must_publish, self.step.must_fetch) = (true, Some(false));
             }
             Some(token) if token.serial == serial => {
-                let floor = token.forced_floor_ms();
+                let floor = token.forced_floor_ms(self.settings.refresh_floor_ms);
                 self.token = None;
                 self.force_if_holding(now, floor);
             }
@@ -331,6 +334,7 @@ impl TokenLaws {
             }
             Output::News(news) => self.news(now, news),
             Output::Stopped => self.step.stopped = true,
+            Output::LoadStore { .. } | Output::Store(_) | Output::FreeStore => unreachable!("{NO_STORE}"),
             Output::Audit(_) | Output::ServerClock { .. } => {}
         }
     }
