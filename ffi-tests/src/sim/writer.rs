@@ -260,6 +260,7 @@ impl Writer {
     fn act(&mut self, action: Action) {
         match action {
             Action::Text(text) => self.message(&Outgoing::text(&text)),
+            Action::System(text) => self.system(&text),
             Action::Binary(data) => self.message(&Outgoing::binary(&data)),
             Action::Fragmented { text, parts } => self.message(&Outgoing::fragmented(&text, parts)),
             Action::Trickle { text, chunk, delay_ms } => self.trickle(&text, chunk, delay_ms),

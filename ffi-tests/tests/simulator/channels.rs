@@ -94,6 +94,8 @@ fn nothing_is_kept_for_an_absent_socket() {
     let mut socket = open(&sim, &uri).unwrap();
     sim.channels().event(USER, None);
     assert_eq!(read_json(&mut socket)["eventBody"]["seq"], 2);
+    assert!(sim.record().wait_until(BOUND, |log| log.events_sent().contains(&2)));
+    assert_eq!(sim.record().read(Log::events_lost), [1]);
 }
 
 #[test]
