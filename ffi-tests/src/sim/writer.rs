@@ -271,11 +271,13 @@ impl Writer {
                 self.act(Action::Drop);
             }
             Action::Drop => {
+                self.hub.books().detach(self.index);
                 self.note_end(End::Dropped);
                 self.link.finish();
                 self.end_direction();
             }
             Action::Reset => {
+                self.hub.books().detach(self.index);
                 self.note_end(End::Reset);
                 self.link.reset();
                 self.gone = true;
@@ -322,6 +324,7 @@ impl Writer {
     }
 
     fn close(&mut self, code: u16, reason: &str) {
+        self.hub.books().detach(self.index);
         if self.emit(&frame::close(code, reason), 1) {
             self.note_end(End::ServerClosed(code));
             self.closing = true;

@@ -52,6 +52,20 @@ fn a_second_socket_displaces_the_first() {
 }
 
 #[test]
+fn a_channel_is_without_its_socket_once_that_was_closed() {
+    let sim = start();
+    sim.channels().policy(|policy| policy.channel_limit = 2);
+    let (_, older, _socket) = live(&sim, &[USER]);
+    let (token, newer, mut socket) = live(&sim, &[USER]);
+    socket.close(None).unwrap();
+    assert!(matches!(socket.read().unwrap(), Message::Close(_)));
+    // At once: the one that has just been closed makes room, not the one that is connected.
+    let (third, _) = channel(&sim, &token);
+    assert_eq!(sim.channels().live(), [older, third]);
+    assert_eq!(sim.channels().socket(&newer), None);
+}
+
+#[test]
 fn an_event_is_the_same_on_every_channel() {
     let mut options = Options::notifications();
     options.notify.skew = vec![Duration::ZERO, Duration::from_millis(20)];
