@@ -132,14 +132,28 @@ fn a_revoked_token_takes_its_channels_along() {
 }
 
 #[test]
-fn an_expired_token_ends_the_socket() {
+fn a_dead_token_ends_the_socket() {
     let sim = start();
-    sim.token().then(TokenReply::Issue(Issue::new().lifetime(Duration::from_millis(1500))));
     let (token, id, mut socket) = live(&sim, &[USER]);
+    sim.token().revoke_access();
     assert_eq!(read_close(&mut socket).0, 1008);
     let gone = rest(&sim, &token, "GET", &format!("notifications/channels/{id}"), "");
-    assert_eq!((gone.status, gone.json()["code"].clone()), (401, json!("credentials.expired")));
-    assert!(matches!(sim.record().snapshot().connections[0].end, Some((_, End::ServerClosed(1008)))));
+    assert_eq!((gone.status, gone.json()["code"].clone()), (401, json!("bad.credentials")));
+    let log = sim.record().snapshot();
+    assert!(matches!(log.connections[0].end, Some((_, End::ServerClosed(1008)))));
+    assert!(matches!(log.channels[0].end, Some((_, ChannelEnd::TokenDied))));
+    // A token past its time is told from one that never was.
+    sim.token().then(TokenReply::Issue(Issue::new().lifetime(Duration::ZERO)));
+    let late = api::token(&sim);
+    assert_eq!(rest(&sim, &late, "GET", "tokens/me", "").json()["code"], "credentials.expired");
+    // Where sockets outlive their tokens, only events end.
+    sim.channels().policy(|policy| policy.close_after_expiry = None);
+    let (_, _, mut stays) = live(&sim, &[USER]);
+    sim.token().revoke_access();
+    assert!(sim.channels().live().is_empty());
+    sim.channels().event(USER, None);
+    stays.send(r#"{"message":"ping"}"#.into()).unwrap();
+    assert_eq!(read_json(&mut stays)["eventBody"]["message"], "pong");
 }
 
 #[test]
