@@ -79,7 +79,7 @@ fn every_field_of_the_settings_can_be_reached() {
     for line in before.lines().filter(|line| line.starts_with("    ") && !line.starts_with("     ")) {
         // What is known only when a client is made, or shows as `***` either way.
         let elsewhere = "client_secret token_url ws_url authorize_url api_url streaming_host unknown_scopes trust \
-                         client_identity";
+                         client_identity signing_key assertion_audience pkce";
         let derived = elsewhere.split(' ').any(|name| line.trim().starts_with(&format!("{name}:")));
         let opens = line.ends_with(['[', '{', ']', '}', ')']) || line.ends_with("],") || line.ends_with("},");
         assert!(derived || opens || !after.lines().any(|other| other == line), "{line} cannot be changed");

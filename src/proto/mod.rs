@@ -21,6 +21,7 @@ pub mod jwt;
 mod mutant;
 pub mod oauth;
 pub mod outbox;
+pub mod pkce;
 pub mod refresher;
 pub mod retry_after;
 pub mod scope;
