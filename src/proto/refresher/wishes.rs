@@ -209,7 +209,7 @@ impl Refresher {
             }
             // Nothing was sent, so no answer is to come.
             Input::Signed { epoch, .. } if self.closing && epoch == self.epoch && self.unsigned.is_some() => {
-                self.stop()
+                self.stop();
             }
             Input::Timeout => {}
             Input::Start

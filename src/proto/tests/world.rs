@@ -138,7 +138,7 @@ pub struct World {
 }
 
 /// As the shell makes it, of another generator.
-fn fresh(dice: &mut Dice) -> Fresh {
+pub fn fresh(dice: &mut Dice) -> Fresh {
     let mut bytes = Zeroizing::new([0; BYTES]);
     bytes.iter_mut().for_each(|byte| *byte = dice.up_to(255) as u8);
     Fresh::new(&bytes, sha256)
