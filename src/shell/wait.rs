@@ -8,7 +8,8 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use mio::net::TcpStream;
+use mio::event::Source;
+use mio::net::{TcpListener, TcpStream};
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token};
 
@@ -101,10 +102,19 @@ impl Waiter {
 
     /// Watches a socket, and gives it a token. Closing the socket ends the watch.
     pub fn register(&self, socket: &mut TcpStream) -> io::Result<usize> {
+        self.watch(socket, Interest::READABLE | Interest::WRITABLE)
+    }
+
+    /// As [`Waiter::register`]: after a wake, accept until it would block.
+    pub fn register_listener(&self, listener: &mut TcpListener) -> io::Result<usize> {
+        self.watch(listener, Interest::READABLE)
+    }
+
+    fn watch(&self, source: &mut impl Source, interest: Interest) -> io::Result<usize> {
         let parts = self.0.as_ref().ok_or_else(lent_out)?;
         // Counting up to the three tokens above would take centuries.
         let token = parts.next_token.fetch_add(1, Ordering::Relaxed);
-        parts.poll.registry().register(socket, Token(token), Interest::READABLE | Interest::WRITABLE)?;
+        parts.poll.registry().register(source, Token(token), interest)?;
         Ok(token)
     }
 

@@ -39,7 +39,8 @@ impl Session {
             Some(link) if link.stage == Stage::Live => self.derive_live(link, now),
             Some(link) if link.stage == Stage::Authenticating => (State::Authenticating, None),
             Some(link) if link.token.is_some() => (State::Connecting, None),
-            Some(_) | None => (self.derive_waiting(now), None),
+            None if self.is_barred() => self.derive_barred().unwrap_or((self.shown, None)),
+            Some(_) | None => self.derive_waiting(now),
         }
     }
 
@@ -47,6 +48,9 @@ impl Session {
         let is_past = |at: Option<u64>| at.is_some_and(|at| at <= now.boot_ms);
         if let Some(Trouble::Blocked(error)) = &self.trouble {
             return (State::Degraded, Some(("credentials refused", Some(error.clone()))));
+        }
+        if let Some(reason) = self.derive_channel(link) {
+            return (State::Degraded, Some(reason));
         }
         if is_past(link.usable_ms()) {
             let error = Error::new(Code::TokenExpired, ErrorStage::Live, "");
@@ -64,12 +68,23 @@ impl Session {
         (State::Ready, None)
     }
 
-    fn derive_waiting(&self, now: Now) -> State {
+    fn derive_waiting(&self, now: Now) -> (State, Option<(&'static str, Option<Error>)>) {
         match (&self.token, &self.trouble) {
-            (None, Some(Trouble::Blocked(_))) => return State::ReauthRequired,
-            (None, Some(Trouble::Throttled { until_ms })) if *until_ms > now.boot_ms => return State::Throttled,
+            (None, Some(Trouble::Blocked(error))) => {
+                // The last news may be how the connection ended; what a person has to see to is the refusal before it.
+                let is_news = self.why.1.as_ref().is_some_and(|why| why.code() == error.code());
+                let reason = (!is_news).then(|| ("credentials refused", Some(error.clone())));
+                return (State::ReauthRequired, reason);
+            }
+            (None, Some(Trouble::Throttled { until_ms })) if *until_ms > now.boot_ms => {
+                return (State::Throttled, None);
+            }
             (None, Some(Trouble::Throttled { .. }) | None) | (Some(_), _) => {}
         }
+        (self.derive_dialling(now), None)
+    }
+
+    fn derive_dialling(&self, now: Now) -> State {
         if self.token.is_some() && self.throttled_until_ms > now.boot_ms {
             return State::Throttled;
         }
