@@ -56,7 +56,7 @@ impl Hand {
 
     pub fn after(settings: Settings, can_ask: bool, memory: Memory) -> Self {
         let refresh_token = settings.refresh_token.clone();
-        let credentials = Credentials { client_secret: secret("hush"), refresh_token, code: None };
+        let credentials = Credentials { client_secret: secret("hush"), refresh_token, ..Credentials::default() };
         let refresher = Refresher::new(Arc::new(settings), credentials, can_ask, 0).after(memory);
         let (now, none) = (Now::default(), Vec::new);
         Self { refresher, now, epoch: 0, requests: none(), tokens: Vec::new(), errors: Vec::new() }
@@ -90,6 +90,7 @@ impl Hand {
                 "publish".into()
             }
             Output::LoadStore { .. } => "load".into(),
+            Output::Sign { .. } => "sign".into(),
             Output::Store(token) => format!("store {}", token.expose()),
             Output::FreeStore => "free".into(),
             Output::Ask { question: Question::PersistRefreshToken(token), .. } => format!("persist {}", token.expose()),

@@ -3,7 +3,7 @@
 use std::panic::catch_unwind;
 
 use super::{
-    alone, asked, dense, fleets, losses, muted, notify_alone, opaque, platform, provider, random, sharing, store,
+    alone, asked, dense, fleets, grants, losses, muted, notify_alone, opaque, platform, provider, random, sharing, store,
     stories, tokens, wishes,
 };
 use crate::proto::mutant::{activate, Mutant};
@@ -92,6 +92,7 @@ fn stories() -> impl Iterator<Item = &'static fn()> {
         .chain(stories::ALL)
         .chain(losses::ALL)
         .chain(tokens::ALL)
+        .chain(grants::ALL)
         .chain(provider::ALL)
         .chain(sharing::ALL)
         .chain(fleets::ALL)
