@@ -8,6 +8,7 @@
 //!   by hand;
 //! * [`token_laws`] and [`socket_laws`] tell the rules a second time, and are asked after every step too;
 //! * [`store`] and [`opaque`] feed the refresher by [`hand`]: what lies between request and publication;
+//! * [`store_walk`] is several processes that share a token store;
 //! * [`random`] walks through days at random, [`dense`] through minutes full of faults;
 //! * [`fleets`] runs a thousand clients behind one credential, see [`fleet`];
 //! * [`mutants`] breaks every rule on purpose and asks whether anybody notices.
@@ -33,6 +34,7 @@ mod server;
 mod sharing;
 mod socket_laws;
 mod store;
+mod store_walk;
 mod stories;
 mod token_laws;
 mod tokens;

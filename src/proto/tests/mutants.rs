@@ -3,7 +3,8 @@
 use std::panic::catch_unwind;
 
 use super::{
-    alone, asked, dense, fleets, losses, muted, opaque, provider, random, sharing, store, stories, tokens, wishes,
+    alone, asked, dense, fleets, losses, muted, opaque, provider, random, sharing, store, store_walk, stories, tokens,
+    wishes,
 };
 use crate::proto::mutant::{activate, Mutant};
 
@@ -86,6 +87,7 @@ fn stories() -> impl Iterator<Item = &'static fn()> {
         .chain(asked::ALL)
         .chain(store::ALL)
         .chain(opaque::ALL)
+        .chain(store_walk::ALL)
         .chain(wishes::ALL)
         .chain(stories::ALL)
         .chain(losses::ALL)
