@@ -2,7 +2,7 @@
 
 use std::env;
 use std::fs;
-use std::io::{self, Write as _};
+use std::io;
 use std::os::unix::fs::{chown, PermissionsExt};
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
@@ -159,7 +159,7 @@ fn what_others_could_have_touched_is_refused() {
 /// Only root may give a file away.
 fn skip(what: &str, error: &io::Error) {
     assert!(env::var_os("GWA_REQUIRE_ALL").is_none_or(|value| value != "1"), "{what} is required: {error}");
-    writeln!(io::stderr(), "SKIPPED: {what}: {error}").unwrap();
+    eprintln!("SKIPPED: {what}: {error}");
 }
 
 #[test]
