@@ -4,7 +4,7 @@ use std::panic::catch_unwind;
 
 use super::{
     alone, asked, dense, fleets, grants, losses, muted, notify_alone, opaque, platform, provider, random, sharing, store,
-    stories, tokens, wishes,
+    store_walk, stories, tokens, wishes,
 };
 use crate::proto::mutant::{activate, Mutant};
 
@@ -88,6 +88,7 @@ fn stories() -> impl Iterator<Item = &'static fn()> {
         .chain(asked::ALL)
         .chain(store::ALL)
         .chain(opaque::ALL)
+        .chain(store_walk::ALL)
         .chain(wishes::ALL)
         .chain(stories::ALL)
         .chain(losses::ALL)
