@@ -115,7 +115,16 @@ fn values(key: &Key, dice: &mut Dice) -> Vec<Value> {
             all.extend([8_191, 8_192, 8_193].map(|len| json!("a".repeat(len))));
             all.extend(random(dice, 40, &["a", " ", "~", "\u{7f}", "!", "\t", "\u{e9}", "\r\n"], 5));
         }
-        Type::Host => all.extend(hosts(dice)),
+        Type::Region => {
+            all.extend(hosts(dice));
+            let parts =
+                ["eu", "EU", "eusc", "zz", "my", "central", "CENTRAL-1", "-", "--", "1", "12", "123", ".pure.cloud"];
+            all.extend(random(dice, 150, &parts, 5));
+            let hosts = ["", "api.", "Login.", "www.", "streaming."];
+            let rest =
+                ["mypurecloud.de", "EUW2.pure.cloud", "eu-central-1", "us-east-2", "pure.cloud", "127.0.0.1", "9"];
+            all.extend(hosts.iter().flat_map(|host| rest.map(|rest| json!(format!("{host}{rest}")))));
+        }
         Type::Url { secure, plain } => all.extend(urls(dice, &[secure, plain, "HTTPS", "Ws", "ftp", ""])),
         Type::Proxy => {
             all.extend(["none", "environment", "None"].map(|word| json!(word)));
@@ -123,6 +132,11 @@ fn values(key: &Key, dice: &mut Dice) -> Vec<Value> {
         }
         Type::Scopes => {
             all.extend(lists(dice, &["a", "a:read", "a b", "", "\"", "\\", "!", "[", "]", "~", "\u{e9}", "#"]))
+        }
+        Type::Topics => {
+            let (longest, longer) = ("t".repeat(200), "t".repeat(201));
+            all.extend(lists(dice, &["v2.users.x?presence&status", "a b", "", "\u{e9}", "~", &longest, &longer]));
+            all.extend([1_000, 1_001].map(|len| json!(vec!["v2.a"; len])));
         }
         Type::Patterns => all.extend(lists(dice, &["a", "Too Many", "", " ", "a,b", "\u{1}", "\u{e9}"])),
         Type::CloseCodes => all.extend(lists(

@@ -8,7 +8,8 @@ use crate::secret::Secret;
 
 use super::check;
 use super::keys::{keys, Key};
-use super::settings::{Profile, UnknownScopes};
+use super::region;
+use super::settings::{ClientAuthentication, Grant, Profile, UnknownScopes};
 use super::value::{Type, Value};
 
 /// Stands for a value that is not shown.
@@ -113,16 +114,20 @@ impl Written {
     fn derived(&self, name: &str) -> Option<String> {
         let own = self.text_of(name);
         match name {
-            "token.url" if own.is_empty() => Some(check::token_url(self.profile(), self.text_of("region"))),
-            "token.authorize_url" if own.is_empty() => Some(check::authorize_url(self.text_of("region"))),
-            "ws.url" if own.is_empty() && self.profile() == Profile::AuthMessage => {
-                Some(check::ws_url(self.text_of("region")))
+            "token.url" if own.is_empty() => Some(check::token_url(self.profile(), self.region())),
+            "client.assertion_audience"
+                if own.is_empty() && self.authentication() == ClientAuthentication::PrivateKeyJwt =>
+            {
+                Some(self.derived("token.url").unwrap_or_else(|| self.text_of("token.url").to_owned()))
             }
+            "token.pkce" if own == "auto" => Some(if self.pkce() { "on" } else { "off" }.to_owned()),
+            "token.authorize_url" if own.is_empty() => Some(check::authorize_url(self.region())),
+            "ws.url" if own.is_empty() && self.profile() == Profile::AuthMessage => Some(check::ws_url(self.region())),
             "api.url" if own.is_empty() && self.profile() == Profile::Notifications => {
-                Some(check::api_url(self.text_of("region")))
+                Some(check::api_url(self.region()))
             }
             "notifications.streaming_host" if own.is_empty() && self.profile() == Profile::Notifications => {
-                Some(check::streaming_host(self.text_of("region")))
+                Some(check::streaming_host(self.region()))
             }
             "scopes.unknown" if own == "auto" => Some(
                 match check::unknown_scopes(self.profile()) {
@@ -137,12 +142,32 @@ impl Written {
         }
     }
 
+    /// The domain: what was set was checked then.
+    fn region(&self) -> &str {
+        region::domain(self.text_of("region")).unwrap_or_default()
+    }
+
     fn profile(&self) -> Profile {
         if self.text_of("profile") == "notifications" {
             Profile::Notifications
         } else {
             Profile::AuthMessage
         }
+    }
+
+    fn authentication(&self) -> ClientAuthentication {
+        match self.text_of("client.authentication") {
+            "none" => ClientAuthentication::None,
+            "private_key_jwt" => ClientAuthentication::PrivateKeyJwt,
+            "tls" => ClientAuthentication::Tls,
+            _ => ClientAuthentication::Basic,
+        }
+    }
+
+    fn pkce(&self) -> bool {
+        let grant =
+            if self.text_of("token.grant") == "authorization_code" { Grant::AuthorizationCode } else { Grant::Auto };
+        check::pkce(grant, self.authentication())
     }
 
     fn trust(&self) -> &'static str {

@@ -5,6 +5,7 @@
 use crate::audit::writer::Object;
 
 use super::keys::{keys, Key};
+use super::region;
 use super::settings::CloseClass;
 use super::value::{Type, MAX_LIST, MAX_PEM, MAX_TOPIC, MAX_TOPICS, RESERVED};
 
@@ -130,8 +131,10 @@ fn text(def: &mut Object<'_>, kind: Type) {
         Type::Text { max } => {
             def.plain("maxLength", max).object("not", |not| _ = not.text("pattern", CONTROL));
         }
-        Type::Host => {
+        Type::Region => {
             def.plain("maxLength", 253).text("pattern", &format!("^(?:{})?$", host()));
+            def.object("if", |test| _ = test.text("pattern", &format!("^(?:{})?$", any_of(region::names()))));
+            def.object("else", |rest| _ = rest.object("not", |not| _ = not.text("pattern", &no_region())));
         }
         Type::Url { secure, plain } => {
             let scheme = format!("(?:{}|{})", any_case(secure), any_case(plain));
@@ -192,6 +195,17 @@ fn any_case(word: &str) -> String {
         _ => format!("[{}{}]", c.to_ascii_uppercase(), c.to_ascii_lowercase()),
     };
     word.chars().map(letter).collect()
+}
+
+fn any_of(words: impl IntoIterator<Item = &'static str>) -> String {
+    words.into_iter().map(any_case).collect::<Vec<_>>().join("|")
+}
+
+/// Host names that are no region's: see `region::domain`.
+fn no_region() -> String {
+    let hosts = format!("(?:{})\\.(?:{})", any_of(region::HOSTS), any_of(region::domains()));
+    let aws = format!("(?:{})-[A-Za-z0-9-]+|[A-Za-z]{{2,4}}(?:-[A-Za-z]+)+-[0-9]{{1,2}}", any_of(region::AREAS));
+    format!("^(?:(?:.*\\.)?[0-9]+|{hosts}|{aws})$")
 }
 
 fn host() -> String {

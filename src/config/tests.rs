@@ -27,7 +27,7 @@ pub(super) fn another(key: &Key) -> String {
     match key.kind {
         Type::Text { .. } | Type::HeaderValue | Type::Header | Type::Patterns | Type::Hosts => "other".into(),
         Type::Secret | Type::Scopes | Type::Topics => "other:read".into(),
-        Type::Host => "mypurecloud.de".into(),
+        Type::Region => "eu-central-1".into(),
         Type::Url { secure, .. } => format!("{secure}://other/"),
         Type::Integer { min, max, .. } => if max.to_string() == key.default { min } else { max }.to_string(),
         Type::Flag => "true".into(),
@@ -77,9 +77,10 @@ fn every_field_of_the_settings_can_be_reached() {
     }
     let (before, after) = (format!("{:#?}", Settings::default()), format!("{:#?}", draft.settings));
     for line in before.lines().filter(|line| line.starts_with("    ") && !line.starts_with("     ")) {
-        let derived = ["client_secret", "token_url", "ws_url", "trust", "client_identity"]
-            .iter()
-            .any(|name| line.trim().starts_with(name));
+        // What is known only when a client is made, or shows as `***` either way.
+        let elsewhere = "client_secret token_url ws_url authorize_url api_url streaming_host unknown_scopes trust \
+                         client_identity signing_key assertion_audience pkce";
+        let derived = elsewhere.split(' ').any(|name| line.trim().starts_with(&format!("{name}:")));
         let opens = line.ends_with(['[', '{', ']', '}', ')']) || line.ends_with("],") || line.ends_with("},");
         assert!(derived || opens || !after.lines().any(|other| other == line), "{line} cannot be changed");
     }
@@ -312,7 +313,7 @@ fn json_is_all_or_nothing() {
 fn the_environment_sets_what_is_there() {
     let mut config = good();
     let there = |name: &str| match name {
-        "GENESYS_REGION" => Some("mypurecloud.jp".into()),
+        "GENESYS_REGION" => Some("ap-northeast-1".into()),
         "GENESYS_CLIENT_ID" => Some(OsString::new()),
         "GENESYS_REFRESH_TOKEN" => Some("dGhp".into()),
         _ => None,
@@ -338,4 +339,33 @@ fn scopes_are_checked_by_name() {
     for bad in ["", "a b", "a\u{a0}b", "a\0"] {
         assert_eq!(code(check_scopes(&["a", bad])), Some(Code::InvalidArgument), "{bad:?}");
     }
+}
+
+#[test]
+fn a_region_is_an_aws_name_or_a_domain_and_its_hosts_follow() {
+    let hosts = |pairs: &[(&str, &str)]| {
+        let settings = with(pairs).settings().unwrap();
+        [settings.token_url, settings.authorize_url, settings.ws_url, settings.api_url, settings.streaming_host]
+    };
+    let login = "https://login.mypurecloud.de/oauth";
+    let (token, authorize) = (format!("{login}/token"), format!("{login}/authorize"));
+    assert_eq!(
+        hosts(&[("region", "EU-Central-1"), ("profile", "notifications")]),
+        [&token, &authorize, "", "https://api.mypurecloud.de", "streaming.mypurecloud.de"]
+    );
+    assert_eq!(
+        hosts(&[("region", "eu-central-1")]),
+        ["https://api.mypurecloud.de/oauth/token", &authorize, "wss://api.mypurecloud.de/ws", "", ""]
+    );
+    let given = ["https://t/", "https://a/", "", "https://r:8443", "s:8443"];
+    let overridden = [
+        ("profile", "notifications"),
+        ("token.url", given[0]),
+        ("token.authorize_url", given[1]),
+        ("api.url", given[3]),
+        ("notifications.streaming_host", given[4]),
+    ];
+    assert_eq!(hosts(&overridden), given);
+    let error = Config::new().set("region", "https://login.eu-central-9/").unwrap_err();
+    assert!(error.to_string().contains("no host name; the nearest that is known is \"eu-central-1\""), "{error}");
 }

@@ -14,7 +14,7 @@ fn the_effective_configuration_has_every_key_and_derives_what_is_not_set() {
     let missing = keys().iter().find(|key| key.kind != Type::Header && !shown.contains_key(key.name));
     assert_eq!(missing.map(|key| key.name), None);
     let config = with(&[
-        ("region", "usw2.pure.cloud"),
+        ("region", "us-west-2"),
         ("proxy", "http://p:1"),
         ("proxy.wss", "none"),
         ("ws.close_codes", "4001=final, 4002=retry"),
@@ -25,6 +25,7 @@ fn the_effective_configuration_has_every_key_and_derives_what_is_not_set() {
     ]);
     let shown = effective(&config);
     for (key, value) in [
+        ("region", serde_json::json!("usw2.pure.cloud")),
         ("token.url", serde_json::json!("https://api.usw2.pure.cloud/oauth/token")),
         ("ws.url", serde_json::json!("wss://api.usw2.pure.cloud/ws")),
         ("proxy.https", serde_json::json!("http://p:1")),

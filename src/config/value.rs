@@ -1,12 +1,13 @@
 //! Types of values: how a text is read, and what is refused.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use crate::secret::Secret;
 
 use super::pin::Pin;
 use super::settings::CloseClass;
-use super::{proxy, url};
+use super::{proxy, region, url};
 
 /// Type and range of a key's value. `Display` says it in words.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -19,8 +20,8 @@ pub enum Type {
     },
     /// As text; never shown, wiped.
     Secret,
-    /// A host name (RFC 1123 2.1).
-    Host,
+    /// A region of Genesys Cloud: its AWS name, or a domain (a host name, RFC 1123 2.1). Read as the domain.
+    Region,
     /// An absolute URL of one of two schemes.
     Url {
         /// The scheme with TLS.
@@ -111,8 +112,7 @@ impl Type {
         match self {
             Self::Text { max } => plain_text(text, max).map(|()| plain),
             Self::Secret | Self::SecretPem => self.check_secret(Secret::new(text.to_owned())),
-            Self::Host if url::is_host_name(text) => Ok(plain),
-            Self::Host => Err("it is no host name"),
+            Self::Region => region::domain(text).map(|text| Value { text, ..plain }),
             Self::Url { .. } if text.is_empty() => Ok(plain),
             Self::Url { secure, plain: without } => url::parse(text, secure, without).map(|_| plain),
             Self::Integer { min, max, .. } => {
@@ -141,6 +141,14 @@ impl Type {
             // It would be shown with the configuration.
             Self::Pem if text.contains("PRIVATE KEY-----") => Err("it holds a private key, which has a key of its own"),
             Self::Pem => Ok(plain),
+        }
+    }
+
+    /// What is wrong with a value, with what may have been meant; of the value itself nothing is told.
+    pub(super) fn explained(self, text: &str, why: &'static str) -> Cow<'static, str> {
+        match self {
+            Self::Region => format!("{why}; the nearest that is known is \"{}\"", region::nearest(text)).into(),
+            _ => why.into(),
         }
     }
 
@@ -188,7 +196,7 @@ impl fmt::Display for Type {
             Self::Secret => {
                 write!(f, "secret text of at most {MAX_SECRET} characters, none of them a control character")
             }
-            Self::Host => f.write_str("host name without scheme and port"),
+            Self::Region => f.write_str("AWS name of a region, or its domain without scheme and port"),
             Self::Url { secure, plain } => {
                 write!(f, "{secure} URL ({plain} to a loopback address) without credentials and fragment")
             }

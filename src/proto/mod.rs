@@ -22,6 +22,7 @@ pub mod loopback;
 mod mutant;
 pub mod oauth;
 pub mod outbox;
+pub mod pkce;
 pub mod refresher;
 pub mod retry_after;
 pub mod scope;

@@ -15,6 +15,7 @@ use self::resolve::Lookup;
 use self::target::known_addresses;
 pub use self::target::Target;
 use self::tunnel::{Through, Tunnel};
+use super::crypto::SigningKey;
 use super::stream::Stream;
 use super::tls::{self, TlsClient, TrustReport};
 use super::wait::{Ready, Waiter};
@@ -30,12 +31,14 @@ pub struct Net {
     pub settings: Arc<Settings>,
     /// Absent only when neither endpoint speaks TLS.
     tls: Option<TlsClient>,
+    /// Signs the assertions of `client.authentication = private_key_jwt`.
+    pub signing_key: Option<SigningKey>,
     /// What has replaced `proxy.password` since.
     proxy_password: Arc<Mutex<Option<Secret>>>,
 }
 
 impl Net {
-    /// Checks both URLs and reads the trust store, unless both endpoints are plain loopback ones, or not there.
+    /// Reads the signing key if there is one. Checks both URLs and reads the trust store, unless both endpoints are plain loopback ones, or not there.
     pub fn new(settings: Arc<Settings>) -> Result<Self, Error> {
         let is_tls = |url: &str| match url {
             "" => Ok(false),
@@ -43,7 +46,8 @@ impl Net {
         };
         let needs_tls = is_tls(&settings.token_url)? | is_tls(&settings.ws_url)?;
         let tls = needs_tls.then(|| TlsClient::new(&settings)).transpose()?;
-        Ok(Self { settings, tls, proxy_password: Arc::default() })
+        let signing_key = settings.signing_key.as_ref().map(SigningKey::load).transpose()?;
+        Ok(Self { settings, tls, signing_key, proxy_password: Arc::default() })
     }
 
     /// Which trust store is in use, if one is.

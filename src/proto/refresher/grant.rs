@@ -19,6 +19,8 @@ impl Refresher {
         self.out.push_back(Output::News(News::Verifying));
         // The code is spent and the old refresh token may be dead, whatever is wrong with the access token.
         let from_code = self.credentials.code.take().is_some();
+        self.credentials.verifier.take_if(|_| from_code);
+        self.has_corrected_clock = false;
         let rotated = self.adopt(&granted);
         let token = match self.verify(now, granted) {
             Ok(token) => token,

@@ -17,6 +17,7 @@
 
 mod grant;
 mod io;
+mod proofs;
 mod provider;
 mod wishes;
 
@@ -27,15 +28,15 @@ pub use self::io::{Credential, Input, News, Output};
 use self::wishes::{serve, Wish};
 use super::backoff::{retry_ms, Held, Retry};
 use super::dice::Dice;
-use super::http::{self, Reply};
+use super::http::{self, Reply, Request};
 use super::http_date;
 use super::mutant::{active, Mutant};
 use super::oauth::{self, Credentials, Granted};
+use super::pkce::Fresh;
 use super::time::Now;
 use super::token::Token;
 use crate::config::settings::{Grant, Settings};
 use crate::error::{Code, Error, Stage};
-use crate::event::Question;
 use crate::secret::Secret;
 
 /// An authorization code is asked for after this many 401s in a row.
@@ -50,6 +51,8 @@ pub struct Memory {
     pub asks: u64,
     /// The token that was refused last.
     pub refused: Option<Secret>,
+    /// How far the server's clock is ahead.
+    pub ahead_ms: i64,
 }
 
 #[derive(Debug)]
@@ -88,6 +91,14 @@ pub struct Refresher {
     requested_version: u64,
     /// The refresh token in force when the request was made.
     requested_refresh: Option<Secret>,
+    /// How far the server's clock is ahead of ours, as far as is known, and as was known when the request was made.
+    ahead_ms: i64,
+    requested_ahead_ms: i64,
+    has_corrected_clock: bool,
+    /// Texts that nobody may guess: for one use.
+    fresh: Option<Fresh>,
+    /// The request that waits for its assertion.
+    unsigned: Option<Request>,
     /// What a server could repeat of the request in flight.
     requested_secrets: Vec<Secret>,
     serial: u64,
@@ -129,6 +140,11 @@ impl Refresher {
             credentials_version: 0,
             requested_version: 0,
             requested_refresh: None,
+            ahead_ms: 0,
+            requested_ahead_ms: 0,
+            has_corrected_clock: false,
+            fresh: None,
+            unsigned: None,
             requested_secrets: Vec::new(),
             serial: 0,
             asks: 0,
@@ -156,8 +172,8 @@ impl Refresher {
 
     /// Goes on where an earlier machine stopped.
     pub fn after(self, memory: Memory) -> Self {
-        let Memory { serial, asks, refused } = memory;
-        Self { serial, asks, refused, ..self }
+        let Memory { serial, asks, refused, ahead_ms } = memory;
+        Self { serial, asks, refused, ahead_ms, ..self }
     }
 
     /// Takes a fact in. `random` feeds the jitter.
@@ -169,6 +185,7 @@ impl Refresher {
         match input {
             Input::Start => self.start(now),
             Input::Replied { epoch, outcome } => self.replied(now, epoch, outcome),
+            Input::Signed { epoch, outcome } => self.signed(now, epoch, outcome),
             Input::Refused { serial } => self.refused(now, serial),
             Input::GiveUp { error, serial } => self.give_up(now, error, serial),
             Input::Wanted { id, min_left_ms } => self.wanted(now, id, min_left_ms),
@@ -203,7 +220,7 @@ impl Refresher {
 
     /// What the next machine has to know.
     pub fn memory(&self) -> Memory {
-        Memory { serial: self.serial, asks: self.asks, refused: self.refused.clone() }
+        Memory { serial: self.serial, asks: self.asks, refused: self.refused.clone(), ahead_ms: self.ahead_ms }
     }
 
     /// The token in force.
@@ -268,19 +285,10 @@ impl Refresher {
         }
         let timeout_ms = self.attempt_ms(now, self.settings.token_timeout_ms);
         let Some(request) = oauth::request(&self.settings, &self.credentials, timeout_ms) else {
-            let text = "The grant needs a refresh token or an authorization code, and there is none.";
-            let error = Error::new(Code::ReauthRequired, Stage::Token, text);
-            self.block(now, error);
+            self.block(now, self.no_proof());
             return self.ask_for_code(now);
         };
-        self.epoch += 1;
-        self.requested = now;
-        self.requested_version = self.credentials_version;
-        self.requested_refresh = self.credentials.refresh_token.clone();
-        self.requested_secrets = oauth::secrets_of(&request, &self.credentials);
-        self.set_phase(Phase::Fetching { asked: None }, None);
-        self.out.push_back(Output::News(News::Fetching));
-        self.out.push_back(Output::Http { epoch: self.epoch, request });
+        self.begin_request(now, request);
     }
 
     /// `min(most, max(3 s, remaining/4))` while a token is held, else `most` (15 s).
@@ -295,7 +303,7 @@ impl Refresher {
     }
 
     fn replied(&mut self, now: Now, epoch: u64, outcome: http::Outcome) {
-        let stale = epoch != self.epoch && !active(Mutant::StaleReply);
+        let stale = (epoch != self.epoch || self.unsigned.is_some()) && !active(Mutant::StaleReply);
         if !matches!(self.phase, Phase::Fetching { asked: None }) || stale {
             self.senseless += 1;
             return;
@@ -316,6 +324,7 @@ impl Refresher {
         let half_way = now.boot_ms.saturating_sub(self.requested.boot_ms) / 2;
         let signed = |ms: u64| i64::try_from(ms).unwrap_or(i64::MAX);
         let ahead_ms = signed(date_ms + 500).saturating_sub(signed(now.wall_ms.saturating_sub(half_way)));
+        self.ahead_ms = ahead_ms;
         self.out.push_back(Output::ServerClock { ahead_ms });
     }
 
@@ -371,16 +380,18 @@ impl Refresher {
     }
 
     fn failed_for_good(&mut self, now: Now, error: Error) {
+        let had_code = self.credentials.code.is_some();
         // A refused code must not be sent again.
         self.credentials.code.take_if(|_| !active(Mutant::CodeTwice));
         // The credential that was refused has been replaced meanwhile: the new one gets its own round.
-        if self.requested_version != self.credentials_version {
+        let replaced = self.requested_version != self.credentials_version;
+        if replaced || !had_code && self.has_another_proof(&error) {
             return self.begin_round(now);
         }
         if error.code() == Code::Unauthorized {
             self.unauthorized = self.unauthorized.saturating_add(1);
         }
-        let asks = self.unauthorized >= UNAUTHORIZED_BEFORE_ASKING || error.code() == Code::InvalidGrant;
+        let asks = self.calls_for_code(&error, had_code);
         self.block(now, error);
         if asks {
             self.ask_for_code(now);
@@ -407,17 +418,6 @@ impl Refresher {
         self.out.push_back(Output::News(News::Blocked { error, started_ms }));
     }
 
-    fn ask_for_code(&mut self, now: Now) {
-        let Phase::Blocked { asked, .. } = &mut self.phase else { return };
-        if !self.can_ask || asked.is_some() || active(Mutant::NeverAsks) {
-            return;
-        }
-        self.asks += 1;
-        *asked = Some(self.asks);
-        self.wake_ms = Some(now.boot_ms + self.settings.authorize_timeout_ms);
-        self.out.push_back(Output::Ask { id: self.asks, question: Question::AuthorizationCode });
-    }
-
     fn block_error(&self) -> Error {
         match &self.phase {
             Phase::Blocked { error, .. } => error.clone(),
@@ -429,6 +429,7 @@ impl Refresher {
     fn set_phase(&mut self, phase: Phase, wake_ms: Option<u64>) {
         self.phase = phase;
         self.wake_ms = wake_ms;
+        self.unsigned = None;
     }
 }
 

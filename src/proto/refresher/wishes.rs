@@ -157,6 +157,7 @@ impl Refresher {
         match credential {
             Credential::ClientSecret(secret) => self.credentials.client_secret = secret,
             Credential::RefreshToken(secret) => self.credentials.refresh_token = Some(secret),
+            Credential::SamlAssertion(secret) => self.credentials.saml_assertion = Some(secret),
             Credential::ProxyPassword => return,
         }
         self.unauthorized = 0;
@@ -206,8 +207,13 @@ impl Refresher {
             Input::Wanted { id, .. } if self.closing => {
                 self.out.push_back(Output::Answer { id, outcome: Err(cancelled()) });
             }
+            // Nothing was sent, so no answer is to come.
+            Input::Signed { epoch, .. } if self.closing && epoch == self.epoch && self.unsigned.is_some() => {
+                self.stop();
+            }
             Input::Timeout => {}
             Input::Start
+            | Input::Signed { .. }
             | Input::Replied { .. }
             | Input::Refused { .. }
             | Input::GiveUp { .. }

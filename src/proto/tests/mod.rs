@@ -4,7 +4,7 @@
 //!   and its sockets, [`app`] the application;
 //! * [`server`] is the token endpoint and the socket server; [`faults`] the reviewed list of what goes wrong;
 //! * [`watch`] holds what must be true after every single step;
-//! * [`stories`], [`losses`], [`tokens`], [`provider`], [`sharing`] and [`wishes`] tell one rule each in the world, [`alone`] feeds the session
+//! * [`stories`], [`losses`], [`tokens`], [`grants`], [`provider`], [`sharing`] and [`wishes`] tell one rule each in the world, [`alone`] feeds the session
 //!   by hand;
 //! * [`token_laws`] and [`socket_laws`] tell the rules a second time, and are asked after every step too;
 //! * [`random`] walks through days at random, [`dense`] through minutes full of faults;
@@ -21,6 +21,7 @@ mod dense;
 mod faults;
 mod fleet;
 mod fleets;
+mod grants;
 mod losses;
 mod mutants;
 mod provider;

@@ -2,7 +2,7 @@
 
 use std::panic::catch_unwind;
 
-use super::{alone, asked, dense, fleets, losses, muted, provider, random, sharing, stories, tokens, wishes};
+use super::{alone, asked, dense, fleets, grants, losses, muted, provider, random, sharing, stories, tokens, wishes};
 use crate::proto::mutant::{activate, Mutant};
 
 /// Long walks that look for a mutant that no dense walk has noticed.
@@ -86,6 +86,7 @@ fn stories() -> impl Iterator<Item = &'static fn()> {
         .chain(stories::ALL)
         .chain(losses::ALL)
         .chain(tokens::ALL)
+        .chain(grants::ALL)
         .chain(provider::ALL)
         .chain(sharing::ALL)
         .chain(fleets::ALL)

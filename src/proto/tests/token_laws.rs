@@ -51,6 +51,7 @@ struct Step {
     must_be_silent: bool,
     must_answer: bool,
     must_ask: bool,
+    must_not_ask: bool,
     must_fail: bool,
     must_end_round: bool,
     is_timeout: bool,
@@ -133,6 +134,8 @@ impl TokenLaws {
             Input::Start if self.phase == Phase::Stopped => self.begin(now),
             Input::Start => self.step.must_be_silent = true,
             Input::Replied { epoch, outcome } => self.reply(now, *epoch, outcome),
+            // A second half of the step before it.
+            Input::Signed { .. } => {}
             Input::Refused { serial } => self.refused(now, *serial),
             Input::GiveUp { serial, .. } => self.given_up(*serial),
             Input::Wanted { id, min_left_ms } => self.wanted(now, *id, *min_left_ms),
@@ -310,7 +313,7 @@ impl TokenLaws {
             Output::Ask { id, question } => {
                 self.asked = Some(*id);
                 match question {
-                    Question::AuthorizationCode => {
+                    Question::AuthorizationCode(_) => {
                         self.step.asked = true;
                         self.due = Some((now.boot_ms + self.settings.authorize_timeout_ms, slept(now)));
                     }
@@ -331,7 +334,7 @@ impl TokenLaws {
             }
             Output::News(news) => self.news(now, news),
             Output::Stopped => self.step.stopped = true,
-            Output::Audit(_) | Output::ServerClock { .. } => {}
+            Output::Audit(_) | Output::Sign { .. } | Output::ServerClock { .. } => {}
         }
     }
 
@@ -367,13 +370,15 @@ impl TokenLaws {
             }
             News::RoundFailed { .. } => (self.step.round_failed, self.attempts) = (true, 0),
             News::Blocked { .. } => {
+                let had_code = self.flight.as_ref().is_some_and(|flight| flight.code.is_some());
                 self.spend();
                 self.step.blocked = true;
                 (self.phase, self.due, self.asked, self.attempts) = (Phase::Blocked, None, None, 0);
                 let replaced = self.flight.as_ref().is_some_and(|flight| flight.replaced);
                 if let (Some(Said::Failed(code, _)), false) = (&self.step.reply, replaced) {
                     self.unauthorized += u32::from(*code == Code::Unauthorized);
-                    self.step.must_ask = self.unauthorized >= 2 || *code == Code::InvalidGrant;
+                    self.step.must_ask = (self.unauthorized >= 2 || *code == Code::InvalidGrant) && !had_code;
+                    self.step.must_not_ask = had_code;
                 }
             }
             News::Fetching => {}
@@ -434,6 +439,7 @@ impl TokenLaws {
         assert!(!step.must_publish || step.published, "a good token is not published");
         assert!(!step.must_answer || step.answered > 0, "a wish that can be answered is not");
         assert!(step.must_end_round == step.round_failed, "the end of a round: {}", step.round_failed);
+        assert!(!step.must_not_ask || !step.asked, "a refused code is asked for again at once");
         assert!(!step.must_ask || !self.can_ask || step.asked, "no authorization code is asked for");
         let known = refresher.credentials().refresh_token.as_ref().map(|text| text.expose().to_owned());
         assert_eq!(known, self.refresh, "the refresh token in force");
