@@ -64,6 +64,7 @@ impl App {
         let env = |name| server.env.value(name);
         let given = [
             ("token.url", env("GWA_TOKEN_URL")),
+            ("token.authorize_url", env("GWA_AUTHORIZE_URL")),
             ("ws.url", env("GWA_WS_URL")),
             ("tls.ca_file", env("GWA_CA_FILE")),
             // The provider's tokens are opaque, and its answer tells no scope for a machine.
@@ -178,20 +179,26 @@ fn user(server: &Server, args: &[&str]) -> Output {
     output
 }
 
-/// Somebody signs in and consents; the authorization code that comes of it.
+/// Somebody signs in and consents where the question leads; the URL that the browser is sent back to.
 #[track_caller]
-fn sign_in(server: &Server) -> Secret {
-    let callback = CALLBACK.replace(':', "%3A").replace('/', "%2F");
-    let url = format!(
-        "{}?response_type=code&client_id=desk&redirect_uri={callback}&state=a",
-        server.env.value("GWA_AUTHORIZE_URL")
-    );
-    let output = user(server, &["login", &url]);
+fn sign_in(server: &Server, question: &Request) -> Secret {
+    let output = user(server, &["login", &url_of(question)]);
     let location = output.stdout.iter().find_map(|line| line.strip_prefix("LOCATION ")).expect("a location");
-    let (before, query) = location.split_once('?').expect("a query");
-    assert_eq!(before, CALLBACK);
-    let code = query.split('&').find_map(|pair| pair.strip_prefix("code=")).expect("a code");
-    Secret::new(code.to_owned())
+    assert!(location.starts_with(&format!("{CALLBACK}?code=")), "{location}");
+    Secret::new(location.to_owned())
+}
+
+/// Answers the question as somebody who has signed in: with the whole redirect.
+#[track_caller]
+fn answer(server: &Server, question: &Request) {
+    let Question::AuthorizationCode(authorization) = &question.question else { panic!("{question:?}") };
+    let code = authorization.code_of(sign_in(server, question).expose()).expect("the redirect of this question");
+    question.complete(Answer::Code(code));
+}
+
+fn url_of(question: &Request) -> String {
+    let Question::AuthorizationCode(authorization) = &question.question else { panic!("{question:?}") };
+    authorization.url().to_owned()
 }
 
 /// Posts a form as the confidential client does: status and answer.
@@ -208,7 +215,7 @@ fn signed_in(server: &Server, keys: &[(&str, &str)]) -> App {
     let mut app = App::desk(server, keys);
     app.client.start().expect("it starts");
     let question = app.question();
-    question.complete(Answer::Code(sign_in(server)));
+    answer(server, &question);
     app.wait_for("persist");
     app.wait_for("state Ready");
     app
@@ -320,7 +327,7 @@ fn recovers(server: &mut Server, mut app: App) {
     let question = app.open_question();
     // Nothing is tried while a person is waited for.
     assert_eq!(app.client.metrics().token_requests, before);
-    question.complete(Answer::Code(sign_in(server)));
+    answer(server, &question);
     app.wait_for("persist");
     app.wait_for("state Ready");
     // And its tokens are renewed as those before.
@@ -332,16 +339,194 @@ fn recovers(server: &mut Server, mut app: App) {
 }
 
 #[test]
-fn a_code_that_is_none_is_refused_and_asked_for_again() {
-    let Some(mut server) = provider("a_code_that_is_none_is_refused_and_asked_for_again", &[]) else { return };
+fn a_code_that_is_none_is_refused() {
+    let Some(mut server) = provider("a_code_that_is_none_is_refused", &[]) else { return };
     let mut app = App::desk(&server, &[]);
     app.client.start().expect("it starts");
     app.question().complete(Answer::Code(Secret::new("mistyped-code".into())));
     server.wait_for("REFUSED invalid_grant");
+    let refused =
+        "state ReauthRequired (credentials refused) token: The refresh token or authorization code is no longer valid";
+    assert!(app.wait_for(refused).contains("invalid_grant"));
+    // Nobody is asked again and again by a server that refuses every code: the application says when.
+    app.client.refresh_now().expect("it runs");
     let question = app.question();
-    question.complete(Answer::Code(sign_in(&server)));
+    answer(&server, &question);
     app.wait_for("state Ready");
     let lines = app.close();
-    assert!(lines.iter().any(|line| line.contains("invalid_grant")), "{lines:#?}");
     assert!(!lines.iter().any(|line| line.contains("mistyped-code")), "{lines:#?}");
+}
+
+// --- A program on a desktop: public, PKCE, and its own listener ---
+
+/// Loopback of version 4 and of version 6; the system says which port.
+const LOOPBACK: [&str; 2] = ["http://127.0.0.1:0/callback", "http://[::1]:0/callback"];
+
+/// A public client that listens for the redirect itself; it has asked. The question, and where it listens.
+#[track_caller]
+fn pocket(server: &Server, redirect_uri: &str) -> (App, Request, String) {
+    let keys = [
+        ("client.id", "pocket"),
+        ("client.authentication", "none"),
+        ("token.grant", "authorization_code"),
+        ("token.redirect_uri", redirect_uri),
+        ("token.redirect_listener", "true"),
+    ];
+    let mut app = App::new(server, &keys, "");
+    app.client.start().expect("it starts");
+    let question = app.question();
+    let url = url_of(&question);
+    let encoded = url.split('&').find_map(|pair| pair.strip_prefix("redirect_uri=")).expect("a redirect_uri");
+    let place = ["%3A", "%2F", "%5B", "%5D"].iter().zip([":", "/", "[", "]"]);
+    let place = place.fold(encoded.to_owned(), |text, (from, to)| text.replace(from, to));
+    assert!(place.starts_with(redirect_uri.trim_end_matches("0/callback")) && place != redirect_uri, "{place}");
+    (app, question, place)
+}
+
+/// What a browser shows: status, header fields, text.
+#[track_caller]
+fn visited(output: &Output) -> (u64, Value, String) {
+    let text = output.json("BODY ");
+    let status = output.json("STATUS ").as_u64().expect("a status");
+    (status, output.json("HEADERS "), text.as_str().unwrap_or_default().to_owned())
+}
+
+/// Whether nobody listens there any more.
+fn is_closed(place: &str) -> bool {
+    let address = place.trim_start_matches("http://").trim_end_matches("/callback");
+    std::net::TcpStream::connect(address).is_err()
+}
+
+#[test]
+fn a_desktop_login_needs_no_answer_of_the_application() {
+    let Some(server) = provider("a_desktop_login_needs_no_answer_of_the_application", &["--expires", "5"]) else {
+        return;
+    };
+    for redirect_uri in LOOPBACK {
+        let (mut app, question, place) = pocket(&server, redirect_uri);
+        let (status, headers, text) = visited(&user(&server, &["login", &url_of(&question), "--visit"]));
+        assert_eq!((status, &headers["cache-control"]), (200, &Value::from("no-store")), "{headers}");
+        assert_eq!(headers["referrer-policy"], "no-referrer", "{headers}");
+        assert!(text.contains("close this window") && !text.contains("code="), "{text}");
+        app.wait_for("state Ready");
+        assert!(is_closed(&place), "{place}");
+        // Too late, and nothing comes of it.
+        question.complete(Answer::Code(Secret::new("another".into())));
+        // A public client's refresh token is rotated as well.
+        app.wait_for("persist");
+        app.wait_for("persist");
+        let lines = app.close();
+        assert_eq!(count(&lines, "code"), 1, "{lines:#?}");
+    }
+}
+
+#[test]
+fn nobody_else_can_answer_for_the_browser() {
+    let Some(server) = provider("nobody_else_can_answer_for_the_browser", &[]) else { return };
+    let (mut app, question, place) = pocket(&server, LOOPBACK[0]);
+    let redirect = format!("{place}?code=stolen&state=guessed");
+    let elsewhere = format!("{}?code=stolen", place.replace("callback", "elsewhere"));
+    let cases: [(&[&str], u64); 6] = [
+        (&["get", &redirect], 400),
+        (&["get", &format!("{place}?error=access_denied&state=guessed")], 400),
+        (&["get", &place], 400),
+        (&["get", &redirect, "--host", "evil.example"], 421),
+        (&["get", &redirect, "--method", "POST"], 405),
+        (&["get", &elsewhere], 404),
+    ];
+    for (args, wanted) in cases {
+        let (status, headers, text) = visited(&user(&server, args));
+        assert_eq!(status, wanted, "{args:?}");
+        assert_eq!(headers["cache-control"], "no-store", "{args:?}");
+        assert!(!text.contains("stolen") && !text.contains("guessed"), "{args:?}: {text}");
+    }
+    // Whoever connects and says nothing keeps nobody out.
+    let address = place.trim_start_matches("http://").trim_end_matches("/callback");
+    let silent: Vec<_> = (0..40).map(|_| std::net::TcpStream::connect(address).expect("it listens")).collect();
+    // Somebody who declines may still think better of it.
+    let url = url_of(&question);
+    let (status, _, text) = visited(&user(&server, &["login", &url, "--deny", "--visit"]));
+    assert_eq!((status, text.contains("refused")), (200, true), "{text}");
+    assert_eq!(app.client.metrics().token_requests, 0);
+    let (status, ..) = visited(&user(&server, &["login", &url, "--visit"]));
+    assert_eq!(status, 200);
+    app.wait_for("state Ready");
+    drop(silent);
+    let lines = app.close();
+    assert_eq!(count(&lines, "code"), 1, "{lines:#?}");
+}
+
+#[test]
+fn the_listener_ends_with_its_question() {
+    let Some(server) = provider("the_listener_ends_with_its_question", &[]) else { return };
+    // Answered by the application, as if the browser were on another machine.
+    let (mut app, question, place) = pocket(&server, LOOPBACK[0]);
+    let output = user(&server, &["login", &url_of(&question)]);
+    let location = output.stdout.iter().find_map(|line| line.strip_prefix("LOCATION ")).expect("a location");
+    let Question::AuthorizationCode(authorization) = &question.question else { panic!("{question:?}") };
+    question.complete(Answer::Code(authorization.code_of(location).expect("a code")));
+    app.wait_for("state Ready");
+    assert!(is_closed(&place));
+    app.close();
+    // Ended by a shutdown.
+    let (app, _, place) = pocket(&server, LOOPBACK[0]);
+    assert!(!is_closed(&place));
+    app.close();
+    assert!(is_closed(&place));
+}
+
+// --- A key instead of a secret ---
+
+/// A client that signs its assertions with this key.
+fn signer(server: &Server, key: &std::path::Path) -> App {
+    let file = key.display().to_string();
+    let keys = [
+        ("client.id", "signer"),
+        ("client.authentication", "private_key_jwt"),
+        ("client.private_key_file", file.as_str()),
+        ("client.assertion_audience", server.env.value("GWA_ISSUER")),
+        ("token.grant", "client_credentials"),
+    ];
+    App::new(server, &keys, "")
+}
+
+/// A new key, by `openssl genpkey`.
+fn key(name: &str, args: &[&str]) -> std::path::PathBuf {
+    let path = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("oidc-{}-{name}", std::process::id()));
+    let made = std::process::Command::new("openssl").arg("genpkey").args(args).arg("-out").arg(&path).output();
+    assert!(made.as_ref().is_ok_and(|output| output.status.success()), "{made:?}");
+    path
+}
+
+#[test]
+fn a_signed_assertion_takes_the_place_of_a_secret() {
+    let p256 = ["-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256"];
+    let rsa = ["-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048"];
+    for (alg, args) in [("ES256", p256), ("RS256", rsa)] {
+        if !available("oidc::a_signed_assertion_takes_the_place_of_a_secret", &[Peer::Oidc]) {
+            return;
+        }
+        let (own, other) = (key(alg, &args), key(&format!("{alg}-other"), &args));
+        let file = own.display().to_string();
+        let mut server = Server::start(Peer::Oidc, &["--expires", "5", "--client-key", &file, "--client-alg", alg]);
+        let mut app = signer(&server, &own);
+        app.client.connect(Some(LIMIT)).unwrap_or_else(|error| panic!("{alg}: {error}"));
+        // Each has a jti of its own: the provider takes none twice.
+        for _ in 0..3 {
+            app.wait_for("token");
+            server.wait_for("GRANTED client_credentials signer");
+        }
+        app.close();
+        let app = signer(&server, &other);
+        let error = app.client.connect(Some(LIMIT)).expect_err("another key");
+        assert_eq!(
+            (error.code(), error.detail().oauth_error.as_str()),
+            (Code::Unauthorized, "invalid_client"),
+            "{error}"
+        );
+        app.close();
+        for path in [own, other] {
+            std::fs::remove_file(path).expect("ours");
+        }
+    }
 }

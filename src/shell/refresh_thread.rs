@@ -1,8 +1,11 @@
 //! gwa-refresh: drives the refresher. All HTTP runs here, so that the socket thread never waits for it.
 
+mod listening;
+
 use std::sync::mpsc::Receiver;
 use std::sync::Arc;
 
+use self::listening::Listening;
 use super::crypto;
 use super::http::{Cancel, Http};
 use super::inbox::ToRefresh;
@@ -10,7 +13,6 @@ use super::random::Entropy;
 use super::source::Source;
 use super::wait::Waiter;
 use crate::error::{Code, Error, Stage};
-use crate::event::{Notice, Question};
 use crate::hooks::Answer;
 use crate::metrics::Counter;
 use crate::proto::http::Request;
@@ -54,6 +56,8 @@ pub struct RefreshThread {
     pub endpoint: String,
     /// A request that was cancelled; the machine hears of it after the close.
     pub broken_off: Option<(u64, Error)>,
+    /// Who waits for a browser, while a question is open.
+    pub listening: Option<Listening>,
     /// The machine was told to stop.
     pub closed: bool,
     pub stopped: bool,
@@ -78,11 +82,13 @@ impl RefreshThread {
                 self.take(message);
             }
             self.despair();
+            self.serve_browser();
             self.obey();
             if !self.stopped {
                 self.wait();
             }
         }
+        self.listening = None;
         self.source.delivery.count(Counter::SenselessInputs, self.machine.senseless());
     }
 
@@ -153,11 +159,7 @@ impl RefreshThread {
                 }
                 Output::Publish(token) => self.source.publish(&token),
                 Output::News(news) => self.pass_on(news),
-                Output::Ask { id, question } => {
-                    let delivery = &self.source.delivery;
-                    delivery.count(Counter::TokenRequests, u64::from(question == Question::AccessToken));
-                    delivery.push_notice(Notice::Ask { id, question });
-                }
+                Output::Ask { id, question } => self.ask(id, question),
                 Output::Audit(record) => {
                     let id = self.entropy.uuid_v4();
                     self.source.record(id, record);
@@ -235,7 +237,8 @@ impl RefreshThread {
     }
 
     fn wait(&mut self) {
-        let until = self.machine.next_timeout();
+        let browser = self.listening.as_ref().and_then(Listening::deadline);
+        let until = self.machine.next_timeout().into_iter().chain(browser).min();
         // A wait that fails leaves nothing to do but to look again: the machine's deadlines still hold.
         let _ = self.waiter.wait(until, self.source.clock.now());
         if self.machine.next_timeout().is_some_and(|at| at <= self.source.clock.now().boot_ms) {

@@ -310,6 +310,7 @@ impl Source {
             cancel: cancel.clone(),
             source: Arc::clone(self),
             broken_off: None,
+            listening: None,
             closed: false,
             stopped: false,
         };

@@ -17,6 +17,7 @@
 
 mod grant;
 mod io;
+mod listening;
 mod proofs;
 mod provider;
 mod wishes;
