@@ -68,6 +68,26 @@ fn what_it_prints_can_be_used() {
 }
 
 #[test]
+fn the_notifications_profile_prints_a_configuration() {
+    let mut sim = Command::new(SIM);
+    sim.args(["--profile", "notifications", "--plain", "--heartbeat", "0.1", "--event-every-ms", "10"]);
+    sim.args(["--event-limit", "5", "--reject", "v2.routing.", "--rate-limit", "100"]);
+    let script = r#"test -n "$GWA_API_URL" && test -z "$GWA_WS_URL" && printf 'CONFIG %s\n' "$GWA_CONFIG""#;
+    let output = sim.args(["--run", "--", "sh", "-c", script]).output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    let printed = String::from_utf8(output.stdout).unwrap();
+    let line = printed.lines().find_map(|line| line.strip_prefix("CONFIG ")).unwrap();
+    let keys: Value = serde_json::from_str(line).unwrap();
+    let host = keys["notifications.streaming_host"].as_str().unwrap();
+    assert_eq!(keys["api.url"], format!("http://{host}"));
+    let mut config = genesys_ws_auth::Config::new();
+    config.set_json(line).unwrap();
+    let secret = genesys_ws_auth::secret::Secret::new(TokenPolicy::default().client_secret);
+    config.set_secret("client.secret", secret).unwrap();
+    assert_eq!(config.settings().unwrap().streaming_host, host);
+}
+
+#[test]
 fn it_ends_by_itself_and_says_what_is_wrong() {
     let ends = Command::new(SIM).args(["--run-seconds", "0.05"]).output().unwrap();
     assert!(ends.status.success());

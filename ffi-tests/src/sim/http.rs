@@ -158,6 +158,13 @@ impl Answer {
         out
     }
 
+    /// The answer to a HEAD, or one that has no body.
+    pub(crate) fn bytes_without_body(&self) -> Vec<u8> {
+        let length =
+            if self.status == 204 { String::new() } else { format!("Content-Length: {}\r\n", self.body.len()) };
+        self.head(&length)
+    }
+
     /// The whole answer in chunks of `size` bytes.
     pub(crate) fn chunked(&self, size: usize) -> Vec<u8> {
         let mut out = self.head("Transfer-Encoding: chunked\r\n");
@@ -175,6 +182,7 @@ fn phrase(status: u16) -> &'static str {
     match status {
         101 => "Switching Protocols",
         200 => "OK",
+        204 => "No Content",
         302 => "Found",
         400 => "Bad Request",
         401 => "Unauthorized",
@@ -235,6 +243,16 @@ pub fn http_date(at: SystemTime) -> String {
     )
 }
 
+/// A moment as JSON has it: `1994-11-06T08:49:37.000Z` (RFC 3339).
+pub(crate) fn iso_date(at: SystemTime) -> String {
+    let since = at.duration_since(UNIX_EPOCH).unwrap_or_default();
+    let (days, clock) = (since.as_secs() / 86_400, since.as_secs() % 86_400);
+    let (year, month, day) = civil(days);
+    let (month, ms) = (month + 1, since.subsec_millis());
+    let (hour, minute, second) = (clock / 3600, clock / 60 % 60, clock % 60);
+    format!("{year}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{ms:03}Z")
+}
+
 /// Year, month from 0 and day from 1 of a day since 1970 (Hinnant's algorithm: the year begins in March).
 fn civil(days: u64) -> (u64, usize, u64) {
     let shifted = days + 719_468;
@@ -258,6 +276,8 @@ mod tests {
         assert_eq!(at(784_111_777), "Sun, 06 Nov 1994 08:49:37 GMT");
         assert_eq!(at(951_782_400), "Tue, 29 Feb 2000 00:00:00 GMT");
         assert_eq!(at(0), "Thu, 01 Jan 1970 00:00:00 GMT");
+        let exact = UNIX_EPOCH + Duration::from_millis(1_597_236_114_707);
+        assert_eq!(iso_date(exact), "2020-08-12T12:41:54.707Z");
     }
 
     #[test]

@@ -1,16 +1,17 @@
 //! What the threads of one simulator share.
 
 use std::collections::HashMap;
-use std::net::{Shutdown, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::Sender;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use rustls::ServerConfig;
 
 use super::link::Link;
+use super::notify::Books;
 use super::policy::WsPolicy;
 use super::record::{End, Record};
 use super::script::Script;
@@ -24,6 +25,9 @@ pub(crate) struct Hub {
     script: Mutex<Script>,
     ledger: Mutex<Ledger>,
     ws: Mutex<WsPolicy>,
+    /// Locked before all others.
+    books: Mutex<Books>,
+    addr: OnceLock<SocketAddr>,
     crowd: Mutex<Crowd>,
     stopped: Mutex<bool>,
     stopping: Condvar,
@@ -47,13 +51,21 @@ struct Socket {
 }
 
 impl Hub {
-    pub(crate) fn new(record: Record, tls: Option<Arc<ServerConfig>>, ledger: Ledger, ws: WsPolicy) -> Self {
+    pub(crate) fn new(
+        record: Record,
+        tls: Option<Arc<ServerConfig>>,
+        ledger: Ledger,
+        ws: WsPolicy,
+        books: Books,
+    ) -> Self {
         Self {
             record,
             tls,
             script: Mutex::new(Script::new()),
             ledger: Mutex::new(ledger),
             ws: Mutex::new(ws),
+            books: Mutex::new(books),
+            addr: OnceLock::new(),
             crowd: Mutex::new(Crowd::default()),
             stopped: Mutex::new(false),
             stopping: Condvar::new(),
@@ -71,6 +83,25 @@ impl Hub {
 
     pub(crate) fn ws(&self) -> MutexGuard<'_, WsPolicy> {
         lock(&self.ws)
+    }
+
+    pub(crate) fn books(&self) -> MutexGuard<'_, Books> {
+        lock(&self.books)
+    }
+
+    /// Where the simulator listens.
+    pub(crate) fn addr(&self) -> SocketAddr {
+        *self.addr.get().expect("nobody is served before the address is known")
+    }
+
+    /// `https://host:port`, or `http` without TLS.
+    pub(crate) fn base(&self) -> String {
+        let scheme = if self.tls.is_some() { "https" } else { "http" };
+        format!("{scheme}://{}", self.addr())
+    }
+
+    pub(crate) fn set_addr(&self, addr: SocketAddr) {
+        let _ = self.addr.set(addr);
     }
 
     /// The next number of a pumped message.
@@ -106,6 +137,13 @@ impl Hub {
         let named = thread::Builder::new().name(format!("sim-{tcp}"));
         if let Ok(thread) = named.spawn(work) {
             crowd.threads.push(thread);
+        }
+    }
+
+    /// A thread of the simulator's own, joined at its end.
+    pub(crate) fn spawn(&self, name: &str, work: impl FnOnce() + Send + 'static) {
+        if let Ok(thread) = thread::Builder::new().name(name.to_owned()).spawn(work) {
+            lock(&self.crowd).threads.push(thread);
         }
     }
 

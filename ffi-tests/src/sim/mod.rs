@@ -1,5 +1,5 @@
-//! A Genesys Cloud on this machine, scripted like a programmable mock: the token endpoint and `/ws` of the
-//! `auth-message` profile on one host and port, behind a CA made at start.
+//! A Genesys Cloud on this machine, scripted like a programmable mock: the token endpoint, `/ws` of the `auth-message`
+//! profile, and REST API and channels of the `notifications` profile, on one host and port, behind a CA made at start.
 //!
 //! ```
 //! use std::time::Duration;
@@ -18,12 +18,35 @@
 //! assert!(!seen, "nobody has asked yet");
 //! ```
 //!
+//! The other profile: channels, events of every subscribed topic each 10 ms, and what can become of them.
+//!
+//! ```
+//! use std::time::Duration;
+//! use ffi_tests::sim::{ApiReply, EventPump, Farewell, Options, Route, Sim};
+//!
+//! let mut options = Options::notifications();
+//! options.notify.events = Some(EventPump::every(Duration::from_millis(10)));
+//! let sim = Sim::start(options);
+//! println!("{} {} {}", sim.token_url(), sim.api_url(), sim.streaming_host());
+//! // The first channel is refused for two hours, the second takes its time; some topics are not permitted.
+//! sim.api()
+//!     .then(Route::Create, ApiReply::Throttle429 { retry_after: Some("7200".into()) })
+//!     .then(Route::Create, ApiReply::slow(300));
+//! sim.channels().reject("v2.routing.", "no permission", &["routing:queue:view"]);
+//! // … start the client, wait until its socket is there, then take its channel away:
+//! sim.channels().wait_connected(1, Duration::from_millis(1));
+//! for id in sim.channels().live() {
+//!     sim.channels().evict(&id, Farewell::default());
+//! }
+//! ```
+//!
 //! # How to use it
 //!
-//! * [`Options`] says what the server is: port, TLS, [`TokenPolicy`], [`WsPolicy`]. Both policies can be changed
-//!   while it runs.
-//! * [`Sim::tcp`], [`Sim::token`] and [`Sim::ws`] script it: queues of replies, plans for connections, orders to
-//!   live connections.
+//! * [`Options`] says what the server is: port, TLS, [`TokenPolicy`], [`WsPolicy`], [`NotifyPolicy`]. The policies can
+//!   be changed while it runs.
+//! * [`Sim::tcp`], [`Sim::token`], [`Sim::ws`], [`Sim::api`] and [`Sim::channels`] script it: queues of replies, plans
+//!   for connections, orders to live connections. Upgrades of either profile come from one queue, and plans go by the
+//!   number of the connection; on a channel the upgrade counts as authentication.
 //! * [`Sim::record`] is everything it saw and did, with one wait. Times in it count from the start.
 //! * Honest by default: credentials, grants, expiry and sessions are checked; tokens are signed JWTs.
 //!
@@ -37,6 +60,7 @@ mod handles;
 mod http;
 mod hub;
 mod link;
+mod notify;
 mod outgoing;
 mod policy;
 mod record;
@@ -53,19 +77,28 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use door::{Door, Port};
 use hub::Hub;
+use notify::Books;
 use tls::Authority;
 use token::Ledger;
 
 pub use handles::{TcpScript, TokenScript, WsScript};
 pub use http::http_date;
-pub use policy::{Issue, Pump, Rotation, TokenForm, TokenPolicy, WsPolicy};
+pub use notify::{
+    ApiReply, ApiScript, ChannelEnd, ChannelScript, ChannelSeen, Emitted, EventPump, Farewell, NotifyPolicy, Route,
+    SystemSent,
+};
+pub use policy::{ClientAuth, Issue, Pump, Rotation, TokenForm, TokenPolicy, WsPolicy};
 pub use record::{Auth, Close, Connection, End, Handshake, Log, Received, Record, Request, Sent, TlsFacts};
-pub use script::{Action, AuthReply, Plan, TcpReply, TokenReply, Trigger, UpgradeReply};
+pub use script::{Action, AuthReply, AuthorizeReply, Plan, TcpReply, TokenReply, Trigger, UpgradeReply};
 pub use tls::{Identity, Leaf, TlsOptions};
-pub use token::{Code, Issued};
+pub use token::{ClientKey, Code, Issued};
 
 pub(crate) const TOKEN_PATH: &str = "/oauth/token";
+pub(crate) const AUTHORIZE_PATH: &str = "/oauth/authorize";
 pub(crate) const WS_PATH: &str = "/ws";
+/// A channel's id comes behind it.
+pub(crate) const CHANNEL_PATH: &str = "/channels/";
+pub(crate) const API_PATH: &str = "/api/";
 
 /// What a simulator is.
 #[derive(Clone, Debug)]
@@ -80,6 +113,8 @@ pub struct Options {
     pub token: TokenPolicy,
     /// The socket.
     pub ws: WsPolicy,
+    /// The REST API and the channels.
+    pub notify: NotifyPolicy,
 }
 
 impl Default for Options {
@@ -90,6 +125,7 @@ impl Default for Options {
             tls: Some(TlsOptions::default()),
             token: TokenPolicy::default(),
             ws: WsPolicy::default(),
+            notify: NotifyPolicy::default(),
         }
     }
 }
@@ -122,8 +158,10 @@ impl Sim {
         };
         let record = Record::new();
         let ledger = Ledger::new(options.token, record.started());
-        let hub = Arc::new(Hub::new(record, tls, ledger, options.ws));
+        let hub = Arc::new(Hub::new(record, tls, ledger, options.ws, Books::new(options.notify)));
         let port = Port::claim(SocketAddr::new(options.ip, options.port))?;
+        hub.set_addr(port.addr);
+        hub.ledger().base = hub.base();
         let door = Mutex::new(Some(port.open(&hub)?));
         Ok(Sim { hub, port, door, ca_pem, client })
     }
@@ -135,14 +173,28 @@ impl Sim {
 
     /// The token endpoint.
     pub fn token_url(&self) -> String {
-        let scheme = if self.hub.tls.is_some() { "https" } else { "http" };
-        format!("{scheme}://{}{TOKEN_PATH}", self.port.addr)
+        format!("{}{TOKEN_PATH}", self.hub.base())
+    }
+
+    /// The sign-in page.
+    pub fn authorize_url(&self) -> String {
+        format!("{}{AUTHORIZE_PATH}", self.hub.base())
     }
 
     /// The socket.
     pub fn ws_url(&self) -> String {
         let scheme = if self.hub.tls.is_some() { "wss" } else { "ws" };
         format!("{scheme}://{}{WS_PATH}", self.port.addr)
+    }
+
+    /// The REST API, without a path: what `api.url` wants.
+    pub fn api_url(&self) -> String {
+        self.hub.base()
+    }
+
+    /// Host and port in every `connectUri`: what `notifications.streaming_host` wants.
+    pub fn streaming_host(&self) -> String {
+        self.port.addr.to_string()
     }
 
     /// The CA's certificate; empty without TLS.
@@ -173,6 +225,16 @@ impl Sim {
     /// The script of `/ws`, and orders to its live connections.
     pub fn ws(&self) -> WsScript<'_> {
         WsScript { hub: &self.hub }
+    }
+
+    /// The script of the REST API.
+    pub fn api(&self) -> ApiScript<'_> {
+        ApiScript { hub: &self.hub }
+    }
+
+    /// The script of the channels, and orders to live ones.
+    pub fn channels(&self) -> ChannelScript<'_> {
+        ChannelScript { hub: &self.hub }
     }
 
     /// Refuses connections from now on and drops those there are. Tokens and scripts stay.

@@ -37,7 +37,7 @@ impl Outgoing {
         Self { bytes: bytes.to_vec(), ..Self::text("") }.of_len(text.len())
     }
 
-    fn whole(binary: bool, payload: &[u8], seq: Option<u64>) -> Self {
+    pub(crate) fn whole(binary: bool, payload: &[u8], seq: Option<u64>) -> Self {
         let opcode = if binary { frame::BINARY } else { frame::TEXT };
         let bytes = frame::whole(opcode, payload);
         Self { bytes, frames: 1, len: payload.len(), binary, seq }

@@ -3,6 +3,7 @@
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use super::notify::{ChannelSeen, Emitted, SystemSent};
 use super::outgoing::Outgoing;
 
 /// How many application messages from clients are kept with their content; all are counted.
@@ -106,6 +107,16 @@ pub struct Log {
     pub pings: u64,
     /// Pong frames received.
     pub pongs: u64,
+    /// Channels made, in order.
+    pub channels: Vec<ChannelSeen>,
+    /// Events of channels: the first two hundred thousand.
+    pub emitted: Vec<Emitted>,
+    /// Events of channels in all.
+    pub emitted_total: u64,
+    /// `v2.system.*` events sent.
+    pub system_sent: Vec<SystemSent>,
+    /// `{"message":"ping"}` frames received on channels.
+    pub channel_pings: u64,
 }
 
 impl Log {
@@ -182,6 +193,8 @@ pub struct Request {
     pub headers: Vec<(String, String)>,
     /// The body.
     pub body: Vec<u8>,
+    /// What the answer of the REST API says in `ININ-Correlation-Id`.
+    pub correlation_id: Option<String>,
     /// Status of the answer once it was written; `None` before, and when none was.
     pub status: Option<u16>,
 }
@@ -212,6 +225,10 @@ pub struct Connection {
     pub sent: Sent,
     /// `auth` frames answered with `ok`.
     pub accepted: u64,
+    /// The channel it belongs to; `None` on `/ws`.
+    pub channel: Option<String>,
+    /// Heartbeats handed to the socket.
+    pub heartbeats: u64,
     /// When and how it ended; `None` while it lives.
     pub end: Option<(Duration, End)>,
 }

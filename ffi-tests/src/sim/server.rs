@@ -10,8 +10,9 @@ use super::link::{Link, Reader};
 use super::policy::Issue;
 use super::record::{Handshake, Request, TlsFacts};
 use super::script::{TcpReply, TokenReply};
-use super::token::refusal;
-use super::{ws, TOKEN_PATH, WS_PATH};
+use super::token::{consent, refusal};
+use super::ws::{self, Gate};
+use super::{notify, API_PATH, AUTHORIZE_PATH, TOKEN_PATH};
 
 /// How Genesys words its throttle.
 const THROTTLED: &str = "rate limit exceeded; the client has made too many requests";
@@ -80,8 +81,8 @@ impl Conn {
             let next = match http::read_request(&mut self.reader, &mut self.held) {
                 Ok(request) => {
                     let entry = self.note_request(&request);
-                    if request.path == WS_PATH {
-                        return ws::serve(self, &request, entry);
+                    if let Some(gate) = Gate::at(&request.path) {
+                        return ws::serve(self, &request, entry, gate);
                     }
                     self.route(&request, entry)
                 }
@@ -107,12 +108,18 @@ impl Conn {
             let reply = self.hub.script().token.take();
             return self.token(request, entry, reply);
         }
+        if request.path == AUTHORIZE_PATH {
+            return self.authorize(request, entry);
+        }
+        if request.path.starts_with(API_PATH) {
+            return notify::serve_api(self, request, entry);
+        }
         self.answer(request, entry, &Answer::new(404, "text/plain", "not found"))
     }
 
     fn token(&mut self, request: &Incoming, entry: usize, reply: TokenReply) -> Next {
         let answer = match reply {
-            TokenReply::Issue(issue) => self.hub.ledger().answer(request, &issue),
+            TokenReply::Issue(issue) => self.honest_token(request, &issue),
             TokenReply::Throttle429 { retry_after } => throttle_429(retry_after),
             TokenReply::Throttle400 => refusal(400, "invalid_request", THROTTLED),
             TokenReply::InvalidGrant => refusal(400, "invalid_grant", "the grant is not valid"),
@@ -141,9 +148,20 @@ impl Conn {
         self.answer(request, entry, &answer)
     }
 
+    fn honest_token(&self, request: &Incoming, issue: &Issue) -> Answer {
+        let certificate = self.link.facts().is_some_and(|facts| facts.client_certificate);
+        self.hub.ledger().answer(request, certificate, issue)
+    }
+
+    fn authorize(&mut self, request: &Incoming, entry: usize) -> Next {
+        let reply = self.hub.script().authorize.take();
+        let answer = consent(&mut self.hub.ledger(), request, &reply);
+        self.answer(request, entry, &answer)
+    }
+
     /// Honest answers sent in another way than in one piece.
     fn token_odd(&mut self, request: &Incoming, entry: usize, reply: &TokenReply) -> Next {
-        let answer = self.hub.ledger().answer(request, &Issue::new());
+        let answer = self.honest_token(request, &Issue::new());
         let whole = answer.bytes();
         let head = whole.len() - answer.body.len();
         let keep = match *reply {
@@ -175,7 +193,7 @@ impl Conn {
         self.send(request, entry, answer.status, &answer.bytes())
     }
 
-    fn send(&mut self, request: &Incoming, entry: usize, status: u16, bytes: &[u8]) -> Next {
+    pub(crate) fn send(&mut self, request: &Incoming, entry: usize, status: u16, bytes: &[u8]) -> Next {
         // Before the bytes: who has the answer finds its status in the record.
         self.note_status(entry, Some(status));
         if self.link.send(bytes).is_err() {
@@ -222,6 +240,7 @@ impl Conn {
                 query: request.query.clone(),
                 headers: request.headers.clone(),
                 body: request.body.clone(),
+                correlation_id: None,
                 status: None,
             });
             log.requests.len() - 1

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use super::frame;
 use super::hub::Hub;
 use super::link::Link;
+use super::notify::Streaming;
 use super::outgoing::{Outgoing, Pumping};
 use super::record::End;
 use super::script::{Action, Trigger};
@@ -30,6 +31,10 @@ pub(crate) enum Order {
     Act(Vec<Action>),
     /// The answer to an `auth` frame, with what a script put around it.
     Answer(VecDeque<Step>),
+    /// An event of a channel.
+    Event { number: u64, text: Arc<str> },
+    /// A text of a channel's own: a pong, a `v2.system.*` event.
+    System(String),
     /// The answer to a ping.
     Pong(Vec<u8>),
     /// The client sent a close frame.
@@ -60,14 +65,16 @@ pub(crate) enum Step {
 
 /// The writer of one connection.
 pub(crate) struct Writer {
-    hub: Arc<Hub>,
+    pub(crate) hub: Arc<Hub>,
     link: Arc<Link>,
-    index: usize,
+    pub(crate) index: usize,
     inbox: Receiver<Order>,
     authenticated: Arc<AtomicBool>,
     timers: Vec<(Instant, VecDeque<Step>)>,
     plan: Vec<(Trigger, Vec<Action>)>,
     pump: Option<Pumping>,
+    /// What a channel's socket sends by itself.
+    pub(crate) stream: Option<Streaming>,
     /// An `auth` frame has come.
     auth_seen: bool,
     accepted: u64,
@@ -99,8 +106,9 @@ impl Writer {
             timers: Vec::new(),
             plan: hub.script().plan(index),
             pump: None,
-            auth_seen: false,
-            accepted: 0,
+            stream: authenticated.load(Ordering::SeqCst).then(|| Streaming::new(hub, index)),
+            auth_seen: authenticated.load(Ordering::SeqCst),
+            accepted: u64::from(authenticated.load(Ordering::SeqCst)),
             frames: 0,
             messages: 0,
             silent: false,
@@ -141,6 +149,8 @@ impl Writer {
                 self.auth_seen = true;
                 self.walk(steps);
             }
+            Order::Event { number, text } => self.event(number, text),
+            Order::System(text) => self.system(&text),
             Order::Pong(data) => {
                 self.emit(&frame::whole(frame::PONG, &data), 1);
                 self.fire();
@@ -154,7 +164,9 @@ impl Writer {
     /// The time to the next timer or pumped message.
     fn wait(&self) -> Duration {
         let timers = self.timers.iter().map(|(due, _)| *due);
-        let next = timers.chain(self.pump.as_ref().map(Pumping::due).filter(|_| !self.is_mute())).min();
+        let pump = self.pump.as_ref().map(Pumping::due);
+        let stream = self.stream.as_ref().and_then(Streaming::due);
+        let next = timers.chain(pump.into_iter().chain(stream).filter(|_| !self.is_mute())).min();
         next.map_or(IDLE, |due| due.saturating_duration_since(Instant::now()).min(IDLE))
     }
 
@@ -165,6 +177,7 @@ impl Writer {
             self.walk(steps);
         }
         self.pump_due(now);
+        self.stream_due(now);
     }
 
     fn later(&mut self, time: Duration, step: Step) {
@@ -267,6 +280,7 @@ impl Writer {
                 self.gone = true;
             }
             Action::GoSilent => self.silent = true,
+            Action::Stall => self.stream.iter_mut().for_each(Streaming::stall),
             Action::Resume => self.resume(),
             Action::GoDeaf => self.link.set_deaf(true),
             Action::Listen => self.link.set_deaf(false),
@@ -318,6 +332,7 @@ impl Writer {
         if self.silent || self.ignore_close || self.gone {
             return;
         }
+        self.send_lagging();
         self.emit(&frame::close(code, ""), 1);
         let _ = self.link.say_goodbye();
         self.link.finish();
@@ -337,10 +352,11 @@ impl Writer {
         if let Some(pump) = &mut self.pump {
             pump.restart();
         }
+        self.stream.iter_mut().for_each(Streaming::resume);
     }
 
     /// An application message; counted once the kernel has all of it.
-    fn message(&mut self, message: &Outgoing) {
+    pub(crate) fn message(&mut self, message: &Outgoing) {
         if self.emit(&message.bytes, message.frames) {
             self.messages += 1;
             let index = self.index;
@@ -348,7 +364,7 @@ impl Writer {
         }
     }
 
-    fn emit(&mut self, bytes: &[u8], frames: u64) -> bool {
+    pub(crate) fn emit(&mut self, bytes: &[u8], frames: u64) -> bool {
         if self.is_mute() {
             return false;
         }
@@ -360,12 +376,12 @@ impl Writer {
         true
     }
 
-    fn is_mute(&self) -> bool {
+    pub(crate) fn is_mute(&self) -> bool {
         self.gone || self.silent || self.closing
     }
 
     /// Does what the plan has for the counts reached; each entry once.
-    fn fire(&mut self) {
+    pub(crate) fn fire(&mut self) {
         let (accepted, messages, frames) = (self.accepted, self.messages, self.frames);
         let due = |trigger: &Trigger| match *trigger {
             Trigger::Open => true,

@@ -16,10 +16,12 @@ use tungstenite::{Error, Message, WebSocket};
 use super::http::{Answer, Incoming};
 use super::hub::Hub;
 use super::link::Reader;
+use super::notify::{self, NoSocket};
 use super::record::{Auth, Close, Connection, End, Sent};
 use super::script::{Action, AuthReply, UpgradeReply};
 use super::server::{redirect, scripted, Conn, Next};
 use super::writer::{Order, Step, Writer};
+use super::{CHANNEL_PATH, WS_PATH};
 
 /// The longest `auth` frame looked at as one.
 const AUTH_MAX: usize = 128 * 1024;
@@ -28,11 +30,39 @@ const MESSAGE_MAX: usize = 64 * 1024 * 1024;
 /// How long the writer may take to send what it was told before the end.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
+/// What a WebSocket is asked for.
+#[derive(Clone, Debug)]
+pub(crate) enum Gate {
+    /// `/ws`
+    Ws,
+    /// `/channels/{id}`
+    Channel(String),
+}
+
+impl Gate {
+    /// What is at this path, if it is for WebSockets.
+    pub(crate) fn at(path: &str) -> Option<Self> {
+        let channel = || path.strip_prefix(CHANNEL_PATH).map(|id| Self::Channel(id.to_owned()));
+        if path == WS_PATH {
+            Some(Self::Ws)
+        } else {
+            channel()
+        }
+    }
+
+    fn channel(&self) -> Option<&str> {
+        match self {
+            Gate::Ws => None,
+            Gate::Channel(id) => Some(id),
+        }
+    }
+}
+
 /// Answers an upgrade, and serves the connection to its end when it was accepted.
-pub(crate) fn serve(mut conn: Conn, request: &Incoming, entry: usize) {
+pub(crate) fn serve(mut conn: Conn, request: &Incoming, entry: usize, gate: Gate) {
     let reply = conn.hub.script().upgrade.take();
-    if let Some(accepted) = upgrade(&mut conn, request, entry, reply) {
-        run(conn, accepted);
+    if let Some(accepted) = upgrade(&mut conn, request, entry, &gate, reply) {
+        run(conn, accepted, gate);
     }
 }
 
@@ -43,7 +73,7 @@ struct Accepted {
     inbox: Receiver<Order>,
 }
 
-fn upgrade(conn: &mut Conn, request: &Incoming, entry: usize, reply: UpgradeReply) -> Option<Accepted> {
+fn upgrade(conn: &mut Conn, request: &Incoming, entry: usize, gate: &Gate, reply: UpgradeReply) -> Option<Accepted> {
     let Some(key) = upgrade_key(request) else {
         let answer = Answer::new(426, "text/plain", "this is a WebSocket").with("Upgrade", "websocket");
         return refuse(conn, request, entry, &answer);
@@ -58,13 +88,13 @@ fn upgrade(conn: &mut Conn, request: &Incoming, entry: usize, reply: UpgradeRepl
         UpgradeReply::Redirect { to } => return refuse(conn, request, entry, &redirect(&to)),
         UpgradeReply::Delay { ms, then } => {
             let in_time = conn.hub.pause(Duration::from_millis(ms));
-            return if in_time { upgrade(conn, request, entry, *then) } else { None };
+            return if in_time { upgrade(conn, request, entry, gate, *then) } else { None };
         }
         UpgradeReply::Hang => return over(conn.hang()),
         UpgradeReply::Drop => return over(conn.vanish()),
         UpgradeReply::Reset => return over(conn.reset()),
     };
-    accept(conn, request, entry, &key, headers)
+    accept(conn, request, entry, gate, &key, headers)
 }
 
 fn upgrade_key(request: &Incoming) -> Option<String> {
@@ -89,6 +119,7 @@ fn accept(
     conn: &mut Conn,
     request: &Incoming,
     entry: usize,
+    gate: &Gate,
     key: &str,
     headers: Vec<(String, String)>,
 ) -> Option<Accepted> {
@@ -100,17 +131,40 @@ fn accept(
         answer = answer.with("Sec-WebSocket-Protocol", first.trim());
     }
     let (orders, inbox) = mpsc::channel();
-    let index = enter(conn, entry, &orders);
+    let index = match enter(conn, entry, gate, &orders) {
+        Ok(index) => index,
+        Err(refusal) => return refuse(conn, request, entry, &refusal),
+    };
     if conn.link.send(&answer.head("")).is_err() {
         conn.hub.record.note(|log, at| log.end(at, index, End::ClientGone));
-        conn.hub.leave(index);
+        leave(&conn.hub, index);
         return None;
     }
     Some(Accepted { index, orders, inbox })
 }
 
 /// Enters the connection into the record, together with the possibility to order it about.
-fn enter(conn: &Conn, entry: usize, orders: &Sender<Order>) -> usize {
+fn enter(conn: &Conn, entry: usize, gate: &Gate, orders: &Sender<Order>) -> Result<usize, Answer> {
+    let Gate::Channel(id) = gate else { return Ok(enter_record(conn, entry, gate, orders)) };
+    // The books stay locked: the channel does not end, and no event happens, in between.
+    let mut books = conn.hub.fresh_books();
+    let may = books.may_connect(id, &conn.hub.ledger());
+    may.map_err(|why| match why {
+        NoSocket::Unknown => Answer::new(404, "text/plain", "no such channel"),
+        NoSocket::TokenDead => Answer::new(401, "text/plain", "the token of the channel is not good"),
+    })?;
+    let index = enter_record(conn, entry, gate, orders);
+    books.attach(&conn.hub, id, index);
+    Ok(index)
+}
+
+/// The connection is over: neither orders nor events reach it any more.
+fn leave(hub: &Hub, index: usize) {
+    hub.books().detach(index);
+    hub.leave(index);
+}
+
+fn enter_record(conn: &Conn, entry: usize, gate: &Gate, orders: &Sender<Order>) -> usize {
     conn.hub.record.note(|log, at| {
         let index = log.connections.len();
         log.requests[entry].status = Some(101);
@@ -120,6 +174,8 @@ fn enter(conn: &Conn, entry: usize, orders: &Sender<Order>) -> usize {
             request: entry,
             sent: Sent::default(),
             accepted: 0,
+            channel: gate.channel().map(str::to_owned),
+            heartbeats: 0,
             end: None,
         });
         conn.hub.enter(index, orders.clone(), Arc::clone(&conn.link));
@@ -128,21 +184,22 @@ fn enter(conn: &Conn, entry: usize, orders: &Sender<Order>) -> usize {
 }
 
 /// Reads on this thread, writes on another.
-fn run(conn: Conn, accepted: Accepted) {
+fn run(conn: Conn, accepted: Accepted, gate: Gate) {
     let Accepted { index, orders, inbox } = accepted;
     let (alive, ended) = mpsc::channel();
-    let authenticated = Arc::new(AtomicBool::new(false));
+    let on_channel = gate.channel().is_some();
+    let authenticated = Arc::new(AtomicBool::new(on_channel));
     let writer = Writer::new(&conn.hub, &conn.link, index, inbox, &authenticated);
     let named = thread::Builder::new().name(format!("sim-ws-{index}"));
     let Ok(thread) = named.spawn(move || writer.run(alive)) else {
-        return conn.hub.leave(index);
+        return leave(&conn.hub, index);
     };
     let link = Arc::clone(&conn.link);
     let hub = Arc::clone(&conn.hub);
-    let session = Session { hub: conn.hub, index, orders, authenticated, session: None, begun: false };
+    let session = Session { hub: conn.hub, index, orders, authenticated, session: None, begun: on_channel, gate };
     session.read(conn.reader, conn.held);
     wait_for_writer(&ended);
-    hub.leave(index);
+    leave(&hub, index);
     let reset = hub.record.read(|log| matches!(log.connections[index].end, Some((_, End::Reset))));
     if !reset {
         link.sever();
@@ -163,8 +220,9 @@ struct Session {
     /// Set by the writer, just before the `ok` is on the wire.
     authenticated: Arc<AtomicBool>,
     session: Option<String>,
-    /// A first message has come.
+    /// A first message has come; on a channel none is needed.
     begun: bool,
+    gate: Gate,
 }
 
 impl Session {
@@ -211,11 +269,25 @@ impl Session {
     }
 
     fn take_text(&mut self, text: &str) {
+        if self.gate.channel().is_some() {
+            return self.take_channel_text(text);
+        }
         let frame = auth_frame(text);
         self.begun |= frame.is_some();
         match frame {
             Some(frame) => self.take_auth(&frame),
             None => self.take_message(false, text.as_bytes()),
+        }
+    }
+
+    /// Genesys Cloud, "WebSocket health check".
+    fn take_channel_text(&mut self, text: &str) {
+        let frame: Option<Value> = serde_json::from_str(text).ok();
+        if frame.is_some_and(|frame| frame.get("message").is_some_and(|message| message == "ping")) {
+            self.hub.record.note(|log, _| log.channel_pings += 1);
+            self.order(Order::System(notify::metadata("pong")));
+        } else {
+            self.take_message(false, text.as_bytes());
         }
     }
 

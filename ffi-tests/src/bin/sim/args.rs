@@ -3,13 +3,16 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use ffi_tests::sim::{Action, AuthReply, Options, Plan, Pump, Rotation, Sim, TlsOptions, TokenForm, Trigger};
+use ffi_tests::sim::{
+    Action, AuthReply, EventPump, Options, Plan, Pump, Rotation, Sim, TlsOptions, TokenForm, TokenPolicy, Trigger,
+};
 
 pub const HELP: &str = "\
-A Genesys Cloud on this machine: token endpoint and /ws on one port, with a CA of its own.
+A Genesys Cloud on this machine: token endpoint, /ws, REST API and channels on one port, with a CA of its own.
 
 usage: sim [options] [--run -- PROGRAM ARGS...]
 
+profile     --profile NAME         auth-message (/ws), or notifications: opaque tokens without scopes, and its lines below
 server      --port N               listen on 127.0.0.1:N (any free port)
             --plain                no TLS
             --tls12                no TLS 1.3
@@ -28,6 +31,13 @@ socket      --message-every-ms N   numbered messages on every authenticated conn
             --ignore-reauth        a second auth message on a socket is never answered
             --drop-after SECONDS   drop the first connection once, so long after its upgrade
             --drop-after-renewals N  drop the first connection once, half a second after its N-th renewal
+channels    --heartbeat SECONDS    time between two heartbeats of a socket (30)
+            --event-every-ms N     events of every subscribed topic in turn
+            --event-size BYTES     pad them
+            --event-limit N        end after so many
+            --channel-lifetime SECONDS  how long a channel lives after it was subscribed (86400)
+            --rate-limit N         REST requests a minute and token, beyond that 429
+            --reject START         topics that begin so are rejected
 run         --ready-file PATH      export lines for a shell, written when all is ready
             --run-seconds N        end after so long
             --json-summary PATH    what happened, as JSON
@@ -37,6 +47,8 @@ run         --ready-file PATH      export lines for a shell, written when all is
 /// What the command line asked for.
 pub struct Args {
     pub options: Options,
+    pub notifications: bool,
+    pub rejected: Vec<String>,
     pub reauth: Option<AuthReply>,
     pub plan: Plan,
     pub ca_file: Option<PathBuf>,
@@ -51,6 +63,8 @@ impl Args {
     pub fn parse(words: impl Iterator<Item = String>) -> Result<Self, String> {
         let mut args = Args {
             options: Options::default(),
+            notifications: false,
+            rejected: Vec::new(),
             reauth: None,
             plan: Plan::new(),
             ca_file: None,
@@ -81,6 +95,9 @@ impl Args {
             sim.ws().always_reauth(reply.clone());
         }
         sim.ws().plan(0, self.plan.clone());
+        for start in &self.rejected {
+            sim.channels().reject(start, "Not permitted by --reject", &["notifications:topic:view"]);
+        }
         Ok(sim)
     }
 
@@ -106,6 +123,12 @@ impl Args {
     }
 
     fn take_value(&mut self, word: &str, value: String) -> Result<(), String> {
+        if word.starts_with("--event-") {
+            return self.take_event_value(word, &value);
+        }
+        if self.take_channel_value(word, &value)? {
+            return Ok(());
+        }
         let token = &mut self.options.token;
         match word {
             "--port" => self.options.port = number(word, &value)?,
@@ -132,6 +155,47 @@ impl Args {
             "--run-seconds" => self.run_time = Some(seconds(word, &value)?),
             "--json-summary" => self.json_summary = Some(value.into()),
             _ => return Err(format!("{word} is not known")),
+        }
+        Ok(())
+    }
+
+    /// Whether the word is one of those about channels, other than their events.
+    fn take_channel_value(&mut self, word: &str, value: &str) -> Result<bool, String> {
+        let notify = &mut self.options.notify;
+        match word {
+            "--profile" => self.set_profile(value)?,
+            "--heartbeat" => notify.heartbeat = seconds(word, value)?,
+            "--channel-lifetime" => notify.channel_lifetime = seconds(word, value)?,
+            "--rate-limit" => notify.rate_limit = Some(number(word, value)?),
+            "--reject" => self.rejected.push(value.to_owned()),
+            _ => return Ok(false),
+        }
+        Ok(true)
+    }
+
+    fn take_event_value(&mut self, word: &str, value: &str) -> Result<(), String> {
+        let second = EventPump::every(Duration::from_secs(1));
+        let events = || self.options.notify.events.get_or_insert(second);
+        match word {
+            "--event-every-ms" => events().every = Duration::from_millis(number(word, value)?),
+            "--event-size" => events().size = number(word, value)?,
+            "--event-limit" => events().limit = number(word, value)?,
+            _ => return Err(format!("{word} is not known")),
+        }
+        Ok(())
+    }
+
+    /// Options after this one still change what the profile sets.
+    fn set_profile(&mut self, name: &str) -> Result<(), String> {
+        self.notifications = match name {
+            "auth-message" => false,
+            "notifications" => true,
+            _ => return Err(format!("--profile {name}: auth-message or notifications")),
+        };
+        if self.notifications {
+            let genesys = TokenPolicy::genesys();
+            let token = &mut self.options.token;
+            (token.form, token.lifetime, token.answer_scope) = (genesys.form, genesys.lifetime, genesys.answer_scope);
         }
         Ok(())
     }

@@ -13,6 +13,7 @@ use std::{env, fs};
 
 use args::Args;
 use ffi_tests::sim::{Log, Sim};
+use serde_json::json;
 
 /// How often a program that runs under the simulator is asked whether it has ended.
 const CHILD_TICK: Duration = Duration::from_millis(20);
@@ -53,7 +54,7 @@ fn run(args: &Args) -> io::Result<ExitCode> {
         Some(program) => run_program(program, &exports, args.run_time)?,
         None => {
             let mut out = io::stdout().lock();
-            write!(out, "{}{lines}", banner(&sim, ca_file.as_deref()))?;
+            write!(out, "{}{lines}", banner(args, &sim, ca_file.as_deref()))?;
             out.flush()?;
             drop(out);
             wait(args.run_time);
@@ -87,12 +88,36 @@ fn exports(args: &Args, sim: &Sim, ca_file: Option<&Path>) -> Vec<(&'static str,
         ("GENESYS_CLIENT_SECRET", token.client_secret.clone()),
         ("GENESYS_REFRESH_TOKEN", token.refresh_token.clone()),
         ("GWA_TOKEN_URL", sim.token_url()),
-        ("GWA_WS_URL", sim.ws_url()),
     ];
+    if args.notifications {
+        all.push(("GWA_PROFILE", "notifications".to_owned()));
+        all.push(("GWA_API_URL", sim.api_url()));
+        all.push(("GWA_STREAMING_HOST", sim.streaming_host()));
+        all.push(("GWA_CONFIG", configuration(args, sim, ca_file)));
+    } else {
+        all.push(("GWA_WS_URL", sim.ws_url()));
+    }
     if let Some(path) = ca_file {
         all.push(("GWA_CA_FILE", path.display().to_string()));
     }
     all
+}
+
+/// What `gwa_config_set_json` takes: all but the secrets.
+fn configuration(args: &Args, sim: &Sim, ca_file: Option<&Path>) -> String {
+    let mut keys = json!({
+        "profile": "notifications",
+        "region": "localhost",
+        "client.id": args.options.token.client_id,
+        "token.url": sim.token_url(),
+        "api.url": sim.api_url(),
+        "notifications.streaming_host": sim.streaming_host(),
+    });
+    match ca_file {
+        Some(path) => keys["tls.ca_file"] = json!(path),
+        None => keys["net.allow_plain_loopback"] = json!(true),
+    }
+    keys.to_string()
 }
 
 /// For a shell's `eval`.
@@ -103,13 +128,15 @@ fn export_lines(exports: &[(&'static str, String)]) -> String {
 }
 
 /// As comments, so that the whole output can be given to `eval`.
-fn banner(sim: &Sim, ca_file: Option<&Path>) -> String {
+fn banner(args: &Args, sim: &Sim, ca_file: Option<&Path>) -> String {
     let ca = ca_file.map_or("none: no TLS".to_owned(), |path| path.display().to_string());
-    format!(
-        "# Genesys Cloud simulator\n#   token endpoint  {}\n#   WebSocket       {}\n#   CA file         {ca}\n",
-        sim.token_url(),
-        sim.ws_url()
-    )
+    let socket = if args.notifications {
+        let (api, host, config) = (sim.api_url(), sim.streaming_host(), configuration(args, sim, ca_file));
+        format!("#   REST API        {api}\n#   channels at     {host}\n#   configuration   {config}\n")
+    } else {
+        format!("#   WebSocket       {}\n", sim.ws_url())
+    };
+    format!("# Genesys Cloud simulator\n#   token endpoint  {}\n{socket}#   CA file         {ca}\n", sim.token_url())
 }
 
 /// Whoever sees the file sees all of it.

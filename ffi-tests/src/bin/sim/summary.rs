@@ -17,6 +17,10 @@ pub fn json(log: &Log) -> Value {
         "auths_refused": log.auths.iter().filter(|auth| auth.accepted == Some(false)).count(),
         "forced_drops": log.forced_drops(),
         "messages_received": log.received_total,
+        "channels": log.channels_made(),
+        "evictions": log.evictions(),
+        "events": log.emitted_total,
+        "most_sockets": log.most_sockets(),
         "connections": connections.map(|(index, c)| connection(index, c)).collect::<Vec<_>>(),
     })
 }
@@ -29,6 +33,7 @@ fn connection(index: usize, connection: &Connection) -> Value {
         "binary_sent": connection.sent.binary,
         "seqs": connection.sent.ranges.iter().map(|(from, to)| json!([from, to])).collect::<Vec<_>>(),
         "auths_accepted": connection.accepted,
+        "heartbeats": connection.heartbeats,
         "opened_ms": connection.at.as_millis() as u64,
         "ended_ms": end.map(|(at, _)| at.as_millis() as u64),
         "end": end.map_or("alive".to_owned(), |(_, end)| in_words(end)),
@@ -46,6 +51,10 @@ pub fn words(log: &Log) -> String {
         log.reauths(),
         log.forced_drops()
     );
+    if log.channels_made() > 0 {
+        let (made, evicted, events) = (log.channels_made(), log.evictions(), log.emitted_total);
+        out += &format!("simulator: {made} channels, {evicted} of them evicted, {events} events\n");
+    }
     for (index, c) in log.connections.iter().enumerate() {
         let end = c.end.as_ref().map_or("alive".to_owned(), |(_, end)| in_words(end));
         let (sent, oks) = (c.sent.messages, c.accepted);
