@@ -10,7 +10,7 @@ use crate::hooks::Answer;
 use crate::metrics::Counter;
 use crate::proto::loopback::{Page, Place};
 use crate::proto::oauth::Authorization;
-use crate::proto::refresher::Input;
+use crate::proto::refresher::{Input, News};
 use crate::secret::Secret;
 use crate::shell::inbox::ToRefresh;
 use crate::shell::redirect::Redirect;
@@ -37,7 +37,8 @@ impl RefreshThread {
                     Ok(authorization) => Question::AuthorizationCode(authorization),
                     // Whoever has the port would get the code: nobody is sent there.
                     Err(error) => {
-                        self.log_failure(&error);
+                        let started_ms = self.source.clock.now().boot_ms;
+                        self.pass_on(News::Blocked { error: error.clone(), started_ms });
                         return self.handle(Input::Answered { id, answer: Err(error) });
                     }
                 }
