@@ -99,6 +99,16 @@
  *   token.lead_ms = 0
  *       whole number, 0 to 86400000 ms: renew this long before the token ends, within a tenth and a half of
  *       its life; 0: by the built-in rule
+ *   token.store
+ *       text of at most 4096 characters, none of them a control character: file in which the newest refresh
+ *       token is kept, mode 0600, made if need be; empty: none
+ *   token.revoke_on_close = false
+ *       true or false: revoke the token when the client, or the last one of a source, shuts down; profile =
+ *       notifications alone
+ *   token.refresh_floor_ms = 20000
+ *       whole number, 0 to 86400000 ms: shortest time between two refreshes that a refused token or
+ *       gwa_client_refresh_now() asks for, and never more than a quarter of the token's life; 0: none, for
+ *       tests
  *   token.persist_timeout_ms = 5000
  *       whole number, 0 to 600000 ms: wait for the application to store a rotated refresh token
  *   token.authorize_timeout_ms = 600000
@@ -245,8 +255,8 @@
  *   callbacks.slow_ms = 1000
  *       whole number, 1 to 3600000 ms: callbacks slower than this are reported
  *   thread.stack_bytes = 0
- *       whole number, 0 to 1073741824 bytes: stack of each thread of the client, 131072 at least; 0: 1 MiB
- *       where callbacks run, else 512 KiB
+ *       0, or a whole number, 131072 to 1073741824 bytes: stack of each thread of the client; 0: 1 MiB where
+ *       callbacks run, else 512 KiB
  *   close.timeout_ms = 2000
  *       whole number, 0 to 60000 ms: WebSocket close handshake
  *   free.timeout_ms = 5000
@@ -395,6 +405,16 @@ extern "C" {
  * The client certificate or its key cannot be used.
  */
 #define GWA_E_CLIENT_CERTIFICATE 4117
+
+/**
+ * The source of tokens has 19 clients with a channel already; with the spare one they are the 20 that Genesys Cloud allows.
+ */
+#define GWA_E_CHANNEL_LIMIT 4118
+
+/**
+ * The token store cannot be read or written.
+ */
+#define GWA_E_STORE 4119
 
 /**
  * The host name could not be resolved.
@@ -635,6 +655,31 @@ extern "C" {
  * The token expired before a new one was accepted.
  */
 #define GWA_E_TOKEN_EXPIRED 4523
+
+/**
+ * Another client has taken the channel or its topics.
+ */
+#define GWA_E_DISPLACED 4530
+
+/**
+ * The channel has expired, was evicted, or its token has ended.
+ */
+#define GWA_E_CHANNEL_GONE 4531
+
+/**
+ * The API refused the channel or the subscription.
+ */
+#define GWA_E_CHANNEL_REFUSED 4532
+
+/**
+ * The channel's connectUri does not lead to the streaming host by wss.
+ */
+#define GWA_E_CHANNEL_URI 4533
+
+/**
+ * The server has revoked the token.
+ */
+#define GWA_E_TOKEN_REVOKED 4534
 
 /**
  * A callback or the answer to a request reported a failure.
@@ -937,6 +982,16 @@ extern "C" {
  * For gwa_thread_fn: calls all other callbacks; there is none with delivery = poll.
  */
 #define GWA_THREAD_DISPATCH 3
+
+/**
+ * The server sends the topic's events.
+ */
+#define GWA_TOPIC_PERMITTED 1
+
+/**
+ * It does not: gwa_event_topic_reason() and gwa_event_topic_missing() say why.
+ */
+#define GWA_TOPIC_REJECTED 2
 
 /**
  * For gwa_client_unregister(): what gwa_config_on_message() registered.
@@ -1264,6 +1319,18 @@ typedef struct gwa_metrics {
      * Life the old token had left when the last new one took effect, in milliseconds.
      */
     uint64_t last_lead_ms;
+    /**
+     * REST requests made (profile notifications).
+     */
+    uint64_t rest_requests;
+    /**
+     * Of these, those without an answer or with one other than 2xx.
+     */
+    uint64_t rest_failures;
+    /**
+     * Channels made (profile notifications); each rollover needs one.
+     */
+    uint64_t channels;
 } gwa_metrics_t;
 
 /**
@@ -1768,6 +1835,17 @@ uint64_t gwa_event_gap_to_ms(const gwa_event_t *event);
  * Ownership: none. Since: 0.1.0.
  */
 uint64_t gwa_event_gap_duration_ms(const gwa_event_t *event);
+
+/**
+ * Correlation id (metadata.CorrelationId) of the last event before the gap, for both gap events of the profile
+ * notifications: where the application's own REST queries for what it missed begin. Empty if no event had come, and in
+ * the profile auth-message; NULL for other events. `len`, if not NULL, takes the length.
+ *
+ * Thread: any. Callback: allowed. Fork: allowed. Signal: unsafe. Blocking: no.
+ * Ownership: the event keeps the text. Since: 0.1.0.
+ */
+const char *gwa_event_gap_correlation_id(const gwa_event_t *event,
+                                         size_t *len);
 
 /**
  * Number of the socket that was left (GWA_EVENT_HANDOVER); else 0. gwa_event_connection() is the one in use now.
@@ -2411,6 +2489,101 @@ gwa_status_t gwa_client_shutdown(gwa_client_t *client,
  * Ownership: takes the client; events, errors, texts and tokens it gave live on. Since: 0.1.0.
  */
 gwa_status_t gwa_client_free(gwa_client_t *client);
+
+/**
+ * Subscribes to more topics of the Notifications API (profile = notifications), before the start or at any time later,
+ * and returns at once. What becomes of each is told by a GWA_EVENT_TOPICS, given to on_state. Topics stay through
+ * renewals, losses and restarts, until gwa_client_unsubscribe(). One that is there already stands once; `v2.system.*`
+ * arrives unasked and is left out. Those of the key notifications.topics come first.
+ *
+ * `scopes`: what the token must grant for these topics; none if `scope_count` is 0. With a token in force they are compared at
+ * once: where one is missing nothing is added and nothing sent. Without, the next token is asked, and topics that lack a
+ * scope are told as GWA_TOPIC_REJECTED. Every later token is asked again. An audit record (scope_validation) tells of
+ * each outcome. Scopes that cannot be known are a matter of scopes.unknown.
+ *
+ * Returns GWA_OK; GWA_E_SCOPE_DENIED, GWA_E_SCOPE_UNKNOWN or GWA_E_TOKEN_MALFORMED of the token in force;
+ * GWA_E_INVALID_ARGUMENT for NULL, a topic that is not 1 to 200 visible ASCII characters, a scope that is none, and more
+ * than 1,000 topics in all; GWA_E_INVALID_UTF8; GWA_E_BAD_STATE in the profile auth-message; GWA_E_CLOSED;
+ * GWA_E_BAD_HANDLE. All topics are added, or none.
+ *
+ * Thread: any. Callback: allowed. Fork: GWA_E_FORKED. Signal: unsafe. Blocking: no.
+ * Ownership: the caller keeps `topics` and `scopes` and frees `*err` with gwa_error_free(); NULL for `err` is allowed.
+ * Since: 0.1.0.
+ */
+gwa_status_t gwa_client_subscribe(gwa_client_t *client,
+                                  const char *const *topics,
+                                  size_t topic_count,
+                                  const char *const *scopes,
+                                  size_t scope_count,
+                                  gwa_error_t **err);
+
+/**
+ * Unsubscribes from topics, each written as it was subscribed to, and returns at once; others are ignored. Events that are on
+ * their way still arrive.
+ *
+ * Returns GWA_OK; GWA_E_INVALID_ARGUMENT for NULL and a topic that is not 1 to 200 visible ASCII characters;
+ * GWA_E_INVALID_UTF8; GWA_E_BAD_STATE in the profile auth-message; GWA_E_CLOSED; GWA_E_BAD_HANDLE.
+ *
+ * Thread: any. Callback: allowed. Fork: GWA_E_FORKED. Signal: unsafe. Blocking: no.
+ * Ownership: the caller keeps `topics` and frees `*err` with gwa_error_free(); NULL for `err` is allowed. Since: 0.1.0.
+ */
+gwa_status_t gwa_client_unsubscribe(gwa_client_t *client,
+                                    const char *const *topics,
+                                    size_t topic_count,
+                                    gwa_error_t **err);
+
+/**
+ * How many topics a GWA_EVENT_TOPICS tells of; else 0. It tells of all that are subscribed to, after every answer of the
+ * server; one that names only topics rejected by the library is told when their scopes are missing.
+ *
+ * Thread: any. Callback: allowed. Fork: allowed. Signal: unsafe. Blocking: no.
+ * Ownership: none. Since: 0.1.0.
+ */
+size_t gwa_event_topic_count(const gwa_event_t *event);
+
+/**
+ * A topic, as it was subscribed to; `index` from 0 to gwa_event_topic_count() - 1, for others NULL. `len`, if not NULL, takes
+ * the length. The server expands a combined topic (v2.users.ID?presence&calls): its events arrive under other names.
+ *
+ * Thread: any. Callback: allowed. Fork: allowed. Signal: unsafe. Blocking: no.
+ * Ownership: the event keeps the text. Since: 0.1.0.
+ */
+const char *gwa_event_topic(const gwa_event_t *event,
+                            size_t index,
+                            size_t *len);
+
+/**
+ * What became of a topic: GWA_TOPIC_PERMITTED or GWA_TOPIC_REJECTED; 0 for an `index` beyond them. A newer library may
+ * have further ones.
+ *
+ * Thread: any. Callback: allowed. Fork: allowed. Signal: unsafe. Blocking: no.
+ * Ownership: none. Since: 0.1.0.
+ */
+int32_t gwa_event_topic_state(const gwa_event_t *event,
+                              size_t index);
+
+/**
+ * Why a topic was rejected: the server's reason, or the name of a status (GWA_E_SCOPE_DENIED and the like) where the
+ * library did not ask for it; empty for one that is permitted. NULL for an `index` beyond them. `len`, if not NULL, takes
+ * the length.
+ *
+ * Thread: any. Callback: allowed. Fork: allowed. Signal: unsafe. Blocking: no.
+ * Ownership: the event keeps the text. Since: 0.1.0.
+ */
+const char *gwa_event_topic_reason(const gwa_event_t *event,
+                                   size_t index,
+                                   size_t *len);
+
+/**
+ * The permissions, or scopes, that a rejected topic lacks, separated by commas; empty if none is named. NULL for an
+ * `index` beyond them. `len`, if not NULL, takes the length.
+ *
+ * Thread: any. Callback: allowed. Fork: allowed. Signal: unsafe. Blocking: no.
+ * Ownership: the event keeps the text. Since: 0.1.0.
+ */
+const char *gwa_event_topic_missing(const gwa_event_t *event,
+                                    size_t index,
+                                    size_t *len);
 
 /**
  * Takes a callback from this client, which goes on without it, and waits until it is not running and has been released.

@@ -45,6 +45,7 @@
 #include <exception>
 #include <functional>
 #include <iosfwd>
+#include <iterator>
 #include <memory>
 #include <mutex>
 #include <new>
@@ -240,6 +241,30 @@ private:
     const char *text_;
     char small_[128];
     std::unique_ptr<char[]> large_;
+};
+
+/** Texts as C functions want an array of them; they have to outlive it. Throws if there is no memory. */
+class c_strings {
+public:
+    explicit c_strings(const std::vector<std::string> &texts) : status_(GWA_OK), all_()
+    {
+        all_.reserve(texts.size());
+        for (const std::string &text : texts) {
+            if (text.find('\0') != std::string::npos) {
+                status_ = GWA_E_INVALID_ARGUMENT;
+            }
+            all_.push_back(text.c_str());
+        }
+    }
+
+    /** GWA_E_INVALID_ARGUMENT if one has a NUL inside. */
+    gwa_status_t status() const noexcept { return status_; }
+    const char *const *data() const noexcept { return all_.data(); }
+    std::size_t size() const noexcept { return all_.size(); }
+
+private:
+    gwa_status_t status_;
+    std::vector<const char *> all_;
 };
 
 /** Frees whatever the library gives away. */
@@ -836,6 +861,83 @@ private:
     std::unique_ptr<gwa_request_t, detail::freer> raw_;
 };
 
+/** What became of one topic of a subscription; lives as long as its event. */
+class topic_view {
+public:
+    /** The topic of this number. */
+    topic_view(const gwa_event_t *event, std::size_t index) noexcept : event_(event), index_(index) {}
+    /** As it was subscribed to. */
+    text_view id() const noexcept { return text(gwa_event_topic); }
+    /** GWA_TOPIC_PERMITTED or GWA_TOPIC_REJECTED. */
+    int32_t state() const noexcept { return gwa_event_topic_state(event_, index_); }
+    /** Why it was rejected, or empty. */
+    text_view reason() const noexcept { return text(gwa_event_topic_reason); }
+    /** Permissions that are missing, separated by commas, or empty. */
+    text_view missing() const noexcept { return text(gwa_event_topic_missing); }
+
+private:
+    text_view text(const char *(*accessor)(const gwa_event_t *, std::size_t, std::size_t *)) const noexcept
+    {
+        std::size_t size = 0;
+        const char *data = accessor(event_, index_, &size);
+        return data ? text_view(data, size) : text_view();
+    }
+
+    const gwa_event_t *event_;
+    std::size_t index_;
+};
+
+/** The topics of an event, for a range-based for; lives as long as the event. */
+class topic_range {
+public:
+    /** Goes through them. */
+    class iterator {
+    public:
+        typedef std::input_iterator_tag iterator_category; /**< What it gives is made as it goes. */
+        typedef topic_view value_type;                     /**< What it gives. */
+        typedef std::ptrdiff_t difference_type;            /**< Between two of them. */
+        typedef const topic_view *pointer;                 /**< There is none. */
+        typedef topic_view reference;                      /**< A value. */
+
+        /** At the topic of this number. */
+        iterator(const gwa_event_t *event, std::size_t index) noexcept : event_(event), index_(index) {}
+        /** The topic. */
+        topic_view operator*() const noexcept { return topic_view(event_, index_); }
+        /** To the next one. */
+        iterator &operator++() noexcept
+        {
+            ++index_;
+            return *this;
+        }
+        /** To the next one; gives where it was. */
+        iterator operator++(int) noexcept { return iterator(event_, index_++); }
+        /** Whether both are at the same topic. */
+        friend bool operator==(iterator a, iterator b) noexcept { return a.index_ == b.index_; }
+        /** Whether they are not. */
+        friend bool operator!=(iterator a, iterator b) noexcept { return a.index_ != b.index_; }
+
+    private:
+        const gwa_event_t *event_;
+        std::size_t index_;
+    };
+
+    /** Those of this event. */
+    explicit topic_range(const gwa_event_t *event) noexcept : event_(event) {}
+    /** The first one. */
+    iterator begin() const noexcept { return iterator(event_, 0); }
+    /** Behind the last one. */
+    iterator end() const noexcept { return iterator(event_, size()); }
+    /** How many there are. */
+    std::size_t size() const noexcept { return gwa_event_topic_count(event_); }
+    /** Whether there are none. */
+    bool empty() const noexcept { return size() == 0; }
+    /** The topic of this number, from 0 on. */
+    topic_view operator[](std::size_t index) const noexcept { return topic_view(event_, index); }
+
+private:
+    const gwa_event_t *event_;
+};
+
 namespace detail {
 
 /** What event and event_view have in common. */
@@ -870,6 +972,10 @@ public:
     std::chrono::system_clock::time_point gap_to() const noexcept { return moment(gwa_event_gap_to_ms(raw())); }
     /** How long the gap was (GWA_EVENT_GAP_END). */
     std::chrono::milliseconds gap_duration() const noexcept { return milliseconds(gwa_event_gap_duration_ms(raw())); }
+    /** Correlation id of the last event before the gap (both gap events), or empty: begin to ask the REST API there. */
+    text_view gap_correlation_id() const noexcept { return text_of(gwa_event_gap_correlation_id, raw()); }
+    /** What became of each topic (GWA_EVENT_TOPICS), else none; to be looked at while the event is there. */
+    topic_range topics() const noexcept { return topic_range(raw()); }
     /** Number of the socket that was left (GWA_EVENT_HANDOVER). */
     uint64_t previous_connection() const noexcept { return gwa_event_previous_connection(raw()); }
     /** How long the machine slept (GWA_EVENT_RESUMED), or by how much the clock was set (GWA_EVENT_CLOCK_STEP). */
@@ -1472,6 +1578,47 @@ public:
         detail::failure why;
         return why.of(gwa_client_drain_notice(get(), why.out()));
     }
+    /**
+     * Subscribes to more topics (profile = notifications), before the start or later: subscribe({"v2.users.ID.presence"}).
+     * `scopes`: what the token must grant for them. What became of each is told by a GWA_EVENT_TOPICS: event::topics().
+     */
+    result<void> try_subscribe(const std::vector<std::string> &topics,
+                               const std::vector<std::string> &scopes = std::vector<std::string>()) noexcept
+    {
+        GWA_HPP_TRY
+        {
+            const detail::c_strings t(topics);
+            const detail::c_strings s(scopes);
+            if (t.status() != GWA_OK || s.status() != GWA_OK) {
+                return result<void>(error(GWA_E_INVALID_ARGUMENT));
+            }
+            detail::failure why;
+            const gwa_status_t status =
+                gwa_client_subscribe(get(), t.data(), t.size(), s.data(), s.size(), why.out());
+            return why.of(status);
+        }
+        GWA_HPP_CATCH_ALL
+        {
+        }
+        return result<void>(error(GWA_E_INTERNAL));
+    }
+    /** Unsubscribes from topics, each written as it was subscribed to. */
+    result<void> try_unsubscribe(const std::vector<std::string> &topics) noexcept
+    {
+        GWA_HPP_TRY
+        {
+            const detail::c_strings t(topics);
+            if (t.status() != GWA_OK) {
+                return result<void>(error(t.status()));
+            }
+            detail::failure why;
+            return why.of(gwa_client_unsubscribe(get(), t.data(), t.size(), why.out()));
+        }
+        GWA_HPP_CATCH_ALL
+        {
+        }
+        return result<void>(error(GWA_E_INTERNAL));
+    }
     /** A token for calls of one's own, with at least `min_left` of life; waits for one that is being fetched. */
     result<gwa::token> try_token(std::chrono::milliseconds min_left, std::chrono::milliseconds timeout) noexcept
     {
@@ -1572,6 +1719,14 @@ public:
     void refresh_now() { try_refresh_now().or_throw(); }
     /** try_drain_notice(), or throws. */
     void drain_notice() { try_drain_notice().or_throw(); }
+    /** try_subscribe(), or throws. */
+    void subscribe(const std::vector<std::string> &topics,
+                   const std::vector<std::string> &scopes = std::vector<std::string>())
+    {
+        try_subscribe(topics, scopes).or_throw();
+    }
+    /** try_unsubscribe(), or throws. */
+    void unsubscribe(const std::vector<std::string> &topics) { try_unsubscribe(topics).or_throw(); }
     /** try_token(), or throws. */
     gwa::token token(std::chrono::milliseconds min_left, std::chrono::milliseconds timeout)
     {

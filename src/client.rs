@@ -2,6 +2,7 @@
 
 mod life;
 mod source;
+mod topics;
 mod unregister;
 
 use std::fmt;
@@ -15,7 +16,7 @@ pub use self::life::ShutdownReport;
 use self::source::Share;
 pub use self::source::TokenSource;
 use crate::audit::scopes_json;
-use crate::config::settings::{Delivery as Mode, Proxies, Proxy, Settings};
+use crate::config::settings::{Delivery as Mode, Profile, Proxies, Proxy, Settings};
 use crate::config::{Config, Written};
 use crate::error::{Code, Error, Stage};
 pub use crate::event::Event;
@@ -35,6 +36,7 @@ use crate::shell::gate::{no_descriptor, Deadline, Gate};
 use crate::shell::interrupt::Interrupt;
 use crate::shell::random::Entropy;
 use crate::shell::source::{Kind, Parts as SourceParts, Source};
+use crate::shell::subscriptions::Subscriptions;
 use crate::shell::{Net, Shared};
 use crate::sys::{Descriptors, Entered, EventFd};
 
@@ -50,6 +52,8 @@ pub struct Client {
     net: Net,
     delivery: Arc<Delivery>,
     outbox: Arc<Mutex<Outbox>>,
+    /// Its topics, in the profile `notifications`.
+    subscriptions: Option<Arc<Subscriptions>>,
     shared: Arc<Shared>,
     /// Where its tokens come from: a source of its own, or one that others use too.
     share: Share,
@@ -104,6 +108,7 @@ impl Client {
         Ok(Self {
             outbox: Arc::new(Mutex::new(Outbox::new(settings.send_queue_messages, settings.send_queue_bytes))),
             share: Share::of(source.map_or_else(own, Arc::clone)),
+            subscriptions: Subscriptions::new(&settings, clock, &delivery),
             interrupt: Interrupt::new()?,
             life: Mutex::new(Life::Idle(None)),
             delivery,
@@ -248,7 +253,9 @@ impl Client {
     /// share keeps its own password: its proxy may be a stranger to this client.
     fn set_proxy_password(&self, password: &Secret) -> Result<(), Error> {
         let Proxies { token, socket } = &self.settings.proxies;
-        let token = token.as_ref().filter(|_| !self.share.source().is_shared());
+        // REST calls go by this client's own connections, whoever gets its tokens.
+        let has_channel = self.settings.profile == Profile::Notifications;
+        let token = token.as_ref().filter(|_| has_channel || !self.share.source().is_shared());
         if token.into_iter().chain(socket).all(|proxy| proxy.login.is_none()) {
             let text = "\"proxy.password\": no proxy of this client is asked with proxy.user.";
             return Err(Error::new(Code::BadValue, Stage::Call, text));
@@ -328,7 +335,9 @@ impl Client {
 
     /// Which trust store, which client certificate, which proxies.
     fn network(&self) -> NetworkReport {
-        let Settings { proxies, pins, client_identity, min_tls, token_url, ws_url, .. } = &*self.settings;
+        let Settings { proxies, pins, client_identity, min_tls, token_url, ws_url, api_url, .. } = &*self.settings;
+        let streaming_url = self.settings.streaming_url();
+        let or = |one: &String, other: &String| if one.is_empty() { other.clone() } else { one.clone() };
         let uses = |proxy: &Option<Proxy>, url: &str| {
             proxy.as_ref().and(self.net.target(url).ok()).and_then(|target| Some(self.net.proxy(&target)?.peer()))
         };
@@ -337,9 +346,10 @@ impl Client {
             pins: pins.len(),
             client_certificate: client_identity.is_some(),
             min_tls: min_tls.name(),
-            token_proxy: uses(&proxies.token, token_url),
-            socket_proxy: uses(&proxies.socket, ws_url),
+            token_proxy: uses(&proxies.token, &or(token_url, api_url)),
+            socket_proxy: uses(&proxies.socket, &or(ws_url, &streaming_url)),
             source: self.source_report(),
+            rate_limit: self.share.source().rate_limit(),
         }
     }
 

@@ -52,6 +52,12 @@ pub struct Metrics {
     pub senseless_inputs: u64,
     /// Seconds left when the last new token took effect, in milliseconds.
     pub last_lead_ms: u64,
+    /// REST requests made (profile `notifications`).
+    pub rest_requests: u64,
+    /// Of these, those without an answer or with one other than 2xx.
+    pub rest_failures: u64,
+    /// Channels made.
+    pub channels: u64,
 }
 
 impl Metrics {
@@ -152,6 +158,9 @@ counters! {
     HookFailures => hook_failures, "Hooks that failed or panicked; counted by delivery itself.";
     SlowCallbacks => slow_callbacks, "Callbacks above the threshold; counted by delivery itself.";
     SenselessInputs => senseless_inputs, "Inputs a machine could not make sense of.";
+    RestRequests => rest_requests, "REST requests made.";
+    RestFailures => rest_failures, "Of these, those without an answer or with one other than 2xx.";
+    Channels => channels, "Channels made.";
     LastLeadMs => last_lead_ms, "A gauge: time left when the last new token took effect.";
 }
 

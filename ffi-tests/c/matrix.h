@@ -26,6 +26,7 @@ static gwa_token_t *token;
 static gwa_audit_t *audit;
 static gwa_event_t *message, *change, *lost, *gap, *token_event, *sent, *asked, *record, *line;
 static const char *const scopes[] = {"notifications"};
+static const char *const topics[] = {"v2.users.a.presence"};
 static const char *secret;
 /* Places for results. */
 static gwa_error_t *err, *out_error;
@@ -67,6 +68,19 @@ static inline gwa_token_source_t *own_source(void)
     gwa_error_t *why = NULL;
     check_ok(__FILE__, __LINE__, "gwa_token_source_new", gwa_token_source_new(config, &made_source, &why), &why);
     return made_source;
+}
+
+/* Of the profile that has topics; not started. */
+static inline gwa_client_t *own_subscriber(void)
+{
+    gwa_config_t *subscribing = NULL;
+    CHECK_STATUS(gwa_config_new(&subscribing), GWA_OK);
+    CHECK_STATUS(gwa_config_set(subscribing, "profile", "notifications", NULL), GWA_OK);
+    CHECK_STATUS(gwa_config_set(subscribing, "client.id", "id", NULL), GWA_OK);
+    CHECK_STATUS(gwa_config_set_secret(subscribing, "client.secret", "x", 1, NULL), GWA_OK);
+    CHECK_STATUS(gwa_client_new(subscribing, &made_client, NULL), GWA_OK);
+    gwa_config_free(subscribing);
+    return made_client;
 }
 
 static inline gwa_request_t *own_request(void)

@@ -71,6 +71,12 @@ template <class Event> void use_event(const Event &event)
     CHECK(!event && event.kind() == 0 && !event.data().data() && event.message_kind() == 0 && event.connection() == 0);
     CHECK(event.state_from() == -1 && event.state_to() == -1 && event.reason().empty() && !event.error());
     CHECK(event.gap_number() == 0 && event.gap_from() == event.gap_to() && event.gap_duration() == gwa::no_limit * 0);
+    CHECK(event.gap_correlation_id().empty() && event.topics().empty() && event.topics().size() == 0);
+    CHECK(event.topics().begin() == event.topics().end() && event.topics()[0].id().empty());
+    for (const gwa::topic_view topic : event.topics()) {
+        CHECK(topic.state() == 0 && topic.reason().empty() && topic.missing().empty());
+    }
+    CHECK(event.topics()[1].state() == 0 && !event.topics()[1].reason().data() && !event.topics()[1].missing().data());
     CHECK(event.previous_connection() == 0 && event.clock_change() == std::chrono::milliseconds(0));
     CHECK(event.sent_id() == 0 && event.outcome() == GWA_OK && !event.token() && event.request_kind() == 0);
     CHECK_STATUS(event.try_request().status(), GWA_E_INVALID_ARGUMENT);
@@ -119,6 +125,24 @@ void use_config()
     CHECK(client && client.get() && client.try_state().value() == GWA_STATE_IDLE && client.event_fd() == -1);
 }
 
+void use_topics()
+{
+    gwa::config config;
+    CHECK_OK(config.try_set("profile", "notifications"));
+    CHECK_OK(config.try_set("client.id", "id"));
+    CHECK_OK(config.try_set_secret("client.secret", "secret"));
+    gwa::client client = gwa::client::try_create(config).value();
+    const std::vector<std::string> topics = {"v2.users.a?presence&routingStatus", "v2.system.token_revoked.x"};
+    CHECK_OK(client.try_subscribe(topics));
+    CHECK_OK(client.try_subscribe({"v2.users.b.presence"}, {"presence"}));
+    CHECK_OK(client.try_subscribe({}));
+    CHECK_OK(client.try_unsubscribe(topics));
+    CHECK_STATUS(client.try_subscribe({""}).status(), GWA_E_INVALID_ARGUMENT);
+    CHECK_STATUS(client.try_subscribe({std::string("v2.a\0b", 6)}).status(), GWA_E_INVALID_ARGUMENT);
+    CHECK_STATUS(client.try_subscribe({"v2.a"}, {std::string(1, '\0')}).status(), GWA_E_INVALID_ARGUMENT);
+    CHECK_STATUS(client.try_unsubscribe({std::string(1, '\0')}).status(), GWA_E_INVALID_ARGUMENT);
+}
+
 void use_source()
 {
     gwa::token_source source;
@@ -139,6 +163,8 @@ void use_client()
         client.try_send("x").status(),
         client.try_refresh_now().status(),
         client.try_drain_notice().status(),
+        client.try_subscribe({"v2.users.a.presence", "v2.users.b.presence"}, {"presence"}).status(),
+        client.try_unsubscribe({"v2.users.a.presence"}).status(),
         client.try_token(std::chrono::seconds(0), std::chrono::seconds(-1)).status(),
         client.try_set_secret("client.secret", "x").status(),
         client.try_unregister(GWA_CALLBACK_LOG, gwa::no_limit).status(),
@@ -228,6 +254,7 @@ void cases::every_item()
     CHECK(!gwa::event().view() && !gwa::event().get());
     use_request();
     use_config();
+    use_topics();
     use_source();
     use_client();
 }

@@ -34,6 +34,8 @@ void by_configuration()
     gwa::client client(moved);
     CHECK(client.state() == GWA_STATE_IDLE);
     CHECK(thrown_by([&] { client.refresh_now(); }).code() == GWA_E_BAD_STATE);
+    CHECK(thrown_by([&] { client.subscribe({"v2.users.a.presence"}); }).code() == GWA_E_BAD_STATE);
+    CHECK(thrown_by([&] { client.unsubscribe({"v2.users.a.presence"}); }).code() == GWA_E_BAD_STATE);
     CHECK(thrown_by([&] { client.send("x"); }).code() == GWA_E_BAD_STATE);
     CHECK(thrown_by([&] { client.next_event(gwa::no_limit); }).code() == GWA_E_BAD_STATE);
     CHECK(thrown_by([] { gwa::client().start(); }).code() == GWA_E_BAD_HANDLE);

@@ -88,7 +88,7 @@ fn strangers() -> Vec<Value> {
 fn values(key: &Key, dice: &mut Dice) -> Vec<Value> {
     let mut all = strangers();
     match key.kind {
-        Type::Integer { min, max, .. } => {
+        Type::Integer { min, max, .. } | Type::OrZero { min, max, .. } => {
             all.extend([min, min + 1, max - 1, max, max + 1, max * 10].map(|number| json!(number)));
             all.extend([
                 json!(min.wrapping_sub(1) as i64),
@@ -134,9 +134,10 @@ fn values(key: &Key, dice: &mut Dice) -> Vec<Value> {
             all.extend(lists(dice, &["a", "a:read", "a b", "", "\"", "\\", "!", "[", "]", "~", "\u{e9}", "#"]))
         }
         Type::Topics => {
-            let (longest, longer) = ("t".repeat(200), "t".repeat(201));
-            all.extend(lists(dice, &["v2.users.x?presence&status", "a b", "", "\u{e9}", "~", &longest, &longer]));
-            all.extend([1_000, 1_001].map(|len| json!(vec!["v2.a"; len])));
+            let names = ["v2.users.a?presence&calls".to_owned(), "\u{e9}".to_owned(), "a b".to_owned(), String::new()];
+            let names: Vec<String> = names.into_iter().chain([199, 200, 201].map(|len| "t".repeat(len))).collect();
+            all.extend(lists(dice, &names.iter().map(String::as_str).collect::<Vec<_>>()));
+            all.extend([999, 1_000, 1_001].map(|len| json!(vec!["t"; len])));
         }
         Type::Patterns => all.extend(lists(dice, &["a", "Too Many", "", " ", "a,b", "\u{1}", "\u{e9}"])),
         Type::CloseCodes => all.extend(lists(
@@ -342,6 +343,10 @@ fn the_schema_says_what_the_table_says() {
         if let Type::Integer { min, max, .. } = key.kind {
             assert_eq!((definition["minimum"].as_u64(), definition["maximum"].as_u64()), (Some(min), Some(max)));
             assert_eq!(definition["default"].to_string(), key.default, "{}", key.name);
+        }
+        if let Type::OrZero { min, max, .. } = key.kind {
+            let gap = json!({"exclusiveMinimum": 0, "exclusiveMaximum": min});
+            assert_eq!((definition["maximum"].as_u64(), &definition["not"]), (Some(max), &gap), "{}", key.name);
         }
     }
 }

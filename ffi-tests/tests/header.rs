@@ -11,7 +11,7 @@ use ffi_tests::cxx::each_compiler;
 use ffi_tests::tags;
 
 /// Sources in the order of the header.
-const SOURCES: [&str; 19] = [
+const SOURCES: [&str; 20] = [
     "version",
     "status",
     "error",
@@ -25,6 +25,7 @@ const SOURCES: [&str; 19] = [
     "config",
     "hooks",
     "client",
+    "topics",
     "unregister",
     "source",
     "report",

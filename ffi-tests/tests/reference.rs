@@ -64,7 +64,7 @@ fn configuration() -> String {
 
 fn unit(key: &Key) -> &'static str {
     match key.kind {
-        Type::Integer { unit, .. } => unit,
+        Type::Integer { unit, .. } | Type::OrZero { unit, .. } => unit,
         _ => "",
     }
 }

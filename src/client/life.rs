@@ -103,6 +103,7 @@ impl Client {
             shared: Arc::clone(&self.shared),
             source: Arc::clone(self.share.source()),
             session_id,
+            subscriptions: self.subscriptions.clone(),
         }
     }
 

@@ -15,10 +15,6 @@ use super::{credentials, proxy, url, Draft, TrustChoice};
 /// Largest PEM file.
 const MAX_CA_FILE: u64 = 16 << 20;
 
-/// Least stack of a thread. Token request and socket, TLS handshakes included, take 72 to 80 KiB of it in a build without
-/// optimisation; the rest is for longer chains of certificates and for small callbacks.
-const MIN_STACK: usize = 128 << 10;
-
 /// What is made of a configuration.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Role {
@@ -85,9 +81,6 @@ pub(super) fn settings(draft: &Draft, hooks: &Hooks, role: Role) -> Result<Setti
     let socket = used(&settings.ws_url, is_wss).or(used(&settings.api_url, is_api));
     let secure = (used(&settings.token_url, is_https).or(used(&settings.api_url, is_api)), socket);
     settings.proxies = proxy::resolve(&draft.proxy, secure, &|name| std::env::var_os(name))?;
-    if (1..MIN_STACK).contains(&settings.stack_bytes) {
-        return Err(contradiction("thread.stack_bytes", &format!("0, or at least {MIN_STACK}")));
-    }
     if settings.delivery == Delivery::Poll && settings.audit_policy == AuditPolicy::Block {
         return Err(contradiction(
             "audit.policy",

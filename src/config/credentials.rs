@@ -52,7 +52,7 @@ fn authentication(settings: &Settings) -> Result<(), Error> {
 fn is_for_the_authenticated(settings: &Settings) -> bool {
     match settings.grant {
         Grant::ClientCredentials => true,
-        Grant::Auto => settings.refresh_token.is_none(),
+        Grant::Auto => settings.refresh_token.is_none() && settings.token_store.is_empty(),
         Grant::RefreshToken | Grant::AuthorizationCode | Grant::Application | Grant::Saml2Bearer => false,
     }
 }
@@ -60,7 +60,8 @@ fn is_for_the_authenticated(settings: &Settings) -> bool {
 fn grant(settings: &Settings, somebody_answers: bool) -> Result<(), Error> {
     match settings.grant {
         Grant::RefreshToken => {
-            needed(settings.refresh_token.is_some(), "token.refresh_token (for token.grant = refresh_token)")
+            let there = settings.refresh_token.is_some() || !settings.token_store.is_empty();
+            needed(there, "token.refresh_token or token.store (for token.grant = refresh_token)")
         }
         Grant::AuthorizationCode => {
             let redirects = !settings.redirect_uri.is_empty();

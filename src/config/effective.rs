@@ -184,7 +184,7 @@ impl Written {
 
 fn write_value(object: &mut Object<'_>, key: &Key, value: &Value<'_>) {
     match key.kind {
-        Type::Integer { .. } => object.plain(key.name, value.number),
+        Type::Integer { .. } | Type::OrZero { .. } => object.plain(key.name, value.number),
         Type::Flag => object.plain(key.name, value.flag),
         Type::Scopes | Type::Topics | Type::Patterns | Type::Hosts | Type::Pins => object.texts(key.name, &value.list),
         Type::CloseCodes => {

@@ -28,7 +28,7 @@ impl Given {
     /// What is wrong with it for a key of this type, if JSON has another type for that.
     pub(super) fn mismatch(&self, kind: Type) -> Option<&'static str> {
         let (fits, why) = match kind {
-            Type::Integer { .. } => (matches!(self, Self::Number(_)), "it is no JSON number"),
+            Type::Integer { .. } | Type::OrZero { .. } => (matches!(self, Self::Number(_)), "it is no JSON number"),
             Type::Flag => (matches!(self, Self::Flag(_)), "it is neither true nor false in JSON"),
             Type::Scopes | Type::Topics | Type::Patterns | Type::CloseCodes | Type::Hosts | Type::Pins => {
                 (matches!(self, Self::List(_)), "it is no JSON array of texts")

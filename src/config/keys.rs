@@ -156,6 +156,10 @@ const fn count(min: u64, max: u64) -> Type {
     Type::Integer { unit: "", min, max }
 }
 
+/// Least stack of a thread. Token request and socket, TLS handshakes included, take 72 to 80 KiB of it in a build without
+/// optimisation; the rest is for longer chains of certificates and for small callbacks.
+const MIN_STACK: u64 = 128 << 10;
+
 /// One row: name, type, default, documentation, where it goes.
 macro_rules! key {
     ($name:literal, $kind:expr, $default:expr, $doc:literal, $store:expr) => {
@@ -189,6 +193,9 @@ static KEYS: &[Key] = &[
     key!("token.timeout_ms", ms(1, 300_000), "15000", "a token request, from resolving to the last byte", |d, v| d.settings.token_timeout_ms = v.number),
     key!("token.attempts", count(1, 100), "3", "attempts in a round", |d, v| d.settings.attempts_per_round = u32::try_from(v.number).unwrap_or(u32::MAX)),
     key!("token.lead_ms", ms(0, 86_400_000), "0", "renew this long before the token ends, within a tenth and a half of its life; 0: by the built-in rule", |d, v| d.settings.lead_ms = Some(v.number).filter(|&lead| lead > 0)),
+    key!("token.store", Type::Text { max: 4_096 }, "", "file in which the newest refresh token is kept, mode 0600, made if need be; empty: none", |d, v| d.settings.token_store = v.text.into()),
+    key!("token.revoke_on_close", Type::Flag, "false", "revoke the token when the client, or the last one of a source, shuts down; profile = notifications alone", |d, v| d.settings.revoke_on_close = v.flag),
+    key!("token.refresh_floor_ms", ms(0, 86_400_000), "20000", "shortest time between two refreshes that a refused token or gwa_client_refresh_now() asks for, and never more than a quarter of the token's life; 0: none, for tests", |d, v| d.settings.refresh_floor_ms = v.number),
     key!("token.persist_timeout_ms", ms(0, 600_000), "5000", "wait for the application to store a rotated refresh token", |d, v| d.settings.persist_timeout_ms = v.number),
     key!("token.authorize_timeout_ms", ms(1, 86_400_000), "600000", "wait for an authorization code", |d, v| d.settings.authorize_timeout_ms = v.number),
     key!("token.provider_timeout_ms", ms(1, 300_000), "15000", "wait for a token that the application provides", |d, v| d.settings.provider_timeout_ms = v.number),
@@ -257,7 +264,7 @@ static KEYS: &[Key] = &[
     key!("audit.policy", Type::Choice(&["drop_oldest", "drop_newest", "block"]), "drop_oldest", "when the audit queue is full; block holds the producer up to 1 s a record; not with delivery = poll", |d, v| d.settings.audit_policy = pick(&[AuditPolicy::DropOldest, AuditPolicy::DropNewest, AuditPolicy::Block], &v)),
     key!("audit.siem_source", Type::Text { max: 256 }, "genesys_websocket_authenticator", "\"source\" of SIEM events", |d, v| d.settings.siem_source = v.text.into()),
     key!("callbacks.slow_ms", ms(1, 3_600_000), "1000", "callbacks slower than this are reported", |d, v| d.settings.slow_callback = Duration::from_millis(v.number)),
-    key!("thread.stack_bytes", bytes(0, 1 << 30), "0", "stack of each thread of the client, 131072 at least; 0: 1 MiB where callbacks run, else 512 KiB", |d, v| d.settings.stack_bytes = size(&v)),
+    key!("thread.stack_bytes", Type::OrZero { unit: "bytes", min: MIN_STACK, max: 1 << 30 }, "0", "stack of each thread of the client; 0: 1 MiB where callbacks run, else 512 KiB", |d, v| d.settings.stack_bytes = size(&v)),
     key!("close.timeout_ms", ms(0, 60_000), "2000", "WebSocket close handshake", |d, v| d.settings.close_timeout_ms = v.number),
     key!("free.timeout_ms", ms(0, 600_000), "5000", "longest wait of gwa_client_free(); 0 does not wait", |d, v| d.settings.free_timeout_ms = v.number),
 ];

@@ -13,7 +13,7 @@ mod proxy;
 mod region;
 mod schema;
 pub mod settings;
-mod url;
+pub(crate) mod url;
 mod value;
 
 use std::ffi::OsString;
@@ -230,6 +230,16 @@ pub(crate) fn check_scopes(scopes: &[&str]) -> Result<(), Error> {
     }
     let why = "a required scope is empty or holds a blank or control character";
     Err(Error::new(Code::InvalidArgument, Stage::Configure, why))
+}
+
+/// Checks topics of the Notifications API.
+pub(crate) fn check_topics(topics: &[&str]) -> Result<(), Error> {
+    if topics.iter().all(|topic| value::is_topic(topic)) {
+        return Ok(());
+    }
+    let why =
+        "a topic is empty, longer than 200 characters, or holds a blank, a control character or one that is not ASCII";
+    Err(Error::new(Code::InvalidArgument, Stage::Subscribe, why))
 }
 
 #[cfg(test)]

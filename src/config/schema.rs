@@ -93,7 +93,7 @@ fn reserved() -> String {
 /// What a key's value may be. An empty text stands for the default.
 fn value(def: &mut Object<'_>, key: &Key) {
     let unit = match key.kind {
-        Type::Integer { unit, .. } if !unit.is_empty() => format!(" ({unit})"),
+        Type::Integer { unit, .. } | Type::OrZero { unit, .. } if !unit.is_empty() => format!(" ({unit})"),
         _ => String::new(),
     };
     def.text("description", &format!("{}{unit}", key.doc));
@@ -105,6 +105,11 @@ fn value(def: &mut Object<'_>, key: &Key) {
         }
         Type::Integer { min, max, .. } => {
             def.text("type", "integer").plain("minimum", min).plain("maximum", max).plain("default", key.default);
+            return;
+        }
+        Type::OrZero { min, max, .. } => {
+            def.text("type", "integer").plain("minimum", 0).plain("maximum", max).plain("default", key.default);
+            def.object("not", |not| _ = not.plain("exclusiveMinimum", 0).plain("exclusiveMaximum", min));
             return;
         }
         Type::Flag => {

@@ -261,8 +261,14 @@ pub struct Settings {
     pub attempts_per_round: u32,
     /// Fixed renewal lead, clamped to \[L/10 + 1 s, L/2\].
     pub lead_ms: Option<u64>,
+    /// Shortest time between two refreshes that something forces; a quarter of the token's life if that is less.
+    pub refresh_floor_ms: u64,
     /// Longest wait for the application to persist a rotated refresh token.
     pub persist_timeout_ms: u64,
+    /// File in which the newest refresh token is kept, or empty.
+    pub token_store: String,
+    /// Whether the token is revoked at the end (profile `notifications`).
+    pub revoke_on_close: bool,
     /// Longest wait for an authorization code.
     pub authorize_timeout_ms: u64,
     /// Longest wait for a token that the application provides.
@@ -367,6 +373,16 @@ pub struct Settings {
 }
 
 impl Settings {
+    /// Where the sockets of channels are, without their path; empty in the profile `auth-message`.
+    pub fn streaming_url(&self) -> String {
+        // As the settings are checked: both with TLS, or both on this machine without.
+        let scheme = if self.api_url.starts_with("http:") { "ws" } else { "wss" };
+        match self.streaming_host.as_str() {
+            "" => String::new(),
+            host => format!("{scheme}://{host}/"),
+        }
+    }
+
     /// What this close code asks for.
     pub fn close_class(&self, code: u16) -> CloseClass {
         let known = self.close_codes.iter().chain(&CLOSE_CODES).find(|(known, _)| *known == code);
@@ -404,7 +420,10 @@ impl Default for Settings {
             unknown_scopes: UnknownScopes::Deny,
             attempts_per_round: 3,
             lead_ms: None,
+            refresh_floor_ms: 20_000,
             persist_timeout_ms: 5_000,
+            token_store: String::new(),
+            revoke_on_close: false,
             authorize_timeout_ms: 600_000,
             provider_timeout_ms: 15_000,
             token_timeout_ms: 15_000,

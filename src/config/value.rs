@@ -38,6 +38,15 @@ pub enum Type {
         /// Largest value.
         max: u64,
     },
+    /// 0, or a whole number in a range.
+    OrZero {
+        /// As of `Integer`.
+        unit: &'static str,
+        /// Least value above 0.
+        min: u64,
+        /// Largest value.
+        max: u64,
+    },
     /// `true` or `false`.
     Flag,
     /// One of several words.
@@ -118,6 +127,10 @@ impl Type {
             Self::Integer { min, max, .. } => {
                 integer(text, min, max).map(|number| Value { number, ..Value::default() })
             }
+            Self::OrZero { min, max, .. } => match integer(text, 0, max) {
+                Ok(number) if number > 0 && number < min => Err("it is neither 0 nor in the range"),
+                read => read.map(|number| Value { number, ..Value::default() }),
+            },
             Self::Flag => flag(text).map(|flag| Value { flag, ..Value::default() }),
             Self::Choice(options) => choice(text, options).map(|number| Value { number, ..Value::default() }),
             Self::Scopes | Self::Topics => {
@@ -202,6 +215,9 @@ impl fmt::Display for Type {
             }
             Self::Integer { unit, min, max } => {
                 write!(f, "whole number, {min} to {max}{}{unit}", if unit.is_empty() { "" } else { " " })
+            }
+            Self::OrZero { unit, min, max } => {
+                write!(f, "0, or a whole number, {min} to {max}{}{unit}", if unit.is_empty() { "" } else { " " })
             }
             Self::Flag => f.write_str("true or false"),
             Self::Choice(options) => f.write_str(&options.join(" | ")),

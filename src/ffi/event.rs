@@ -2,10 +2,11 @@
 
 use std::borrow::Cow;
 use std::ffi::c_void;
+use std::sync::Arc;
 
 use crate::client;
 use crate::error::Error;
-use crate::event::{Gap, MessageKind, Notice, Question, Topics};
+use crate::event::{Gap, MessageKind, Notice, Question};
 use crate::hooks::{Message, Request};
 
 use super::audit::gwa_audit_t;
@@ -16,6 +17,7 @@ use super::raw;
 use super::status::gwa_status_t;
 use super::text::{self, Text};
 use super::token::gwa_token_t;
+use super::topics::Told;
 
 /// A message that arrived.
 pub const GWA_EVENT_MESSAGE: i32 = 1;
@@ -76,6 +78,7 @@ pub(super) enum Body<'a> {
     Gap {
         begin: bool,
         gap: Gap,
+        correlation_id: Text,
         cause: Option<gwa_error_t>,
     },
     Handover {
@@ -101,7 +104,8 @@ pub(super) enum Body<'a> {
         audit: gwa_audit_t<'a>,
         siem: bool,
     },
-    Topics(Topics),
+    /// Shared with its copies: there may be a thousand.
+    Topics(Arc<[Told]>),
     Log {
         level: i32,
         target: Text,
@@ -125,10 +129,10 @@ impl<'a> gwa_event_t<'a> {
                 reason: Text::new(change.reason),
                 error: part(change.error.as_ref()),
             },
-            Notice::GapBegin(gap) => Body::Gap { begin: true, cause: part(gap.cause.as_ref()), gap: gap.clone() },
-            Notice::GapEnd(gap) => Body::Gap { begin: false, cause: part(gap.cause.as_ref()), gap: gap.clone() },
+            Notice::GapBegin(gap) => Body::gap(true, gap),
+            Notice::GapEnd(gap) => Body::gap(false, gap),
             Notice::Handover(handover) => Body::Handover { from: handover.from_connection, to: handover.to_connection },
-            Notice::Topics(topics) => Body::Topics(topics.clone()),
+            Notice::Topics(topics) => Body::Topics(topics.results.iter().map(Told::new).collect()),
             Notice::Resumed(resumed) => {
                 Body::Clock { kind: GWA_EVENT_RESUMED, by_ms: i64::try_from(resumed.slept_ms).unwrap_or(i64::MAX) }
             }
@@ -190,6 +194,11 @@ fn give(body: Body<'static>) -> *mut gwa_event_t<'static> {
 }
 
 impl Body<'_> {
+    fn gap(begin: bool, gap: &Gap) -> Self {
+        let correlation_id = Text::new(&gap.last_correlation_id);
+        Self::Gap { begin, gap: gap.clone(), correlation_id, cause: part(gap.cause.as_ref()) }
+    }
+
     fn kind(&self) -> i32 {
         match self {
             Self::Message { .. } => GWA_EVENT_MESSAGE,
@@ -225,9 +234,9 @@ impl Body<'_> {
                 connection: *connection,
             },
             Self::State { from, to, reason, .. } => Body::State { from: *from, to: *to, reason: reason.clone(), error },
-            Self::Gap { begin, gap, .. } => Body::Gap { begin: *begin, gap: gap.clone(), cause: error },
+            Self::Gap { begin, gap, .. } => Body::gap(*begin, gap),
             Self::Handover { from, to } => Body::Handover { from: *from, to: *to },
-            Self::Topics(topics) => Body::Topics(topics.clone()),
+            Self::Topics(topics) => Body::Topics(Arc::clone(topics)),
             Self::Clock { kind, by_ms } => Body::Clock { kind: *kind, by_ms: *by_ms },
             Self::Token(token) => Body::Token(token.copied()),
             Self::Sent { id, .. } => Body::Sent { id: *id, error },

@@ -113,6 +113,23 @@ pub unsafe extern "C" fn gwa_event_gap_duration_ms(event: *const gwa_event_t) ->
     unsafe { raw::read(event, 0, |event| if let Body::Gap { gap, .. } = event.body() { gap.duration_ms } else { 0 }) }
 }
 
+/// Correlation id (metadata.CorrelationId) of the last event before the gap, for both gap events of the profile
+/// notifications: where the application's own REST queries for what it missed begin. Empty if no event had come, and in
+/// the profile auth-message; NULL for other events. `len`, if not NULL, takes the length.
+///
+/// Thread: any. Callback: allowed. Fork: allowed. Signal: unsafe. Blocking: no.
+/// Ownership: the event keeps the text. Since: 0.1.0.
+#[no_mangle]
+pub unsafe extern "C" fn gwa_event_gap_correlation_id(event: *const gwa_event_t, len: *mut usize) -> *const c_char {
+    // SAFETY: an event or NULL; a writable length or NULL.
+    unsafe {
+        text::read(event, len, |event| match event.body() {
+            Body::Gap { correlation_id, .. } => Some(correlation_id.with_nul()),
+            _ => None,
+        })
+    }
+}
+
 /// Number of the socket that was left (GWA_EVENT_HANDOVER); else 0. gwa_event_connection() is the one in use now.
 ///
 /// Thread: any. Callback: allowed. Fork: allowed. Signal: unsafe. Blocking: no.

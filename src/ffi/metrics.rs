@@ -68,6 +68,12 @@ pub struct gwa_metrics_t {
     pub senseless_inputs: u64,
     /// Life the old token had left when the last new one took effect, in milliseconds.
     pub last_lead_ms: u64,
+    /// REST requests made (profile notifications).
+    pub rest_requests: u64,
+    /// Of these, those without an answer or with one other than 2xx.
+    pub rest_failures: u64,
+    /// Channels made (profile notifications); each rollover needs one.
+    pub channels: u64,
 }
 
 impl gwa_metrics_t {
@@ -99,6 +105,9 @@ impl gwa_metrics_t {
             slow_callbacks: metrics.slow_callbacks,
             senseless_inputs: metrics.senseless_inputs,
             last_lead_ms: metrics.last_lead_ms,
+            rest_requests: metrics.rest_requests,
+            rest_failures: metrics.rest_failures,
+            channels: metrics.channels,
         }
     }
 }

@@ -34,6 +34,7 @@ mod source;
 mod status;
 mod text;
 mod token;
+mod topics;
 mod unregister;
 mod version;
 

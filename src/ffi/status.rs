@@ -57,6 +57,10 @@ pub const GWA_E_FORKED: i32 = 4115;
 pub const GWA_E_TRUST_STORE: i32 = 4116;
 /// The client certificate or its key cannot be used.
 pub const GWA_E_CLIENT_CERTIFICATE: i32 = 4117;
+/// The source of tokens has 19 clients with a channel already; with the spare one they are the 20 that Genesys Cloud allows.
+pub const GWA_E_CHANNEL_LIMIT: i32 = 4118;
+/// The token store cannot be read or written.
+pub const GWA_E_STORE: i32 = 4119;
 /// The host name could not be resolved.
 pub const GWA_E_DNS: i32 = 4200;
 /// No TCP connection could be made to any address.
@@ -153,6 +157,16 @@ pub const GWA_E_WS_CLOSED: i32 = 4521;
 pub const GWA_E_MESSAGE_TOO_LARGE: i32 = 4522;
 /// The token expired before a new one was accepted.
 pub const GWA_E_TOKEN_EXPIRED: i32 = 4523;
+/// Another client has taken the channel or its topics.
+pub const GWA_E_DISPLACED: i32 = 4530;
+/// The channel has expired, was evicted, or its token has ended.
+pub const GWA_E_CHANNEL_GONE: i32 = 4531;
+/// The API refused the channel or the subscription.
+pub const GWA_E_CHANNEL_REFUSED: i32 = 4532;
+/// The channel's connectUri does not lead to the streaming host by wss.
+pub const GWA_E_CHANNEL_URI: i32 = 4533;
+/// The server has revoked the token.
+pub const GWA_E_TOKEN_REVOKED: i32 = 4534;
 /// A callback or the answer to a request reported a failure.
 pub const GWA_E_CALLBACK_FAILED: i32 = 4600;
 /// A defect in the library was caught.

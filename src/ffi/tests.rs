@@ -89,7 +89,7 @@ fn gaps_and_handovers_have_their_numbers() {
         to_wall_ms: 30,
         duration_ms: 20,
         cause: None,
-        last_correlation_id: String::new(),
+        last_correlation_id: "c-9".into(),
     };
     with_copy(&gwa_event_t::notice(&Notice::GapEnd(gap.clone())), |event| {
         assert_eq!(number(event, gwa_event_kind), GWA_EVENT_GAP_END);
@@ -97,6 +97,8 @@ fn gaps_and_handovers_have_their_numbers() {
         assert_eq!(number(event, gwa_event_gap_from_ms), 10);
         assert_eq!(number(event, gwa_event_gap_to_ms), 30);
         assert_eq!(number(event, gwa_event_gap_duration_ms), 20);
+        // SAFETY: a living event, no length.
+        assert_eq!(text(unsafe { gwa_event_gap_correlation_id(event, ptr::null_mut()) }), Some("c-9"));
         assert!(number(event, gwa_event_error).is_null());
     });
     assert_eq!(number(&gwa_event_t::notice(&Notice::GapBegin(gap)), gwa_event_kind), GWA_EVENT_GAP_BEGIN);

@@ -76,6 +76,11 @@ impl<T> Audience<T> {
         self.members.iter().filter(|member| member.gave_up.is_none()).map(|member| &member.outlet)
     }
 
+    /// By what this one is told, whether it has given up or not.
+    pub fn outlet(&self, id: u64) -> Option<&T> {
+        self.members.iter().find(|member| member.id == id).map(|member| &member.outlet)
+    }
+
     /// This one has given up; whether nobody is left who has not. Nobody is asked twice: `false` for a stranger.
     pub fn give_up(&mut self, id: u64, why: &Error) -> bool {
         let Some(member) = self.members.iter_mut().find(|member| member.id == id) else { return false };
@@ -187,6 +192,7 @@ mod tests {
         let (a, b) = (audience.join('a'), audience.join('b'));
         assert!(!audience.give_up(a, &error()), "the other goes on");
         assert_eq!(heard(&audience), "b");
+        assert_eq!((audience.outlet(a), audience.outlet(77)), (Some(&'a'), None), "what is its own goes on");
         assert!(matches!(audience.standing(a), Some(Err(why)) if why.code() == error().code()));
         assert!(matches!(audience.standing(b), Some(Ok('b'))) && audience.standing(77).is_none());
         audience.wake(b);

@@ -20,8 +20,10 @@ mod http_date;
 pub mod jwt;
 pub mod loopback;
 mod mutant;
+pub mod notifications;
 pub mod oauth;
 pub mod outbox;
+pub mod permits;
 pub mod pkce;
 pub mod refresher;
 pub mod retry_after;
@@ -29,6 +31,7 @@ pub mod scope;
 pub mod session;
 pub mod time;
 pub mod token;
+pub mod wanted;
 
 #[cfg(test)]
 mod tests;

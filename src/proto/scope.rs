@@ -1,10 +1,15 @@
 //! The scope check: required ⊆ granted, exact match, order kept.
 
+use serde_json::Value;
+
+use super::http::{Body, Method, Reply, Request};
 use super::jwt::{self, Claims, Jwt};
+use super::oauth::{Granted, Proof};
 use super::token::Token;
 use crate::audit::{ScopeAudit, ScopeResult};
-use crate::config::settings::{Settings, UnknownScopes};
+use crate::config::settings::{Profile, Settings, UnknownScopes};
 use crate::error::{Code, Error, Stage};
+use crate::secret::Secret;
 
 /// What is known of a token's scopes.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -31,6 +36,58 @@ pub fn grants(token: &str, response_scope: Option<&str>, max_bytes: usize) -> Gr
     }
 }
 
+/// What the answer says of the scopes of an opaque token. Those of client credentials do not apply in Genesys Cloud.
+pub fn answered(granted: &Granted, proof: Proof) -> Option<Vec<String>> {
+    let scope = granted.scope.as_deref().filter(|_| proof != Proof::ClientCredentials);
+    scope.map(jwt::split).filter(|scopes| !scopes.is_empty())
+}
+
+/// What `GET /api/v2/tokens/me` says of a token's scopes.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Probe {
+    /// `authorizedScope`.
+    Known(Vec<String>),
+    /// Nothing.
+    Unknown,
+    /// The token is not accepted.
+    Refused,
+}
+
+/// The question. It does not count as a use of the token, which would keep an idle session alive.
+pub fn probe(settings: &Settings, access_token: &Secret, timeout_ms: u64) -> Request {
+    tokens_me(Method::Get, "?preserveIdleTTL=true", settings, access_token, timeout_ms)
+}
+
+/// The request that revokes the token it is made with.
+pub fn revoke(settings: &Settings, access_token: &Secret, timeout_ms: u64) -> Request {
+    tokens_me(Method::Delete, "", settings, access_token, timeout_ms)
+}
+
+fn tokens_me(method: Method, query: &str, settings: &Settings, access_token: &Secret, timeout_ms: u64) -> Request {
+    Request {
+        method,
+        url: format!("{}/api/v2/tokens/me{query}", settings.api_url.trim_end_matches('/')),
+        authorization: Secret::new(format!("Bearer {}", access_token.expose())),
+        body: Body::None,
+        timeout_ms,
+    }
+}
+
+/// What the answer says.
+pub fn read_probe(reply: &Reply) -> Probe {
+    let body = || serde_json::from_slice::<Value>(&reply.body).ok();
+    match reply.status {
+        401 => Probe::Refused,
+        200 => body().and_then(|body| authorized_scope(&body)).map_or(Probe::Unknown, Probe::Known),
+        _ => Probe::Unknown,
+    }
+}
+
+fn authorized_scope(body: &Value) -> Option<Vec<String>> {
+    let list = body.get("authorizedScope")?.as_array()?;
+    list.iter().map(|scope| scope.as_str().map(str::to_owned)).collect()
+}
+
 /// Compares, and makes the audit payload. The error says what a denial is about.
 pub fn check(grants: &Grants, required: &[String], unknown: UnknownScopes) -> (ScopeAudit, Result<(), Error>) {
     let granted = grants.scopes.clone().unwrap_or_default();
@@ -50,10 +107,18 @@ pub fn check(grants: &Grants, required: &[String], unknown: UnknownScopes) -> (S
 
 /// Whether a token of a source that others share is one that this client may use.
 pub fn check_token(token: &Token, settings: &Settings) -> (ScopeAudit, Result<(), Error>) {
-    let claimed = grants(token.access_token.expose(), None, settings.max_token_bytes);
-    // What the token does not say itself, the answer that brought it has.
-    let grants = Grants { scopes: token.scopes.clone(), ..claimed };
+    let grants = grants_of(token, settings);
     check(&grants, &settings.required_scopes, settings.unknown_scopes)
+}
+
+/// What is known of a token that is in force.
+pub fn grants_of(token: &Token, settings: &Settings) -> Grants {
+    let claimed = match settings.profile {
+        Profile::AuthMessage => grants(token.access_token.expose(), None, settings.max_token_bytes),
+        Profile::Notifications => Grants::default(),
+    };
+    // What the token does not say itself, the answer that brought it has.
+    Grants { scopes: token.scopes.clone(), ..claimed }
 }
 
 fn denial(grants: &Grants, missing: &[String], unknown: UnknownScopes) -> Option<Error> {

@@ -83,9 +83,10 @@ impl Token {
         self.remaining_ms(boot_ms) > 0
     }
 
-    /// The shortest time between two refreshes that something forces (a 401, `refresh_now`): `min(20 s, L/4)`.
-    pub fn forced_floor_ms(&self) -> u64 {
-        (self.lifetime_ms / 4).min(20_000)
+    /// The shortest time between two refreshes that something forces (a 401, `refresh_now`): `min(20 s, L/4)`, unless the
+    /// 20 s are set to something else.
+    pub fn forced_floor_ms(&self, longest_ms: u64) -> u64 {
+        (self.lifetime_ms / 4).min(longest_ms)
     }
 }
 

@@ -25,6 +25,8 @@ pub struct Active {
     pub stalled: bool,
     /// Messages kept back until the socket it replaces is read out.
     pub held: Option<Held>,
+    /// It is the socket of a channel: the machine admits each text, as an event may come by two of them.
+    has_channel: bool,
     pub leaving: Option<Leaving>,
     /// An auth frame that waits for earlier bytes to go out.
     pub auth: Option<Secret>,
@@ -65,23 +67,24 @@ pub enum Turn {
 
 impl Active {
     /// A socket that is being dialled; `hold`: keep its messages back.
-    pub fn new(link: Link, hold: bool) -> Self {
+    pub fn new(link: Link, hold: bool, has_channel: bool) -> Self {
         let epoch = link.epoch();
         let held = hold.then(Held::default);
-        Self { link, epoch, is_open: false, readable: false, stalled: false, held, leaving: None, auth: None }
+        let (is_open, readable, stalled) = (false, false, false);
+        Self { link, epoch, is_open, readable, stalled, held, has_channel, leaving: None, auth: None }
     }
 
     /// Reads until something has to be decided. The hot path: an application message goes straight to delivery.
     pub fn read(&mut self, machine: &mut Session, drain: &mut Drain<'_>, delivery: &Delivery, now: Now) -> Turn {
         let before = self.link.bytes_read();
-        let turn = self.read_on(machine, drain, delivery);
+        let turn = self.read_on(machine, drain, delivery, now);
         if self.link.bytes_read() != before {
             machine.heard(now, self.epoch);
         }
         turn
     }
 
-    fn read_on(&mut self, machine: &Session, drain: &mut Drain<'_>, delivery: &Delivery) -> Turn {
+    fn read_on(&mut self, machine: &mut Session, drain: &mut Drain<'_>, delivery: &Delivery, now: Now) -> Turn {
         for _ in 0..BUDGET {
             if !self.may_read(machine, delivery) {
                 return Turn::Full;
@@ -89,7 +92,7 @@ impl Active {
             if drain.spent_ms() > LONGEST_TURN_MS {
                 return Turn::Budget;
             }
-            if let Some(turn) = self.read_one(machine, drain) {
+            if let Some(turn) = self.read_one(machine, drain, now) {
                 return turn;
             }
         }
@@ -97,7 +100,7 @@ impl Active {
     }
 
     /// Reads one message; why to pause, if there is a reason.
-    fn read_one(&mut self, machine: &Session, drain: &mut Drain<'_>) -> Option<Turn> {
+    fn read_one(&mut self, machine: &mut Session, drain: &mut Drain<'_>, now: Now) -> Option<Turn> {
         let (kind, data) = match self.link.read() {
             ReadOutcome::Text(text) => match machine.judge(self.epoch, text.as_bytes()) {
                 Whose::Ours => return Some(Turn::Ours(text.as_bytes().to_vec())),
@@ -111,6 +114,8 @@ impl Active {
         };
         match &mut self.held {
             Some(held) => held.keep(kind, data),
+            // A second copy, which came by the other socket before.
+            None if self.has_channel && kind == MessageKind::Text && !machine.admit(now, self.epoch, data) => {}
             None => drain.push_message(kind, data, self.epoch),
         }
         None
@@ -129,10 +134,10 @@ impl Active {
         over.is_none_or(|over| over < settings.max_message_bytes as u64 && machine.awaits(self.epoch))
     }
 
-    /// Delivers what was kept back, and nothing is kept back from now on.
-    pub fn release(&mut self, drain: &mut Drain<'_>) {
-        self.held.take().unwrap_or_default().deliver(self.epoch, drain);
+    /// What was kept back, to be delivered now. Nothing is kept back from now on.
+    pub fn release(&mut self) -> Option<Held> {
         self.readable = true;
+        self.held.take()
     }
 }
 
@@ -142,10 +147,12 @@ impl Held {
         self.messages.push((kind, data.to_vec()));
     }
 
-    /// Passes everything on.
-    pub fn deliver(self, epoch: u64, drain: &mut Drain<'_>) {
+    /// Passes everything on, but texts that are not admitted.
+    pub fn deliver(self, epoch: u64, drain: &mut Drain<'_>, admits: &mut impl FnMut(&[u8]) -> bool) {
         for (kind, data) in self.messages {
-            drain.push_message(kind, &data, epoch);
+            if kind == MessageKind::Binary || admits(&data) {
+                drain.push_message(kind, &data, epoch);
+            }
         }
     }
 

@@ -29,7 +29,7 @@ use crate::secret::Secret;
 pub struct Net {
     /// The client's settings.
     pub settings: Arc<Settings>,
-    /// Absent only when neither endpoint speaks TLS.
+    /// Absent only when no endpoint speaks TLS.
     tls: Option<TlsClient>,
     /// Signs the assertions of `client.authentication = private_key_jwt`.
     pub signing_key: Option<SigningKey>,
@@ -38,13 +38,15 @@ pub struct Net {
 }
 
 impl Net {
-    /// Reads the signing key if there is one. Checks both URLs and reads the trust store, unless both endpoints are plain loopback ones, or not there.
+    /// Checks the URLs and reads signing key and trust store; the latter unless all endpoints are plain loopback ones, or
+    /// not there.
     pub fn new(settings: Arc<Settings>) -> Result<Self, Error> {
         let is_tls = |url: &str| match url {
             "" => Ok(false),
             url => Target::parse(url, settings.allow_plain_loopback).map(|target| target.tls),
         };
-        let needs_tls = is_tls(&settings.token_url)? | is_tls(&settings.ws_url)?;
+        let urls = [&settings.token_url, &settings.ws_url, &settings.api_url, &settings.streaming_url()];
+        let needs_tls = urls.into_iter().try_fold(false, |any, url| Ok::<_, Error>(any | is_tls(url)?))?;
         let tls = needs_tls.then(|| TlsClient::new(&settings)).transpose()?;
         let signing_key = settings.signing_key.as_ref().map(SigningKey::load).transpose()?;
         Ok(Self { settings, tls, signing_key, proxy_password: Arc::default() })

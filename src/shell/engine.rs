@@ -18,10 +18,11 @@ use super::random::Entropy;
 use super::shared::Shared;
 use super::socket_thread::{Finished, SocketThread};
 use super::source::{Lease, Outlet, Source};
+use super::subscriptions::Subscriptions;
 pub use super::threads::Threads;
 use super::wait::Waiter;
 use crate::audit::Record;
-use crate::config::settings::{Delivery as Mode, Settings};
+use crate::config::settings::{Delivery as Mode, Profile, Settings};
 use crate::error::{Code, Error, Stage};
 use crate::event::{Notice, State, StateChange};
 use crate::hooks::ThreadKind;
@@ -44,6 +45,8 @@ pub struct Parts {
     pub shared: Arc<Shared>,
     pub source: Arc<Source>,
     pub session_id: Option<String>,
+    /// Its topics, if its profile has any.
+    pub subscriptions: Option<Arc<Subscriptions>>,
 }
 
 /// The running threads.
@@ -89,6 +92,10 @@ impl Engine {
         connect_delivery(&parts.delivery, &socket);
         // Before anything of the source: it may have a token already.
         socket.send(SessionInput::Start(rounds));
+        let subscriptions = parts.subscriptions.clone();
+        if let Some(subscriptions) = &subscriptions {
+            subscriptions.begin(&socket);
+        }
         let is_pause = Arc::<AtomicBool>::default();
         // When the last producer has ended, nothing more will come and the dispatcher may drain and end.
         parts.delivery.begin();
@@ -96,7 +103,8 @@ impl Engine {
         let producers = Arc::new(Producers { delivery: Arc::clone(&parts.delivery), keeps_open });
         let (delivery, shared) = (Arc::clone(&parts.delivery), Arc::clone(&parts.shared));
         let needs = parts.source.is_shared().then(|| Arc::clone(&parts.settings));
-        let outlet = Outlet { socket: socket.clone(), delivery, shared, needs };
+        let has_channel = parts.settings.profile == Profile::Notifications;
+        let outlet = Outlet { socket: socket.clone(), delivery, shared, needs, has_channel, subscriptions };
         // The thread of a source that others share speaks through its own delivery.
         let guard = (!parts.source.is_shared()).then(|| Arc::clone(&producers));
         let tokens = parts.source.join(outlet, guard).inspect_err(|_| parts.delivery.begin_failed())?;
@@ -208,6 +216,7 @@ fn driver(
     tokens: Lease,
     told: Option<Promise<()>>,
 ) -> Result<Box<SocketThread>, Error> {
+    let (endpoint, api) = endpoints_of(parts)?;
     let session = Session::new(Arc::clone(&parts.settings), parts.session_id.clone());
     Ok(Box::new(SocketThread {
         clock: parts.clock,
@@ -216,7 +225,9 @@ fn driver(
         inbox,
         machine: if parts.source.is_shared() { session.sharing() } else { session },
         net: parts.net.clone(),
-        endpoint: parts.net.target(&parts.settings.ws_url)?.peer(),
+        endpoint,
+        api,
+        has_channel: parts.settings.profile == Profile::Notifications,
         tokens,
         scratch: parts.delivery.scratch(),
         delivery: Arc::clone(&parts.delivery),
@@ -229,6 +240,17 @@ fn driver(
         connecting: told,
         stopped: None,
     }))
+}
+
+/// Host and port of the sockets, and of the REST API if there is one.
+fn endpoints_of(parts: &Parts) -> Result<(String, String), Error> {
+    let settings = &parts.settings;
+    let peer = |url: &str| Ok::<_, Error>(parts.net.target(url)?.peer());
+    match settings.profile {
+        Profile::AuthMessage => Ok((peer(&settings.ws_url)?, String::new())),
+        // A channel says where its socket is; the host is known before.
+        Profile::Notifications => Ok((peer(&settings.streaming_url())?, peer(&settings.api_url)?)),
+    }
 }
 
 pub(super) fn waiter(clock: &Clock) -> Result<Waiter, Error> {

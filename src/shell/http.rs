@@ -1,7 +1,7 @@
 //! A request over HTTP/1.1: ureq writes the request and reads the head of the answer, over our connections.
 //!
-//! ureq's log calls show, at trace level, every byte of the request's head and of the answer's body. Neither secret
-//! passes through it: the stream adds the `Authorization` header, and the body is read here.
+//! ureq's log calls show, at trace level, every byte of the request's head and of the answer's body. No secret passes
+//! through it: the stream adds path, query and `Authorization` header, and the body is read here.
 
 mod body;
 mod lane;
@@ -25,15 +25,25 @@ use crate::proto::http::{Body as RequestBody, Method, RateLimit, Reply, Request}
 /// Longest head of an answer.
 const LONGEST_HEAD: usize = 16 << 10;
 
+/// Largest answer of the REST API: that to a subscription names each of 1,000 topics, and why it was rejected.
+const REST_BYTES: usize = 1 << 20;
+
 /// Sends requests, each over a connection of its own.
 pub struct Http {
     net: Net,
+    /// Largest answer.
+    limit: usize,
 }
 
 impl Http {
-    /// One for a client.
+    /// One for a token endpoint.
     pub fn new(net: &Net) -> Self {
-        Self { net: net.clone() }
+        Self { net: net.clone(), limit: net.settings.max_response_bytes }
+    }
+
+    /// One for the REST API.
+    pub fn rest(net: &Net) -> Self {
+        Self { net: net.clone(), limit: REST_BYTES }
     }
 
     /// Sends the request and waits for the whole answer, whatever its status; a redirect is an error.
@@ -48,12 +58,13 @@ impl Http {
         clock: &Clock,
     ) -> Result<Reply, Error> {
         let target = self.net.target(&request.url)?;
-        let peer = target.peer();
+        let (peer, path) = (target.peer(), target.path.clone());
+        let root = format!("{}://{}/", if target.tls { "https" } else { "http" }, target.authority());
         let mut lane = Lane::new(waiter, clock, request.timeout_ms, cancel);
         let outcome = match lane.open(&self.net, target) {
             Ok(opened) => {
                 let wire = Wire { lane, opened, leftover: Zeroizing::default(), fault: None };
-                self.exchange(wire, request, waiter)
+                self.exchange(wire, request, (&root, &path), waiter)
             }
             Err(error) => {
                 lane.give_back(waiter);
@@ -64,11 +75,17 @@ impl Http {
     }
 
     /// Request and answer over an open connection. Gives the wait back.
-    fn exchange(&self, mut wire: Wire, request: &Request, waiter: &mut Waiter) -> Result<Reply, Error> {
-        let private = authorization(request).map(|lines| wire.opened.stream.set_private_headers(lines));
-        let variable = [request.url.len(), self.net.settings.user_agent.len(), request.body.text().len()];
+    fn exchange(
+        &self,
+        mut wire: Wire,
+        request: &Request,
+        (root, path): (&str, &str),
+        waiter: &mut Waiter,
+    ) -> Result<Reply, Error> {
+        let private = authorization(request).map(|lines| wire.opened.stream.set_private(path, lines));
+        let variable = [root.len(), self.net.settings.user_agent.len(), request.body.text().len()];
         let slot = Slot::new(wire, variable.iter().sum());
-        let head = private.and_then(|()| self.head(request, &slot));
+        let head = private.and_then(|()| self.head(request, root, &slot));
         // Whatever ureq held is dropped by now, and the wire is back in its slot.
         let Some(mut wire) = slot.take() else {
             return Err(Error::new(Code::Internal, Stage::Token, "The connection was lost in ureq."));
@@ -83,8 +100,8 @@ impl Http {
         outcome
     }
 
-    /// Sends the request and receives the head of the answer.
-    fn head(&self, request: &Request, slot: &Slot) -> Result<Response<()>, Error> {
+    /// Sends the request and receives the head of the answer. `root` is the URL without its path.
+    fn head(&self, request: &Request, root: &str, slot: &Slot) -> Result<Response<()>, Error> {
         let config = Agent::config_builder()
             .proxy(None)
             .max_redirects(0)
@@ -97,11 +114,11 @@ impl Http {
         let agent = Agent::with_parts(config, slot.clone(), NoResolver);
         let user_agent = &self.net.settings.user_agent;
         let answer = match request.method {
-            Method::Get => common(agent.get(&request.url), user_agent).call(),
-            Method::Head => common(agent.head(&request.url), user_agent).call(),
-            Method::Delete => common(agent.delete(&request.url), user_agent).call(),
-            Method::Post => send(common(agent.post(&request.url), user_agent), &request.body),
-            Method::Put => send(common(agent.put(&request.url), user_agent), &request.body),
+            Method::Get => common(agent.get(root), user_agent).call(),
+            Method::Head => common(agent.head(root), user_agent).call(),
+            Method::Delete => common(agent.delete(root), user_agent).call(),
+            Method::Post => send(common(agent.post(root), user_agent), &request.body),
+            Method::Put => send(common(agent.put(root), user_agent), &request.body),
         };
         answer.map(head_only).map_err(|error| protocol_fault(&error))
     }
@@ -118,7 +135,7 @@ impl Http {
             Method::Head => Framing::Length(0),
             _ => framing(status.as_u16(), head.headers()),
         };
-        let body = receive(framing, self.net.settings.max_response_bytes, wire);
+        let body = receive(framing, self.limit, wire);
         let body = body.map_err(|error| error.with(|detail| detail.http_status = status.as_u16()))?;
         Ok(Reply {
             status: status.as_u16(),

@@ -200,7 +200,7 @@ impl Link {
     fn ask(&self, opened: Opened, target: &Target) -> Result<MidHandshake<ClientHandshake<Head>>, Error> {
         let settings = &self.net.settings;
         let mut stream = opened.stream;
-        stream.set_private_headers(upgrade::private_headers(settings)?);
+        stream.set_private(&target.path, upgrade::private_headers(settings)?);
         let request = upgrade::request(target, settings)?;
         // It reads the answer's head and nothing else; its own default are 128 KiB.
         let config = WebSocketConfig::default().read_buffer_size(0);

@@ -26,7 +26,9 @@ mod shared;
 mod socket;
 mod socket_thread;
 pub mod source;
+mod store;
 mod stream;
+pub mod subscriptions;
 #[cfg(test)]
 mod testing;
 mod threads;

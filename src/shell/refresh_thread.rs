@@ -1,4 +1,5 @@
-//! gwa-refresh: drives the refresher. All HTTP runs here, so that the socket thread never waits for it.
+//! gwa-refresh: drives the refresher, and makes the clients' REST calls while that has nothing to do. All HTTP runs here,
+//! so that the socket thread never waits for it.
 
 mod listening;
 
@@ -10,17 +11,22 @@ use super::crypto;
 use super::http::{Cancel, Http};
 use super::inbox::ToRefresh;
 use super::random::Entropy;
-use super::source::Source;
+use super::source::{may_repeat, unanswered, Call, Source};
+use super::store::{Lock, Store};
 use super::wait::Waiter;
 use crate::error::{Code, Error, Stage};
 use crate::hooks::Answer;
 use crate::metrics::Counter;
-use crate::proto::http::Request;
+use crate::proto::http::{Method, Request};
 use crate::proto::oauth::Credentials;
 use crate::proto::refresher::{Credential, Input, Memory, News, Output, Refresher};
+use crate::secret::Secret;
 
 /// A wall clock that is off by more is worth a line of log: certificates and audit records depend on it.
 const CLOCK_TOLERANCE_MS: u64 = 30_000;
+
+/// Between two looks at a store that somebody else has locked.
+const LOCK_RETRY_MS: u64 = 50;
 
 /// What outlives the thread when a connect failed: a rotated refresh token above all.
 #[derive(Clone, Debug)]
@@ -35,7 +41,10 @@ impl Carry {
     pub fn replace(&mut self, credential: Credential) {
         match credential {
             Credential::ClientSecret(secret) => self.credentials.client_secret = secret,
-            Credential::RefreshToken(secret) => self.credentials.refresh_token = Some(secret),
+            Credential::RefreshToken(secret) => {
+                self.credentials.refresh_token = Some(secret);
+                self.memory.unsaved = true;
+            }
             Credential::SamlAssertion(secret) => self.credentials.saml_assertion = Some(secret),
             Credential::ProxyPassword => return,
         }
@@ -51,7 +60,12 @@ pub struct RefreshThread {
     pub machine: Refresher,
     pub http: Http,
     pub cancel: Cancel,
+    /// Interrupts the REST call under way.
+    pub calls: Cancel,
     pub source: Arc<Source>,
+    pub store: Store,
+    /// While the store is ours.
+    pub lock: Option<Lock>,
     /// Host and port of the token endpoint, or nothing if the application provides tokens.
     pub endpoint: String,
     /// A request that was cancelled; the machine hears of it after the close.
@@ -84,7 +98,7 @@ impl RefreshThread {
             self.despair();
             self.serve_browser();
             self.obey();
-            if !self.stopped {
+            if !self.stopped && !self.make_call() {
                 self.wait();
             }
         }
@@ -160,6 +174,9 @@ impl RefreshThread {
                 Output::Publish(token) => self.source.publish(&token),
                 Output::News(news) => self.pass_on(news),
                 Output::Ask { id, question } => self.ask(id, question),
+                Output::LoadStore { wait_ms } => self.load_store(wait_ms),
+                Output::Store(refresh_token) => self.save(&refresh_token),
+                Output::FreeStore => self.lock = None,
                 Output::Audit(record) => {
                     let id = self.entropy.uuid_v4();
                     self.source.record(id, record);
@@ -174,9 +191,15 @@ impl RefreshThread {
     }
 
     fn request(&mut self, epoch: u64, request: &Request) {
-        self.source.delivery.count(Counter::TokenRequests, 1);
-        self.cancel.set_grace(self.grace_ms());
-        let outcome = self.http.send(request, &self.cancel, &mut self.waiter, &self.source.clock);
+        if request.method == Method::Post {
+            self.source.delivery.count(Counter::TokenRequests, 1);
+        }
+        self.cancel.set_grace(if request.method == Method::Post { self.grace_ms() } else { 0 });
+        // A token is revoked after the close, which has cancelled all else.
+        let fresh = (request.method == Method::Delete).then(|| Cancel::new(self.waiter.bell()));
+        let cancel = fresh.as_ref().unwrap_or(&self.cancel);
+        let outcome = self.http.send(request, cancel, &mut self.waiter, &self.source.clock);
+        self.source.learn_rate_limit(outcome.as_ref().ok().and_then(|reply| reply.rate_limit));
         match outcome {
             // Broken off by a close, which is on its way: no failed attempt, so no record of one.
             Err(error) if error.code() == Code::Cancelled && !self.closed => self.broken_off = Some((epoch, error)),
@@ -189,6 +212,42 @@ impl RefreshThread {
         }
     }
 
+    /// Makes the REST call whose turn it is, if there is one and nothing about tokens is to be done before.
+    fn make_call(&mut self) -> bool {
+        if self.is_due() {
+            return false;
+        }
+        let Some(call) = self.source.next_call(&self.calls) else { return false };
+        // From here on whoever says something interrupts it; who has said it before is heard first.
+        match self.inbox.try_recv() {
+            Ok(message) => {
+                self.source.put_back(call);
+                self.take(message);
+            }
+            Err(_) => self.call(call),
+        }
+        true
+    }
+
+    /// One attempt at a REST call. It ends when a token request is due, or something is said that may ask for one.
+    fn call(&mut self, mut call: Call) {
+        self.calls.cancel_at(self.machine.next_timeout());
+        let (started_ms, timeout_ms) = (self.source.clock.now().boot_ms, call.timeout_ms());
+        let request = Request { timeout_ms, ..call.request.clone() };
+        let outcome = Http::rest(&call.net).send(&request, &self.calls, &mut self.waiter, &self.source.clock);
+        match outcome {
+            Err(error) if error.code() == Code::Cancelled => {
+                if may_repeat(&call.request, self.calls.is_sent()) {
+                    call.spent_ms += self.source.clock.now().boot_ms.saturating_sub(started_ms).max(1);
+                    self.source.put_back(call);
+                } else {
+                    self.source.answer_call(&call, Err(unanswered()));
+                }
+            }
+            outcome => self.source.answer_call(&call, outcome),
+        }
+    }
+
     /// How long a close lets a request in flight go on: not at all, unless its answer may replace a credential.
     fn grace_ms(&self) -> u64 {
         let Credentials { refresh_token, code, .. } = self.machine.credentials();
@@ -197,6 +256,47 @@ impl RefreshThread {
         } else {
             0
         }
+    }
+
+    /// Waits for the lock where a close is heard too; without it the store is read all the same.
+    fn load_store(&mut self, wait_ms: u64) {
+        let clock = self.source.clock;
+        let until = clock.now().boot_ms.saturating_add(wait_ms);
+        let mut heard = false;
+        let outcome = loop {
+            match self.store.lock() {
+                Err(error) => break Err(error),
+                Ok(Some(lock)) => {
+                    self.lock = Some(lock);
+                    break self.store.load();
+                }
+                Ok(None) => {}
+            }
+            let now = clock.now();
+            if self.cancel.is_cancelled() || now.boot_ms >= until {
+                self.source.delivery.log(2, "store", format_args!("{} is locked by somebody else", self.store.path()));
+                break self.store.load();
+            }
+            // A wait that fails rests.
+            if self.waiter.wait(Some(until.min(now.boot_ms + LOCK_RETRY_MS)), now).is_ok_and(|woken| woken.bell) {
+                heard = true;
+            }
+        };
+        if heard {
+            self.waiter.bell().ring();
+        }
+        if let Err(error) = &outcome {
+            self.log_failure(error);
+        }
+        self.handle(Input::Loaded(outcome));
+    }
+
+    fn save(&mut self, refresh_token: &Secret) {
+        let outcome = self.store.save(refresh_token, self.source.clock.now().wall_ms, &self.entropy.uuid_v4());
+        if let Err(error) = &outcome {
+            self.log_failure(error);
+        }
+        self.handle(Input::Stored(outcome));
     }
 
     fn pass_on(&mut self, mut news: News) {
@@ -241,8 +341,12 @@ impl RefreshThread {
         let until = self.machine.next_timeout().into_iter().chain(browser).min();
         // A wait that fails leaves nothing to do but to look again: the machine's deadlines still hold.
         let _ = self.waiter.wait(until, self.source.clock.now());
-        if self.machine.next_timeout().is_some_and(|at| at <= self.source.clock.now().boot_ms) {
+        if self.is_due() {
             self.handle(Input::Timeout);
         }
+    }
+
+    fn is_due(&self) -> bool {
+        self.machine.next_timeout().is_some_and(|at| at <= self.source.clock.now().boot_ms)
     }
 }

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use crate::error::Error;
 use crate::event::State;
+use crate::proto::http::RateLimit;
 use crate::proto::token::Token;
 
 /// State, newest token, and what was handed back. Written by the threads, read by anybody.
@@ -15,6 +16,8 @@ pub struct Shared {
     unsent: AtomicU64,
     /// How far the server's clock is ahead; `i64::MIN`: not known.
     server_ahead_ms: AtomicI64,
+    /// With the wall clock's time of the answer that told.
+    rate_limit: Mutex<Option<(RateLimit, u64)>>,
     failure: OnceLock<Error>,
 }
 
@@ -25,6 +28,7 @@ impl Default for Shared {
             token: Mutex::default(),
             unsent: AtomicU64::default(),
             server_ahead_ms: AtomicI64::new(i64::MIN),
+            rate_limit: Mutex::default(),
             failure: OnceLock::new(),
         }
     }
@@ -90,6 +94,16 @@ impl Shared {
     /// An answer has told the time.
     pub fn set_server_ahead_ms(&self, ms: i64) {
         self.server_ahead_ms.store(ms.max(i64::MIN + 1), Ordering::Release);
+    }
+
+    /// The API's limit on requests and when it was told (wall clock), once an answer has.
+    pub fn rate_limit(&self) -> Option<(RateLimit, u64)> {
+        *self.rate_limit.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// An answer has told the limit.
+    pub fn set_rate_limit(&self, limit: RateLimit, wall_ms: u64) {
+        *self.rate_limit.lock().unwrap_or_else(PoisonError::into_inner) = Some((limit, wall_ms));
     }
 
     /// Messages handed back unsent so far.

@@ -36,8 +36,12 @@ pub struct SocketThread {
     pub inbox: Receiver<Input>,
     pub machine: Session,
     pub net: Net,
-    /// Host and port of the WebSocket URL.
+    /// Host and port of its sockets.
     pub endpoint: String,
+    /// Host and port of the REST API, if it uses one.
+    pub api: String,
+    /// Whether its sockets are those of channels (profile `notifications`).
+    pub has_channel: bool,
     /// Where its tokens come from.
     pub tokens: Lease,
     pub delivery: Arc<Delivery>,
@@ -84,7 +88,7 @@ impl SocketThread {
 
     fn read_inbox(&mut self) {
         while let Ok(input) = self.inbox.try_recv() {
-            if matches!(input, Input::Publish(_)) {
+            if matches!(input, Input::Publish(_)) && !self.has_channel {
                 self.recall_endpoint();
             }
             self.handle(input);
@@ -112,8 +116,10 @@ impl SocketThread {
     fn obey(&mut self, output: Output) {
         match output {
             Output::Dial { epoch, hold, uri } => self.dial(epoch, hold, uri.as_ref()),
-            // Of the profile notifications, which no client can have yet.
-            Output::Rest { .. } | Output::DropRest { .. } | Output::AskSpare | Output::ReturnSpare => {}
+            Output::Rest { id, request } => self.tokens.rest(id, request, &self.net),
+            Output::DropRest { id } => self.tokens.drop_rest(id),
+            Output::AskSpare => self.tokens.ask_spare(),
+            Output::ReturnSpare => self.tokens.return_spare(),
             Output::Upgrade { epoch } => self.upgrade(epoch),
             Output::SendAuth { epoch, frame } => self.send_auth(epoch, frame),
             Output::Ping { epoch } => _ = self.active(epoch).map(|active| active.link.ping()),
@@ -138,7 +144,7 @@ impl SocketThread {
 
     fn dial(&mut self, epoch: u64, hold: bool, uri: Option<&Secret>) {
         match Link::dial(epoch, uri, &self.net, &self.waiter, self.clock.now()) {
-            Ok(link) => self.links.push(Active::new(link, hold)),
+            Ok(link) => self.links.push(Active::new(link, hold, self.has_channel)),
             Err(error) => self.handle(Input::Failed { epoch, error }),
         }
     }
@@ -168,11 +174,18 @@ impl SocketThread {
     }
 
     fn release(&mut self, epoch: u64) {
+        let now = self.clock.now();
         let mut drain = self.delivery.drain(&mut self.scratch);
-        if let Some(active) = self.links.iter_mut().find(|active| active.epoch == epoch) {
-            active.release(&mut drain);
-        } else if let Some((_, held)) = self.orphan.take_if(|(of, _)| *of == epoch) {
-            held.deliver(epoch, &mut drain);
+        let active = self.links.iter_mut().find(|active| active.epoch == epoch);
+        let held = match active {
+            Some(active) => active.release(),
+            None => self.orphan.take_if(|(of, _)| *of == epoch).map(|(_, held)| held),
+        };
+        let machine = &mut self.machine;
+        let has_channel = self.has_channel;
+        let mut admits = |text: &[u8]| !has_channel || machine.admit(now, epoch, text);
+        if let Some(held) = held {
+            held.deliver(epoch, &mut drain, &mut admits);
         }
     }
 

@@ -7,6 +7,7 @@
 //! What a client is told goes out under the lock, so that who joins misses nothing and hears nothing twice.
 
 mod lease;
+mod rest;
 mod telling;
 
 use std::any::Any;
@@ -15,6 +16,8 @@ use std::panic::{catch_unwind, AssertUnwindSafe};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 pub use self::lease::{Lease, Outlet};
+use self::rest::Calls;
+pub use self::rest::{may_repeat, unanswered, Call};
 use super::clock::Clock;
 use super::delivery::Delivery;
 use super::dial::Net;
@@ -25,11 +28,14 @@ use super::inbox::{Inbox, ToRefresh};
 use super::random::Entropy;
 use super::refresh_thread::{Carry, RefreshThread};
 use super::shared::Shared;
+use super::store::Store;
 use crate::config::settings::Settings;
 use crate::error::{Code, Error, Stage};
 use crate::event::State as Shown;
 use crate::hooks::ThreadKind;
 use crate::proto::audience::Audience;
+use crate::proto::http::RateLimit;
+use crate::proto::permits::{Permits, SEATS};
 use crate::proto::refresher::{Credential, Input, Refresher};
 use crate::proto::token::Token;
 use crate::secret::Secret;
@@ -75,6 +81,8 @@ struct State {
     running: Option<Running>,
     wishes: HashMap<u64, Wish>,
     last_wish: u64,
+    calls: Calls,
+    permits: Permits,
     /// Credentials that came while the machine was stopping: the next one has them.
     pending: Vec<Credential>,
     /// Clients made with it that are not closed.
@@ -87,6 +95,8 @@ struct State {
 struct Running {
     inbox: Inbox<ToRefresh>,
     cancel: Cancel,
+    /// Interrupts the REST call under way.
+    calls: Cancel,
     /// The machine was told to stop. Who joins now waits for the next one.
     is_stopping: bool,
 }
@@ -107,6 +117,8 @@ impl Source {
             running: None,
             wishes: HashMap::new(),
             last_wish: 0,
+            calls: Calls::default(),
+            permits: Permits::default(),
             pending: Vec::new(),
             clients: 0,
             is_released: false,
@@ -138,6 +150,11 @@ impl Source {
         self.shared.server_ahead_ms()
     }
 
+    /// The API's limit and when it was told (wall clock), once an answer has.
+    pub fn rate_limit(&self) -> Option<(RateLimit, u64)> {
+        self.shared.rate_limit()
+    }
+
     /// Clients that run.
     pub fn running_clients(&self) -> usize {
         self.lock().audience.len()
@@ -160,17 +177,24 @@ impl Source {
         let is_hopeless = !state.audience.is_empty() && state.audience.hearers().next().is_none();
         let shared = Arc::clone(&outlet.shared);
         let member = state.audience.join(outlet.clone());
+        if outlet.has_channel && !state.permits.take_seat(member) {
+            state.audience.leave(member);
+            let text = format!("{SEATS} clients of this source of tokens have a channel.");
+            return Err(Error::new(Code::ChannelLimit, Stage::Call, text));
+        }
         match &state.running {
             Some(running) if running.is_stopping => {}
             Some(running) => {
                 state.audience.missed(self.clock.now()).into_iter().for_each(|input| outlet.tell(input));
                 if is_hopeless {
                     running.inbox.send(ToRefresh { member, input: Input::RefreshNow });
+                    state.interrupt_call();
                 }
             }
             None => {
                 if let Err(error) = self.begin(&mut state, guard) {
                     state.audience.leave(member);
+                    state.permits.leave(member);
                     return Err(error);
                 }
             }
@@ -184,6 +208,11 @@ impl Source {
         let is_gone = state.audience.leave(member).is_some();
         // Whoever waits hears that it was cancelled.
         state.wishes.retain(|_, wish| wish.member != member);
+        let granted = state.permits.leave(member);
+        state.grant(granted);
+        if state.calls.leave(member) {
+            state.interrupt_call();
+        }
         let is_empty = state.audience.is_empty();
         let Some(running) = state.running.as_mut().filter(|_| is_gone) else { return };
         if !is_empty {
@@ -202,7 +231,7 @@ impl Source {
         let mut state = self.lock();
         match &state.running {
             Some(running) if running.is_stopping => state.pending.push(credential),
-            Some(running) => running.inbox.send(ToRefresh { member: 0, input: Input::Credential(credential) }),
+            Some(_) => state.tell(0, Input::Credential(credential)),
             None => state.carry.replace(credential),
         }
     }
@@ -218,9 +247,7 @@ impl Source {
     }
 
     fn tell(&self, member: u64, input: Input) {
-        if let Some(running) = &self.lock().running {
-            running.inbox.send(ToRefresh { member, input });
-        }
+        self.lock().tell(member, input);
     }
 
     fn want(&self, member: u64, min_left_ms: u64, promise: Promise<Arc<Token>>) {
@@ -231,8 +258,8 @@ impl Source {
         state.last_wish += 1;
         let id = state.last_wish;
         state.wishes.insert(id, Wish { member, min_left_ms, promise });
-        if let Some(running) = state.running.as_ref().filter(|running| !running.is_stopping) {
-            running.inbox.send(ToRefresh { member, input: Input::Wanted { id, min_left_ms } });
+        if state.running.as_ref().is_some_and(|running| !running.is_stopping) {
+            state.tell(member, Input::Wanted { id, min_left_ms });
         }
     }
 
@@ -299,8 +326,10 @@ impl Source {
         self.begin_dispatcher(state)?;
         let waiter = waiter(&self.clock)?;
         let (inbox, receiver) = Inbox::new(waiter.bell());
-        let cancel = Cancel::new(waiter.bell());
+        let (cancel, calls) = (Cancel::new(waiter.bell()), Cancel::new(waiter.bell()));
         let thread = RefreshThread {
+            store: Store::new(&self.settings, &self.endpoint()?),
+            lock: None,
             endpoint: self.endpoint()?,
             entropy: Entropy::new(),
             waiter,
@@ -308,15 +337,17 @@ impl Source {
             machine: self.machine(&state.carry),
             http: Http::new(&self.net),
             cancel: cancel.clone(),
+            calls: calls.clone(),
             source: Arc::clone(self),
             broken_off: None,
             listening: None,
             closed: false,
             stopped: false,
         };
-        let reply = inbox.clone();
+        let (reply, interrupted) = (inbox.clone(), calls.clone());
         self.delivery.set_reply(Arc::new(move |id, answer| {
             reply.send(ToRefresh { member: 0, input: Input::Answered { id, answer } });
+            interrupted.cancel();
         }));
         let (source, thread) = (Arc::clone(self), Box::new(thread));
         self.threads.spawn(&self.settings, &self.delivery, ThreadKind::Refresh, move || {
@@ -326,7 +357,7 @@ impl Source {
             }
         })?;
         inbox.send(ToRefresh { member: 0, input: Input::Start });
-        state.running = Some(Running { inbox, cancel, is_stopping: false });
+        state.running = Some(Running { inbox, cancel, calls, is_stopping: false });
         Ok(())
     }
 
@@ -420,6 +451,7 @@ impl Source {
         let mut state = self.lock();
         state.failure = Some(Error::new(Code::Panic, Stage::Token, "The source of tokens has failed."));
         state.running = None;
+        (state.calls, state.permits) = (Calls::default(), Permits::default());
         let outlets: Vec<Outlet> = state.audience.dissolve().collect();
         drop(state);
         for outlet in outlets {
@@ -436,8 +468,22 @@ impl Source {
 }
 
 impl State {
+    /// Tells the refresher. What is about tokens goes before a REST call: the inbox first, then the interruption, so that
+    /// who is interrupted finds the reason.
+    fn tell(&self, member: u64, input: Input) {
+        if let Some(running) = &self.running {
+            running.inbox.send(ToRefresh { member, input });
+            if self.calls.is_running() {
+                running.calls.cancel();
+            }
+        }
+    }
+
     /// Nobody will run it any more.
     fn is_over(&self) -> bool {
         self.is_released && self.clients == 0 && self.audience.is_empty()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -24,13 +24,21 @@ const KEEP: usize = 16 << 10;
 pub struct Stream {
     wire: Wire,
     tls: Option<Box<Session>>,
-    private_headers: Option<Zeroizing<Vec<u8>>>,
+    private: Option<Private>,
+}
+
+/// What the head of a request has that those who write it do not see.
+struct Private {
+    /// Path and query.
+    target: Zeroizing<String>,
+    /// Header lines, each with its CRLF.
+    lines: Zeroizing<Vec<u8>>,
 }
 
 impl Stream {
     /// Plain TCP over a connected socket.
     pub fn plain(socket: Socket) -> Self {
-        Self { wire: Wire::new(socket), tls: None, private_headers: None }
+        Self { wire: Wire::new(socket), tls: None, private: None }
     }
 
     /// TLS over a connected socket; [`Stream::handshake`] comes first.
@@ -79,11 +87,13 @@ impl Stream {
         self.wire.bytes_written
     }
 
-    /// Puts these header lines, each with its CRLF, in front of the blank line that ends the next write.
+    /// Gives the request that the next write is the head of this path and query instead of its own, and these header
+    /// lines, each with its CRLF.
     ///
-    /// ureq and tungstenite log at trace level what they write: credentials join the head here, behind their backs.
-    pub fn set_private_headers(&mut self, lines: Zeroizing<Vec<u8>>) {
-        self.private_headers = Some(lines).filter(|lines| !lines.is_empty());
+    /// ureq and tungstenite log at trace level what they write: credentials, and the path of a channel, join the head here,
+    /// behind their backs.
+    pub fn set_private(&mut self, target: &str, lines: Zeroizing<Vec<u8>>) {
+        self.private = Some(Private { target: target.to_owned().into(), lines });
     }
 
     /// Takes `data` whole, however much is waiting already, and hands the kernel what it has room for.
@@ -155,14 +165,10 @@ impl Write for Stream {
         if self.wire.unsent() > HIGH_WATER && !self.wire.flush()? && self.wire.unsent() > HIGH_WATER {
             return Err(io::ErrorKind::WouldBlock.into());
         }
-        let taken =
-            match data.strip_suffix(b"\r\n").filter(|head| head.ends_with(b"\r\n")).zip(self.private_headers.take()) {
-                Some((head, lines)) => {
-                    let whole = Zeroizing::new([head, &lines, b"\r\n"].concat());
-                    self.push(&whole)
-                }
-                None => self.push(data),
-            };
+        let taken = match data.strip_suffix(b"\r\n").filter(|head| head.ends_with(b"\r\n")).zip(self.private.take()) {
+            Some((head, private)) => self.push(&private.complete(head)),
+            None => self.push(data),
+        };
         taken.map_err(|error| self.last_word(error))?;
         Ok(data.len())
     }
@@ -174,6 +180,16 @@ impl Write for Stream {
             Ok(false) => Err(io::ErrorKind::WouldBlock.into()),
             Err(error) => Err(self.last_word(error)),
         }
+    }
+}
+
+impl Private {
+    /// The head as it goes on the wire. `head` ends before the blank line.
+    fn complete(&self, head: &[u8]) -> Zeroizing<Vec<u8>> {
+        let mut parts = head.splitn(3, |byte| *byte == b' ');
+        let (method, _, rest) = (parts.next(), parts.next(), parts.next());
+        let (method, rest) = (method.unwrap_or_default(), rest.unwrap_or_default());
+        Zeroizing::new([method, b" ", self.target.as_bytes(), b" ", rest, &self.lines, b"\r\n"].concat())
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod clock;
 mod descriptor;
+mod file;
 mod held;
 mod poll;
 mod process;
@@ -13,6 +14,7 @@ mod thread;
 pub use self::{
     clock::{boottime, coarse_monotonic},
     descriptor::{ClockWatch, EventFd, TimerFd},
+    file::{effective_user, FileLock},
     held::{Descriptors, Entered, Held},
     poll::poll,
     process::{end_this_thread, process, OnceBox, PerProcess},

@@ -33,10 +33,9 @@ pub fn proof(grant: Grant, credentials: &Credentials) -> Proof {
     let refresh = credentials.refresh_token.is_some();
     match grant {
         _ if credentials.code.is_some() => Proof::Code,
-        Grant::Auto | Grant::RefreshToken | Grant::AuthorizationCode | Grant::Saml2Bearer if refresh => {
-            Proof::RefreshToken
-        }
+        Grant::Auto | Grant::RefreshToken | Grant::AuthorizationCode if refresh => Proof::RefreshToken,
         Grant::Auto | Grant::ClientCredentials => Proof::ClientCredentials,
+        // Assertions bring no refresh tokens as a rule (RFC 7521 4.1), and the next one replaces what they might bring.
         Grant::Saml2Bearer if credentials.saml_assertion.is_some() => Proof::Assertion,
         // `Application`: the application is asked instead, for the token itself.
         Grant::RefreshToken | Grant::AuthorizationCode | Grant::Saml2Bearer | Grant::Application => Proof::Missing,
@@ -170,7 +169,7 @@ mod tests {
         let grant = "grant_type=urn%3Aietf%3Aparams%3Aoauth%3Agrant-type%3Asaml2-bearer";
         assert_eq!(body, format!("{grant}&orgName=my+org&assertion=PHNhbWw%2B"));
         assert!(request(&set, &credentials(None), 1).is_none());
-        assert_eq!(proof(Grant::Saml2Bearer, &credentials(Some("r"))), Proof::RefreshToken);
+        assert_eq!(proof(Grant::Saml2Bearer, &credentials(Some("r"))), Proof::Missing);
     }
 
     #[test]

@@ -4,15 +4,33 @@ use std::sync::Arc;
 
 use super::{serve, News, Output, Phase, Refresher};
 use crate::audit::Record;
-use crate::config::settings::Grant;
+use crate::config::settings::{Grant, Profile};
 use crate::error::{Code, Error, Stage};
 use crate::event::Question;
 use crate::proto::mutant::{active, Mutant};
 use crate::proto::oauth::Granted;
-use crate::proto::scope;
+use crate::proto::scope::{self, Grants};
 use crate::proto::time::Now;
 use crate::proto::token::{Schedule, Token, LIFETIME_DEFAULT_MS, LIFETIME_MAX_MS, LIFETIME_MIN_MS};
 use crate::secret::Secret;
+
+/// A granted token that is not published yet.
+#[derive(Debug)]
+pub(super) struct Arrival {
+    pub granted: Granted,
+    /// The refresh token that came with it and replaces the one that was held.
+    pub rotated: Option<Secret>,
+    from_code: bool,
+    /// What the server said of its scopes when it was asked.
+    pub probed: Option<Vec<String>>,
+}
+
+impl Arrival {
+    /// One that came after the end: only its refresh token counts.
+    pub(super) fn late(granted: Granted, rotated: Option<Secret>) -> Box<Self> {
+        Box::new(Self { granted, rotated, from_code: false, probed: None })
+    }
+}
 
 impl Refresher {
     pub(super) fn granted(&mut self, now: Now, granted: Granted) {
@@ -22,16 +40,26 @@ impl Refresher {
         self.credentials.verifier.take_if(|_| from_code);
         self.has_corrected_clock = false;
         let rotated = self.adopt(&granted);
-        let token = match self.verify(now, granted) {
+        let arrival = Box::new(Arrival { granted, rotated, from_code, probed: None });
+        match self.to_store(arrival.rotated.as_ref()) {
+            Some(refresh_token) => self.store(arrival, refresh_token),
+            None => self.arrived(now, arrival),
+        }
+    }
+
+    /// The refresh token is where it belongs.
+    pub(super) fn arrived(&mut self, now: Now, arrival: Box<Arrival>) {
+        if self.must_probe(&arrival) {
+            return self.probe(now, arrival);
+        }
+        self.finish(now, *arrival);
+    }
+
+    pub(super) fn finish(&mut self, now: Now, arrival: Arrival) {
+        let Arrival { granted, rotated, from_code, probed } = arrival;
+        let token = match self.verify(now, granted, probed) {
             Ok(token) => token,
-            Err(error) => {
-                // The refresh token is good, and the one that the application has stored may be dead.
-                let forgets = active(Mutant::RotationLostOnRefusal);
-                if let Some(refresh_token) = rotated.filter(|_| self.can_ask && !forgets) {
-                    self.ask_to_persist(refresh_token);
-                }
-                return self.failed(now, error);
-            }
+            Err(error) => return self.turned_down(now, rotated, error),
         };
         if from_code {
             self.unauthorized = 0;
@@ -44,8 +72,21 @@ impl Refresher {
         }
     }
 
+    /// The access token is no good; its refresh token is, and the one that the application has stored may be dead.
+    pub(super) fn turned_down(&mut self, now: Now, rotated: Option<Secret>, error: Error) {
+        let forgets = active(Mutant::RotationLostOnRefusal);
+        if let Some(refresh_token) = rotated.filter(|_| self.can_ask && !forgets) {
+            self.ask_to_persist(refresh_token);
+        }
+        self.failed(now, error);
+    }
+
     /// Takes a rotated refresh token over, unless the application has replaced the one it came from meanwhile.
     pub(super) fn adopt(&mut self, granted: &Granted) -> Option<Secret> {
+        // RFC 7521 4.1: the assertion is what is shown again.
+        if self.settings.grant == Grant::Saml2Bearer {
+            return None;
+        }
         let held = &self.credentials.refresh_token;
         let rotated = granted.refresh_token.clone().filter(|new| held.as_ref() != Some(new))?;
         if *held != self.requested_refresh && !active(Mutant::ReplacementOverwritten) {
@@ -59,9 +100,16 @@ impl Refresher {
     }
 
     /// Lifetime and scopes; the scope audit is made here, so a denial is recorded once.
-    fn verify(&mut self, now: Now, granted: Granted) -> Result<Token, Error> {
-        let grants =
-            scope::grants(granted.access_token.expose(), granted.scope.as_deref(), self.settings.max_token_bytes);
+    fn verify(&mut self, now: Now, granted: Granted, probed: Option<Vec<String>>) -> Result<Token, Error> {
+        let grants = match self.settings.profile {
+            Profile::AuthMessage => {
+                scope::grants(granted.access_token.expose(), granted.scope.as_deref(), self.settings.max_token_bytes)
+            }
+            Profile::Notifications => {
+                let scopes = probed.or_else(|| scope::answered(&granted, self.requested_proof));
+                Grants { scopes, ..Grants::default() }
+            }
+        };
         let lifetime_ms = self.lifetime(now, granted.expires_in_ms, grants.lifetime_ms)?;
         let (audit, outcome) = scope::check(&grants, &self.settings.required_scopes, self.settings.unknown_scopes);
         self.out.push_back(Output::Audit(Record::Scopes(audit)));
@@ -81,7 +129,7 @@ impl Refresher {
         })
     }
 
-    /// `min(expires_in, exp − iat)`, else `exp − iat`, else 300 s; refused below 1 s or when `t_usable` is past.
+    /// `min(expires_in, exp − iat)`, else `exp − iat`, else 300 s, and no more than the idle timeout; refused below 1 s or when `t_usable` is past.
     fn lifetime(&self, now: Now, expires_in_ms: Option<i64>, claimed_ms: Option<u64>) -> Result<u64, Error> {
         let answered = expires_in_ms.map(|ms| u64::try_from(ms).unwrap_or(0));
         let lifetime = match (answered, claimed_ms) {
@@ -89,7 +137,12 @@ impl Refresher {
             (Some(known), None) | (None, Some(known)) => known,
             (None, None) => LIFETIME_DEFAULT_MS,
         };
-        let lifetime = lifetime.min(LIFETIME_MAX_MS);
+        let most = match self.settings.idle_timeout_ms {
+            // Nobody may use it for so long: it is renewed as if it ended then.
+            Some(idle_ms) if !active(Mutant::IdleTimeoutIgnored) => idle_ms.max(LIFETIME_MIN_MS),
+            _ => LIFETIME_MAX_MS,
+        };
+        let lifetime = lifetime.min(most).min(LIFETIME_MAX_MS);
         let usable_for = lifetime - (lifetime / 10).min(10_000);
         let age = now.boot_ms.saturating_sub(self.requested.boot_ms);
         let short = lifetime < LIFETIME_MIN_MS && !active(Mutant::ShortLifeTaken);

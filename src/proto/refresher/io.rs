@@ -59,10 +59,23 @@ pub enum Input {
         /// The answer.
         answer: Result<Answer, Error>,
     },
+    /// The answer to [`Output::LoadStore`]: what the store holds, nothing if there is none yet.
+    Loaded(Result<Option<Found>, Error>),
+    /// The answer to [`Output::Store`].
+    Stored(Result<(), Error>),
     /// Stop.
     Close,
     /// [`super::Refresher::next_timeout`] is reached.
     Timeout,
+}
+
+/// What the token store holds.
+#[derive(Clone, Debug)]
+pub struct Found {
+    /// The refresh token.
+    pub refresh_token: Secret,
+    /// Whether it descends from `token.refresh_token` as it is set now, or none is set.
+    pub follows: bool,
 }
 
 /// A credential that can be replaced while the client runs.
@@ -99,6 +112,15 @@ pub enum Output {
     Publish(Arc<Token>),
     /// Something the session has to know.
     News(News),
+    /// Lock the token store, waiting for so long at most, and read it; answer with [`Input::Loaded`].
+    LoadStore {
+        /// In milliseconds. Without the lock it is read all the same.
+        wait_ms: u64,
+    },
+    /// Write this refresh token to the store; answer with [`Input::Stored`].
+    Store(Secret),
+    /// Unlock the store.
+    FreeStore,
     /// Ask the application.
     Ask {
         /// Number of the question.

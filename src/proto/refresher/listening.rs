@@ -5,11 +5,10 @@ use super::{Phase, Refresher};
 impl Refresher {
     /// Number of the question for an authorization code that is open.
     pub fn open_question(&self) -> Option<u64> {
-        match self.phase {
-            Phase::Blocked { asked, .. } => asked,
-            Phase::Stopped | Phase::Holding | Phase::Fetching { .. } | Phase::Waiting | Phase::Persisting { .. } => {
-                None
-            }
+        if let Phase::Blocked { asked, .. } = self.phase {
+            asked
+        } else {
+            None
         }
     }
 

@@ -11,28 +11,36 @@
 //!                    Blocked ── asks the application for an authorization code after a second 401
 //! ```
 //!
+//! With a token store `Loading` comes before `Fetching` and `Storing` after it (see [`store`]); `Probing` asks for the
+//! scopes of an opaque token (see [`probe`]), and `Revoking` is the last thing of a machine that is to revoke its token.
+//!
 //! With `token.grant = application` a question takes the place of the request; all else is the same.
 //!
 //! One request is in flight at most: only `Fetching` waits for an answer, and its epoch tells a stale one.
 
+mod end;
 mod grant;
 mod io;
 mod listening;
+mod phase;
+mod probe;
 mod proofs;
 mod provider;
+mod store;
 mod wishes;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-pub use self::io::{Credential, Input, News, Output};
+pub use self::io::{Credential, Found, Input, News, Output};
+use self::phase::Phase;
 use self::wishes::{serve, Wish};
 use super::backoff::{retry_ms, Held, Retry};
 use super::dice::Dice;
 use super::http::{self, Reply, Request};
 use super::http_date;
 use super::mutant::{active, Mutant};
-use super::oauth::{self, Credentials, Granted};
+use super::oauth::{self, Credentials, Granted, Proof};
 use super::pkce::Fresh;
 use super::time::Now;
 use super::token::Token;
@@ -52,27 +60,10 @@ pub struct Memory {
     pub asks: u64,
     /// The token that was refused last.
     pub refused: Option<Secret>,
+    /// The refresh token in force is not in the store.
+    pub unsaved: bool,
     /// How far the server's clock is ahead.
     pub ahead_ms: i64,
-}
-
-#[derive(Debug)]
-enum Phase {
-    Stopped,
-    Holding,
-    /// `asked`: number of the question, if it is the application that fetches.
-    Fetching {
-        asked: Option<u64>,
-    },
-    Waiting,
-    Persisting {
-        id: u64,
-        token: Token,
-    },
-    Blocked {
-        error: Error,
-        asked: Option<u64>,
-    },
 }
 
 /// The machine that keeps a token fresh. See the [module](self) for its states.
@@ -92,6 +83,8 @@ pub struct Refresher {
     requested_version: u64,
     /// The refresh token in force when the request was made.
     requested_refresh: Option<Secret>,
+    /// What the request proved our right with.
+    requested_proof: Proof,
     /// How far the server's clock is ahead of ours, as far as is known, and as was known when the request was made.
     ahead_ms: i64,
     requested_ahead_ms: i64,
@@ -117,6 +110,8 @@ pub struct Refresher {
     /// The token that was refused last: the application is not to provide it again.
     refused: Option<Secret>,
     wanted: Vec<Wish>,
+    /// What is known of the token store.
+    store: store::Known,
     /// Only the answer to the request in flight is still waited for.
     closing: bool,
     closed: bool,
@@ -141,6 +136,7 @@ impl Refresher {
             credentials_version: 0,
             requested_version: 0,
             requested_refresh: None,
+            requested_proof: Proof::Missing,
             ahead_ms: 0,
             requested_ahead_ms: 0,
             has_corrected_clock: false,
@@ -158,6 +154,7 @@ impl Refresher {
             last_forced_ms: None,
             refused: None,
             wanted: Vec::new(),
+            store: store::Known::default(),
             closing: false,
             closed: false,
             senseless: 0,
@@ -173,8 +170,9 @@ impl Refresher {
 
     /// Goes on where an earlier machine stopped.
     pub fn after(self, memory: Memory) -> Self {
-        let Memory { serial, asks, refused, ahead_ms } = memory;
-        Self { serial, asks, refused, ahead_ms, ..self }
+        let Memory { serial, asks, refused, unsaved, ahead_ms } = memory;
+        let store = store::Known { unsaved, ..store::Known::default() };
+        Self { serial, asks, refused, ahead_ms, store, ..self }
     }
 
     /// Takes a fact in. `random` feeds the jitter.
@@ -193,6 +191,8 @@ impl Refresher {
             Input::RefreshNow => self.force(now),
             Input::Credential(credential) => self.credential(now, credential),
             Input::Answered { id, answer } => self.answered(now, id, answer),
+            Input::Loaded(outcome) => self.loaded(now, outcome),
+            Input::Stored(outcome) => self.stored(now, outcome),
             Input::Close => self.close(now),
             Input::Timeout => self.timeout(now),
         }
@@ -221,7 +221,8 @@ impl Refresher {
 
     /// What the next machine has to know.
     pub fn memory(&self) -> Memory {
-        Memory { serial: self.serial, asks: self.asks, refused: self.refused.clone(), ahead_ms: self.ahead_ms }
+        let Self { serial, asks, ahead_ms, .. } = *self;
+        Memory { serial, asks, refused: self.refused.clone(), unsaved: self.store.unsaved, ahead_ms }
     }
 
     /// The token in force.
@@ -262,7 +263,8 @@ impl Refresher {
             }
             Phase::Blocked { .. } => self.set_phase(Phase::Blocked { error: self.block_error(), asked: None }, None),
             Phase::Fetching { .. } => self.provider_is_late(now),
-            Phase::Stopped => {}
+            // Somebody else keeps the time of these.
+            Phase::Stopped | Phase::Loading { .. } | Phase::Storing(_) | Phase::Probing(_) | Phase::Revoking => {}
         }
     }
 
@@ -280,10 +282,18 @@ impl Refresher {
     fn fetch(&mut self, now: Now) {
         if self.round_attempts == 0 {
             self.round_started_ms = now.boot_ms;
+            self.store.read_again = false;
         }
         if self.settings.grant == Grant::Application {
             return self.ask_for_token(now);
         }
+        if self.has_store() {
+            return self.load(now, None);
+        }
+        self.request_token(now);
+    }
+
+    fn request_token(&mut self, now: Now) {
         let timeout_ms = self.attempt_ms(now, self.settings.token_timeout_ms);
         let Some(request) = oauth::request(&self.settings, &self.credentials, timeout_ms) else {
             self.block(now, self.no_proof());
@@ -305,6 +315,9 @@ impl Refresher {
 
     fn replied(&mut self, now: Now, epoch: u64, outcome: http::Outcome) {
         let stale = (epoch != self.epoch || self.unsigned.is_some()) && !active(Mutant::StaleReply);
+        if matches!(self.phase, Phase::Probing(_)) && !stale {
+            return self.probed(now, outcome);
+        }
         if !matches!(self.phase, Phase::Fetching { asked: None }) || stale {
             self.senseless += 1;
             return;
@@ -381,18 +394,20 @@ impl Refresher {
     }
 
     fn failed_for_good(&mut self, now: Now, error: Error) {
-        let had_code = self.credentials.code.is_some();
         // A refused code must not be sent again.
         self.credentials.code.take_if(|_| !active(Mutant::CodeTwice));
         // The credential that was refused has been replaced meanwhile: the new one gets its own round.
-        let replaced = self.requested_version != self.credentials_version;
-        if replaced || !had_code && self.has_another_proof(&error) {
+        if self.requested_version != self.credentials_version || self.was_out_of_time(&error) {
             return self.begin_round(now);
         }
+        if self.may_read_again(&error) {
+            return self.load(now, Some(error));
+        }
+        self.drop_assertion(&error);
         if error.code() == Code::Unauthorized {
             self.unauthorized = self.unauthorized.saturating_add(1);
         }
-        let asks = self.calls_for_code(&error, had_code);
+        let asks = self.calls_for_code(&error);
         self.block(now, error);
         if asks {
             self.ask_for_code(now);
@@ -426,8 +441,12 @@ impl Refresher {
         }
     }
 
-    /// The one place where the phase changes, so that no timer outlives its phase.
+    /// The one place where the phase changes, so that no timer outlives its phase, and no lock.
     fn set_phase(&mut self, phase: Phase, wake_ms: Option<u64>) {
+        if self.store.locked && !phase.is_locked() {
+            self.store.locked = false;
+            self.out.push_back(Output::FreeStore);
+        }
         self.phase = phase;
         self.wake_ms = wake_ms;
         self.unsigned = None;

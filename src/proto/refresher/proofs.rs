@@ -7,7 +7,7 @@ use crate::error::{Code, Error, Stage};
 use crate::event::Question;
 use crate::proto::http::Request;
 use crate::proto::mutant::{active, Mutant};
-use crate::proto::oauth::{self, assertion, Authorization};
+use crate::proto::oauth::{self, assertion, Authorization, Proof};
 use crate::proto::pkce::Fresh;
 use crate::proto::time::Now;
 use crate::secret::Secret;
@@ -31,6 +31,7 @@ impl Refresher {
         self.epoch += 1;
         self.requested = now;
         self.requested_version = self.credentials_version;
+        self.requested_proof = oauth::proof(self.settings.grant, &self.credentials);
         self.requested_refresh = self.credentials.refresh_token.clone();
         self.requested_ahead_ms = self.ahead_ms;
         self.set_phase(Phase::Fetching { asked: None }, None);
@@ -70,24 +71,16 @@ impl Refresher {
         Error::new(Code::ReauthRequired, Stage::Token, text)
     }
 
-    /// Whether another attempt, at once, is of use. An assertion that was refused is not sent again, and a refresh token
-    /// that came for one gives way to the next.
-    pub(super) fn has_another_proof(&mut self, error: &Error) -> bool {
-        if error.code() == Code::InvalidGrant && self.settings.grant == Grant::Saml2Bearer {
-            let refused_refresh = self.requested_refresh.is_some();
-            let spent = if refused_refresh {
-                &mut self.credentials.refresh_token
-            } else {
-                &mut self.credentials.saml_assertion
-            };
-            spent.take_if(|_| !active(Mutant::AssertionTwice));
-            return refused_refresh && self.credentials.saml_assertion.is_some();
+    /// A SAML assertion that was refused is not sent again.
+    pub(super) fn drop_assertion(&mut self, error: &Error) {
+        if self.requested_proof == Proof::Assertion && error.code() == Code::InvalidGrant {
+            self.credentials.saml_assertion.take_if(|_| !active(Mutant::AssertionTwice));
         }
-        self.was_out_of_time(error)
     }
 
-    /// The assertion was made by a clock that the refusal itself has corrected. Once until the next token.
-    fn was_out_of_time(&mut self, error: &Error) -> bool {
+    /// The assertion was made by a clock that the refusal itself has corrected: another one is of use, once until the next
+    /// token.
+    pub(super) fn was_out_of_time(&mut self, error: &Error) -> bool {
         let corrected = self.ahead_ms.abs_diff(self.requested_ahead_ms) > CLOCK_DOUBT_MS;
         let signed = self.settings.authentication == ClientAuthentication::PrivateKeyJwt;
         let again = signed && corrected && error.code() == Code::Unauthorized && !self.has_corrected_clock;
@@ -97,7 +90,8 @@ impl Refresher {
 
     /// Whether the application is to get a code after this refusal. Not for one that it has just got: that would go on
     /// for ever. An assertion comes by another way.
-    pub(super) fn calls_for_code(&self, error: &Error, had_code: bool) -> bool {
+    pub(super) fn calls_for_code(&self, error: &Error) -> bool {
+        let had_code = self.requested_proof == Proof::Code;
         let refused = self.unauthorized >= UNAUTHORIZED_BEFORE_ASKING || error.code() == Code::InvalidGrant;
         refused && (!had_code || active(Mutant::AsksForEver)) && self.settings.grant != Grant::Saml2Bearer
     }

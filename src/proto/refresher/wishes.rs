@@ -1,8 +1,8 @@
-//! What others want of the refresher: a new token, a token at all, other credentials, the end.
+//! What others want of the refresher: a new token, a token at all, other credentials.
 
 use std::sync::Arc;
 
-use super::{Credential, Input, Output, Phase, Refresher};
+use super::{Credential, Output, Phase, Refresher};
 use crate::error::{Code, Error, Stage};
 use crate::hooks::Answer;
 use crate::proto::mutant::{active, Mutant};
@@ -36,7 +36,7 @@ impl Refresher {
                 self.out.push_back(Output::Publish(token));
             }
             Some(token) if token.serial == serial => {
-                let floor_ms = token.forced_floor_ms();
+                let floor_ms = token.forced_floor_ms(self.settings.refresh_floor_ms);
                 self.refused = self.token.take().map(|token| token.access_token.clone());
                 self.force_after(now, floor_ms);
             }
@@ -45,7 +45,8 @@ impl Refresher {
     }
 
     pub(super) fn force(&mut self, now: Now) {
-        let floor_ms = self.token.as_ref().map_or(FORCED_FLOOR_MS, |token| token.forced_floor_ms());
+        let longest_ms = self.settings.refresh_floor_ms;
+        let floor_ms = self.token.as_ref().map_or(FORCED_FLOOR_MS, |token| token.forced_floor_ms(longest_ms));
         if let Phase::Blocked { .. } = self.phase {
             return self.fetch_after(now, FORCED_FLOOR_MS);
         }
@@ -59,9 +60,13 @@ impl Refresher {
             Phase::Fetching { .. } if active(Mutant::SecondRequest) => self.begin_round(now),
             Phase::Waiting
             | Phase::Stopped
+            | Phase::Loading { .. }
             | Phase::Fetching { .. }
+            | Phase::Storing(_)
+            | Phase::Probing(_)
             | Phase::Persisting { .. }
-            | Phase::Blocked { .. } => {}
+            | Phase::Blocked { .. }
+            | Phase::Revoking => {}
         }
     }
 
@@ -82,7 +87,7 @@ impl Refresher {
     }
 
     pub(super) fn wanted(&mut self, now: Now, id: u64, min_left_ms: u64) {
-        let in_flight = matches!(self.phase, Phase::Fetching { .. } | Phase::Persisting { .. });
+        let in_flight = self.phase.is_busy();
         let served = self.token.as_ref().filter(|token| {
             let must_wait = in_flight && now.boot_ms >= token.schedule.mandatory_ms;
             token.remaining_ms(now.boot_ms) >= min_left_ms.max(1) && !must_wait
@@ -97,12 +102,17 @@ impl Refresher {
                 let outcome = Err(error.clone());
                 self.out.push_back(Output::Answer { id, outcome });
             }
-            Phase::Stopped => self.out.push_back(Output::Answer { id, outcome: Err(cancelled()) }),
+            Phase::Stopped | Phase::Revoking => self.out.push_back(Output::Answer { id, outcome: Err(cancelled()) }),
             Phase::Holding => {
                 self.wanted.push(Wish { id, min_left_ms, by_ms: None });
                 self.force(now);
             }
-            Phase::Fetching { .. } | Phase::Waiting | Phase::Persisting { .. } => {
+            Phase::Loading { .. }
+            | Phase::Fetching { .. }
+            | Phase::Waiting
+            | Phase::Storing(_)
+            | Phase::Probing(_)
+            | Phase::Persisting { .. } => {
                 self.wanted.push(Wish { id, min_left_ms, by_ms });
             }
         }
@@ -120,7 +130,7 @@ impl Refresher {
 
     /// Serves the wishes that wait for no request and for which the old token will do.
     pub(super) fn serve_by_old(&mut self, now: Now) {
-        let in_flight = matches!(self.phase, Phase::Fetching { .. } | Phase::Persisting { .. });
+        let in_flight = self.phase.is_busy();
         let Some(token) = self.token.clone() else { return };
         let (keep, served) = std::mem::take(&mut self.wanted).into_iter().partition(|wish: &Wish| {
             in_flight && wish.by_ms.is_some() || serve(&token, now, wish.min_left_ms).is_err()
@@ -156,7 +166,10 @@ impl Refresher {
     fn adopt_credential(&mut self, credential: Credential) {
         match credential {
             Credential::ClientSecret(secret) => self.credentials.client_secret = secret,
-            Credential::RefreshToken(secret) => self.credentials.refresh_token = Some(secret),
+            Credential::RefreshToken(secret) => {
+                self.credentials.refresh_token = Some(secret);
+                self.store.unsaved = true;
+            }
             Credential::SamlAssertion(secret) => self.credentials.saml_assertion = Some(secret),
             Credential::ProxyPassword => return,
         }
@@ -178,59 +191,6 @@ impl Refresher {
             _ => self.senseless += 1,
         }
     }
-
-    /// A request in flight is let finish for a moment: its answer may carry the only valid refresh token.
-    pub(super) fn close(&mut self, now: Now) {
-        for wish in std::mem::take(&mut self.wanted) {
-            self.out.push_back(Output::Answer { id: wish.id, outcome: Err(cancelled()) });
-        }
-        if matches!(self.phase, Phase::Fetching { asked: None }) && !active(Mutant::CloseDropsAnswer) {
-            self.closing = true;
-            self.wake_ms = Some(now.boot_ms + self.settings.close_timeout_ms);
-            return;
-        }
-        self.stop();
-    }
-
-    /// After `Close` only the answer to the request in flight matters, after `Stopped` nothing.
-    pub(super) fn handle_closing(&mut self, now: Now, input: Input) {
-        match input {
-            Input::Replied { epoch, outcome } if self.closing && epoch == self.epoch => {
-                let granted = outcome.and_then(|reply| self.read(now, reply)).ok();
-                let rotated = granted.and_then(|granted| self.adopt(&granted));
-                if let Some(refresh_token) = rotated.filter(|_| self.can_ask) {
-                    self.ask_to_persist(refresh_token);
-                }
-                self.stop();
-            }
-            Input::Timeout if self.closing && self.wake_ms.is_some_and(|wake| wake <= now.boot_ms) => self.stop(),
-            Input::Wanted { id, .. } if self.closing => {
-                self.out.push_back(Output::Answer { id, outcome: Err(cancelled()) });
-            }
-            // Nothing was sent, so no answer is to come.
-            Input::Signed { epoch, .. } if self.closing && epoch == self.epoch && self.unsigned.is_some() => {
-                self.stop();
-            }
-            Input::Timeout => {}
-            Input::Start
-            | Input::Signed { .. }
-            | Input::Replied { .. }
-            | Input::Refused { .. }
-            | Input::GiveUp { .. }
-            | Input::Wanted { .. }
-            | Input::RefreshNow
-            | Input::Credential(_)
-            | Input::Answered { .. }
-            | Input::Close => self.senseless += 1,
-        }
-    }
-
-    /// A token that waits for its refresh token to be stored is lost; the refresh token is not.
-    fn stop(&mut self) {
-        (self.closing, self.closed) = (false, true);
-        self.set_phase(Phase::Stopped, None);
-        self.out.push_back(Output::Stopped);
-    }
 }
 
 pub(super) fn serve(token: &Arc<Token>, now: Now, min_left_ms: u64) -> Result<Arc<Token>, Error> {
@@ -242,6 +202,6 @@ pub(super) fn serve(token: &Arc<Token>, now: Now, min_left_ms: u64) -> Result<Ar
     Err(Error::new(Code::TokenLifetime, Stage::Token, text))
 }
 
-fn cancelled() -> Error {
+pub(super) fn cancelled() -> Error {
     Error::new(Code::Cancelled, Stage::Token, "")
 }

@@ -4,9 +4,10 @@
 //!   and its sockets, [`app`] the application;
 //! * [`server`] is the token endpoint and the socket server; [`faults`] the reviewed list of what goes wrong;
 //! * [`watch`] holds what must be true after every single step;
-//! * [`stories`], [`losses`], [`tokens`], [`grants`], [`provider`], [`sharing`] and [`wishes`] tell one rule each in the world, [`alone`] feeds the session
-//!   by hand;
+//! * [`stories`], [`losses`], [`tokens`], [`grants`], [`provider`], [`sharing`] and [`wishes`] tell one rule each in the
+//!   world, [`alone`] feeds the session by hand, [`notify_alone`] that of the profile `notifications`;
 //! * [`token_laws`] and [`socket_laws`] tell the rules a second time, and are asked after every step too;
+//! * [`store`] and [`opaque`] feed the refresher by [`hand`]: what lies between request and publication;
 //! * [`random`] walks through days at random, [`dense`] through minutes full of faults;
 //! * [`fleets`] runs a thousand clients behind one credential, see [`fleet`];
 //! * [`mutants`] breaks every rule on purpose and asks whether anybody notices.
@@ -22,14 +23,18 @@ mod faults;
 mod fleet;
 mod fleets;
 mod grants;
+mod hand;
 mod losses;
 mod mutants;
+mod notify_alone;
+mod opaque;
 mod provider;
 mod random;
 mod restarts;
 mod server;
 mod sharing;
 mod socket_laws;
+mod store;
 mod stories;
 mod token_laws;
 mod tokens;

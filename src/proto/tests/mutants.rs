@@ -2,7 +2,10 @@
 
 use std::panic::catch_unwind;
 
-use super::{alone, asked, dense, fleets, grants, losses, muted, provider, random, sharing, stories, tokens, wishes};
+use super::{
+    alone, asked, dense, fleets, grants, losses, muted, notify_alone, opaque, provider, random, sharing, store,
+    stories, tokens, wishes,
+};
 use crate::proto::mutant::{activate, Mutant};
 
 /// Long walks that look for a mutant that no dense walk has noticed.
@@ -81,7 +84,10 @@ const WALK_NOTICES: &[Mutant] = &[
 fn stories() -> impl Iterator<Item = &'static fn()> {
     alone::ALL
         .iter()
+        .chain(notify_alone::ALL)
         .chain(asked::ALL)
+        .chain(store::ALL)
+        .chain(opaque::ALL)
         .chain(wishes::ALL)
         .chain(stories::ALL)
         .chain(losses::ALL)

@@ -38,6 +38,8 @@ struct Flight {
     epoch: u64,
     refresh: Option<String>,
     code: Option<String>,
+    /// Whether it had one, spent or not.
+    by_code: bool,
     replaced: bool,
 }
 
@@ -93,6 +95,8 @@ pub struct TokenLaws {
     step: Step,
 }
 
+/// The walk of [`super::store_walk`] has one.
+const NO_STORE: &str = "no token store is set in this world";
 const SOON_MS: u64 = 5_000;
 const FLOOR_MS: u64 = 1_000;
 
@@ -143,6 +147,7 @@ impl TokenLaws {
             Input::Credential(credential) => self.credential(now, credential),
             Input::Answered { id, answer } => self.replied_to(now, *id, answer),
             Input::Close => self.close(now),
+            Input::Loaded(_) | Input::Stored(_) => unreachable!("{NO_STORE}"),
             Input::Timeout => self.timeout(now),
         }
     }
@@ -173,7 +178,7 @@ impl TokenLaws {
                 (self.step.must_publish, self.step.must_fetch) = (true, Some(false));
             }
             Some(token) if token.serial == serial => {
-                let floor = token.forced_floor_ms();
+                let floor = token.forced_floor_ms(self.settings.refresh_floor_ms);
                 self.token = None;
                 self.force_if_holding(now, floor);
             }
@@ -334,6 +339,7 @@ impl TokenLaws {
             }
             Output::News(news) => self.news(now, news),
             Output::Stopped => self.step.stopped = true,
+            Output::LoadStore { .. } | Output::Store(_) | Output::FreeStore => unreachable!("{NO_STORE}"),
             Output::Audit(_) | Output::Sign { .. } | Output::ServerClock { .. } => {}
         }
     }
@@ -357,7 +363,8 @@ impl TokenLaws {
         } else if let Some(given) = form.strip_prefix("grant_type=refresh_token&refresh_token=") {
             assert_eq!(Some(given), self.refresh.as_deref(), "another refresh token than the newest");
         }
-        self.flight = Some(Flight { epoch, refresh: self.refresh.clone(), code, replaced: false });
+        let by_code = code.is_some();
+        self.flight = Some(Flight { epoch, refresh: self.refresh.clone(), code, by_code, replaced: false });
         (self.phase, self.due) = (Phase::Fetching, None);
     }
 
@@ -370,7 +377,7 @@ impl TokenLaws {
             }
             News::RoundFailed { .. } => (self.step.round_failed, self.attempts) = (true, 0),
             News::Blocked { .. } => {
-                let had_code = self.flight.as_ref().is_some_and(|flight| flight.code.is_some());
+                let had_code = self.flight.as_ref().is_some_and(|flight| flight.by_code);
                 self.spend();
                 self.step.blocked = true;
                 (self.phase, self.due, self.asked, self.attempts) = (Phase::Blocked, None, None, 0);

@@ -186,6 +186,7 @@ impl Watch {
             }
             O::News(News::Waiting | News::Verifying | News::Blocked { .. }) => self.token_asked = false,
             O::News(_) | O::Sign { .. } | O::ServerClock { .. } => {}
+            O::LoadStore { .. } | O::Store(_) | O::FreeStore => {}
         }
     }
 

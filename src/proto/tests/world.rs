@@ -329,6 +329,7 @@ impl World {
             O::News(news) => self.cross_to_session(session::Input::News(news)),
             O::Ask { id, question } => self.asked(id, &question),
             O::ServerClock { ahead_ms } => self.ahead_ms = Some(ahead_ms),
+            O::LoadStore { .. } | O::Store(_) | O::FreeStore => unreachable!("no token store is set in this world"),
             O::Audit(_) | O::Answer { .. } | O::Stopped => {}
         }
     }

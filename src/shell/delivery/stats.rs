@@ -6,6 +6,7 @@ use crate::audit::writer::Object;
 use crate::config::settings::Delivery as Mode;
 use crate::event::State;
 use crate::metrics::Metrics;
+use crate::proto::http::RateLimit;
 
 /// The times of the token in use, as the caller's clock sees them now.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -35,6 +36,8 @@ pub(crate) struct NetworkReport {
     pub(crate) socket_proxy: Option<String>,
     /// The source of tokens, if others may use it too.
     pub(crate) source: Option<SourceReport>,
+    /// The API's limit on requests and when it was told, once an answer has.
+    pub(crate) rate_limit: Option<(RateLimit, u64)>,
 }
 
 /// A source that clients share.
@@ -97,6 +100,15 @@ impl Delivery {
             Some(SourceReport { clients, token_requests }) => {
                 stats.object("token_source", |source| {
                     source.plain("clients", clients).plain("token_requests", token_requests);
+                });
+            }
+        }
+        match network.rate_limit {
+            None => _ = stats.plain("rate_limit", "null"),
+            Some((RateLimit { count, allowed, reset_s }, at)) => {
+                stats.object("rate_limit", |limit| {
+                    limit.plain("count", count).plain("allowed", allowed).plain("reset_s", reset_s);
+                    limit.utc("at", at);
                 });
             }
         }
@@ -177,6 +189,9 @@ fn metrics_members(stats: &mut Object<'_>, metrics: &Metrics) {
         slow_callbacks,
         senseless_inputs,
         last_lead_ms,
+        rest_requests,
+        rest_failures,
+        channels,
     );
     stats.plain("success_rate", metrics.success_rate_percent()).plain("avg_latency_ms", metrics.avg_latency_ms());
 }

@@ -88,7 +88,7 @@ fn parts_with(poison: &Arc<AtomicBool>, hooks: Hooks) -> (Parts, Receiver<Told>)
         Kind::Private,
     );
     let outbox = Arc::new(Mutex::new(Outbox::new(10, 1_000)));
-    let parts = Parts { net, delivery, outbox, shared, source, session_id: None, settings, clock };
+    let parts = Parts { net, delivery, outbox, shared, source, session_id: None, settings, clock, subscriptions: None };
     (parts, told)
 }
 
@@ -135,7 +135,8 @@ fn messages_of_a_socket_thread_that_panics_end_once() {
     let (socket, inbox) = Inbox::new(waiter.bell());
     let (gate, promise) = Gate::<()>::new().unwrap();
     let (delivery, shared) = (Arc::clone(&parts.delivery), Arc::clone(&parts.shared));
-    let tokens = parts.source.join(Outlet { socket, delivery, shared, needs: None }, None).unwrap();
+    let outlet = Outlet { socket, delivery, shared, needs: None, has_channel: false, subscriptions: None };
+    let tokens = parts.source.join(outlet, None).unwrap();
     let socket = driver(&parts, waiter, inbox, tokens.clone(), Some(promise)).unwrap();
     let outbox = Arc::clone(&parts.outbox);
     outbox.lock().unwrap().push(MessageKind::Text, b"x").unwrap();

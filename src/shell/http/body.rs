@@ -4,6 +4,8 @@ use zeroize::Zeroizing;
 
 /// Longest line of a chunk header or trailer.
 const LONGEST_LINE: usize = 4 << 10;
+/// Longest trailer section: as the longest head.
+const LONGEST_TRAILER: usize = 16 << 10;
 
 /// How the end of a body is found.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -22,6 +24,8 @@ pub struct Body {
     limit: usize,
     content: Zeroizing<Vec<u8>>,
     line: Zeroizing<Vec<u8>>,
+    /// Bytes of the trailer section so far.
+    trailer: usize,
     state: State,
 }
 
@@ -54,7 +58,7 @@ impl Body {
             Framing::Chunked => State::ChunkSize,
             Framing::Close => State::Data(u64::MAX),
         };
-        Ok(Self { framing, limit, content: Zeroizing::default(), line: Zeroizing::default(), state })
+        Ok(Self { framing, limit, content: Zeroizing::default(), line: Zeroizing::default(), trailer: 0, state })
     }
 
     /// Takes received bytes; what comes after the end is ignored.
@@ -118,7 +122,10 @@ impl Body {
         let end = bytes.iter().position(|&byte| byte == b'\n').map_or(bytes.len(), |place| place + 1);
         let (part, rest) = bytes.split_at_checked(end).unwrap_or((bytes, &[]));
         self.line.extend_from_slice(part);
-        if self.line.len() > LONGEST_LINE {
+        if self.state == State::Trailer {
+            self.trailer += part.len();
+        }
+        if self.line.len() > LONGEST_LINE || self.trailer > LONGEST_TRAILER {
             return Err(Wrong::Malformed);
         }
         if let Some(line) = self.line.strip_suffix(b"\n") {
@@ -187,6 +194,13 @@ mod tests {
     fn a_line_has_an_end() {
         let mut body = Body::new(Framing::Chunked, 10).unwrap();
         assert_eq!(body.push(&[b'1'; LONGEST_LINE + 1]), Err(Wrong::Malformed));
+    }
+
+    #[test]
+    fn a_trailer_section_has_an_end() {
+        let trailers = |count: usize| [b"0\r\n", &b"T: x\r\n".repeat(count)[..], b"\r\n"].concat();
+        assert_eq!(read(Framing::Chunked, &trailers(2_000)), Ok((vec![], true)));
+        assert_eq!(read(Framing::Chunked, &trailers(3_000)), Err(Wrong::Malformed));
     }
 
     #[test]

@@ -8,35 +8,67 @@ use crate::shell::clock::Clock;
 use crate::shell::dial::{Dial, Net, Opened, Target};
 use crate::shell::wait::{Bell, Waiter, Woken};
 
-/// Ends a request from another thread. Clones end the same request.
+/// Ends a request from another thread, or at a time. Clones end the same request.
 #[derive(Clone)]
 pub struct Cancel {
-    flag: Arc<AtomicBool>,
-    grace_ms: Arc<AtomicU64>,
+    shared: Arc<Flags>,
     bell: Bell,
+}
+
+struct Flags {
+    is_cancelled: AtomicBool,
+    grace_ms: AtomicU64,
+    /// When it is cancelled anyway, in boot milliseconds.
+    due_ms: AtomicU64,
+    /// The server may have begun to act on the request.
+    is_sent: AtomicBool,
 }
 
 impl Cancel {
     /// One for requests that wait in the wait this bell belongs to.
     pub fn new(bell: Bell) -> Self {
-        Self { flag: Arc::default(), grace_ms: Arc::default(), bell }
+        let shared = Flags {
+            is_cancelled: AtomicBool::new(false),
+            grace_ms: AtomicU64::new(0),
+            due_ms: AtomicU64::new(u64::MAX),
+            is_sent: AtomicBool::new(false),
+        };
+        Self { shared: Arc::new(shared), bell }
     }
 
     /// Ends the request under way, and every later one that is given this.
     pub fn cancel(&self) {
-        self.flag.store(true, Ordering::SeqCst);
+        self.shared.is_cancelled.store(true, Ordering::SeqCst);
         self.bell.ring();
     }
 
     /// From now on a request that is with the server already has so long for its answer when it is cancelled: the
     /// answer may carry the only refresh token that is still good.
     pub fn set_grace(&self, ms: u64) {
-        self.grace_ms.store(ms, Ordering::SeqCst);
+        self.shared.grace_ms.store(ms, Ordering::SeqCst);
+    }
+
+    /// What was cancelled before does not count for the next request. Who cancels meanwhile has its reason in an inbox
+    /// that is looked at afterwards.
+    pub fn renew(&self) {
+        self.shared.is_cancelled.store(false, Ordering::SeqCst);
+        self.shared.is_sent.store(false, Ordering::SeqCst);
+        self.cancel_at(None);
+    }
+
+    /// Requests from now on are cancelled at this boot time.
+    pub fn cancel_at(&self, due_ms: Option<u64>) {
+        self.shared.due_ms.store(due_ms.unwrap_or(u64::MAX), Ordering::SeqCst);
     }
 
     /// Whether [`Cancel::cancel`] was called.
     pub fn is_cancelled(&self) -> bool {
-        self.flag.load(Ordering::SeqCst)
+        self.shared.is_cancelled.load(Ordering::SeqCst)
+    }
+
+    /// Whether the server may have begun to act on the newest request.
+    pub fn is_sent(&self) -> bool {
+        self.shared.is_sent.load(Ordering::SeqCst)
     }
 }
 
@@ -48,8 +80,6 @@ pub struct Lane {
     cancel: Cancel,
     /// Until when the answer to a cancelled request is waited for.
     cancelled_at: Option<u64>,
-    /// The server may have begun to act on the request.
-    is_sent: bool,
     heard: bool,
 }
 
@@ -58,7 +88,8 @@ impl Lane {
     pub fn new(waiter: &mut Waiter, clock: &Clock, timeout_ms: u64, cancel: &Cancel) -> Self {
         let deadline = clock.now().boot_ms.saturating_add(timeout_ms);
         let (waiter, cancel) = (std::mem::take(waiter), cancel.clone());
-        Self { waiter, clock: *clock, deadline, cancel, cancelled_at: None, is_sent: false, heard: false }
+        cancel.shared.is_sent.store(false, Ordering::SeqCst);
+        Self { waiter, clock: *clock, deadline, cancel, cancelled_at: None, heard: false }
     }
 
     /// Returns the wait. A bell that rang meanwhile rings again, so that its owner looks at the inbox.
@@ -71,7 +102,7 @@ impl Lane {
 
     /// The request begins to go out.
     pub fn sending(&mut self) {
-        self.is_sent = true;
+        self.cancel.shared.is_sent.store(true, Ordering::SeqCst);
     }
 
     /// Makes a connection.
@@ -119,9 +150,10 @@ impl Lane {
     /// When a cancelled request ends: at once, or after its grace if the server has it.
     fn cancelled_at(&mut self, now_ms: u64) -> Option<u64> {
         if self.cancelled_at.is_none() && self.cancel.is_cancelled() {
-            let grace_ms = if self.is_sent { self.cancel.grace_ms.load(Ordering::SeqCst) } else { 0 };
+            let grace_ms = if self.cancel.is_sent() { self.cancel.shared.grace_ms.load(Ordering::SeqCst) } else { 0 };
             self.cancelled_at = Some(now_ms.saturating_add(grace_ms));
         }
-        self.cancelled_at
+        let due_ms = self.cancel.shared.due_ms.load(Ordering::SeqCst);
+        self.cancelled_at.into_iter().chain((due_ms < u64::MAX).then_some(due_ms)).min()
     }
 }

@@ -17,11 +17,11 @@ use crate::shell::tls;
 /// Headers that belong to the upgrade itself.
 const RESERVED: [&str; 4] = ["host", "connection", "upgrade", "user-agent"];
 
-/// The upgrade request, without the application's own headers.
+/// The upgrade request, without its path and the application's own headers: a channel's path is a secret.
 pub fn request(target: &Target, settings: &Settings) -> Result<Request, Error> {
     let scheme = if target.tls { "wss" } else { "ws" };
     let mut builder = Request::builder()
-        .uri(format!("{scheme}://{}{}", target.authority(), target.path))
+        .uri(format!("{scheme}://{}/", target.authority()))
         .header("Host", target.authority())
         .header("Connection", "Upgrade")
         .header("Upgrade", "websocket")

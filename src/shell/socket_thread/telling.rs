@@ -73,13 +73,16 @@ impl SocketThread {
         self.outcome(Err(error));
     }
 
-    /// The machine does not know where its sockets go.
+    /// The machine does not know where its sockets and requests go.
     fn located(&self, error: Error) -> Error {
-        let of_the_socket =
-            matches!(error.detail().stage, Stage::Upgrade | Stage::Authenticate | Stage::Renew | Stage::Live);
+        let peer = match error.detail().stage {
+            Stage::Upgrade | Stage::Authenticate | Stage::Renew | Stage::Live => &self.endpoint,
+            Stage::Channel | Stage::Subscribe => &self.api,
+            _ => return error,
+        };
         error.with(|detail| {
-            if of_the_socket && detail.host.is_empty() {
-                detail.host.clone_from(&self.endpoint);
+            if detail.host.is_empty() {
+                detail.host.clone_from(peer);
             }
         })
     }

@@ -2,18 +2,21 @@
 
 use std::sync::Arc;
 
-use super::Source;
+use super::{Call, Source};
 use crate::config::settings::Settings;
 use crate::error::Error;
 use crate::event::Notice;
+use crate::proto::http::Request;
 use crate::proto::refresher::Input;
 use crate::proto::scope;
 use crate::proto::session::Input as SessionInput;
 use crate::proto::token::Token;
 use crate::shell::delivery::Delivery;
+use crate::shell::dial::Net;
 use crate::shell::gate::{Deadline, Promise};
 use crate::shell::inbox::Inbox;
 use crate::shell::shared::Shared;
+use crate::shell::subscriptions::Subscriptions;
 
 /// How a client is told.
 #[derive(Clone)]
@@ -23,6 +26,10 @@ pub struct Outlet {
     pub shared: Arc<Shared>,
     /// What this client needs of a token that was not fetched for it alone.
     pub needs: Option<Arc<Settings>>,
+    /// Whether it holds a channel of the Notifications API: there are only so many for one token.
+    pub has_channel: bool,
+    /// What it subscribes to, if its profile has topics.
+    pub subscriptions: Option<Arc<Subscriptions>>,
 }
 
 /// A running client's place in the audience. Leaving is not left to its end: see [`Lease::leave`].
@@ -36,8 +43,13 @@ pub struct Lease {
 impl Outlet {
     /// Who must not use a token does not get it either; the session says so.
     pub(super) fn publish(&self, token: &Arc<Token>) {
-        if self.check(token).is_ok() && self.shared.set_token(token) {
-            self.delivery.push_notice(Notice::Token(Arc::clone(token)));
+        if self.check(token).is_ok() {
+            if self.shared.set_token(token) {
+                self.delivery.push_notice(Notice::Token(Arc::clone(token)));
+            }
+            if let Some(subscriptions) = &self.subscriptions {
+                subscriptions.granted(token, &self.socket);
+            }
         }
         self.socket.send(SessionInput::Publish(Arc::clone(token)));
     }
@@ -67,6 +79,27 @@ impl Lease {
     /// Asks for a token. The promise is broken if there will be none, or the client stops.
     pub fn want(&self, min_left_ms: u64, promise: Promise<Arc<Token>>) {
         self.source.want(self.member, min_left_ms, promise);
+    }
+
+    /// Asks for a REST call over this client's connections. The answer comes as [`SessionInput::Rest`], never after
+    /// [`Lease::drop_rest`] or [`Lease::leave`].
+    pub fn rest(&self, id: u64, request: Request, net: &Net) {
+        self.source.call(Call { member: self.member, id, request, net: net.clone(), spent_ms: 0 });
+    }
+
+    /// A REST call is of no use any more: it is not made, or broken off.
+    pub fn drop_rest(&self, id: u64) {
+        self.source.drop_call(self.member, id);
+    }
+
+    /// Asks for the spare channel. [`SessionInput::SpareGranted`] comes when it is this client's turn.
+    pub fn ask_spare(&self) {
+        self.source.ask_spare(self.member);
+    }
+
+    /// The spare channel is the next client's.
+    pub fn return_spare(&self) {
+        self.source.return_spare(self.member);
     }
 
     /// This client needs no more tokens. Returns at once; a second time is nothing.

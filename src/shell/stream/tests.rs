@@ -185,7 +185,7 @@ fn a_broken_record_is_an_error_and_no_panic() {
 }
 
 #[test]
-fn private_headers_join_the_head_and_nothing_else() {
+fn what_is_private_joins_the_head_and_nothing_else() {
     let (sender, said) = channel();
     let address = serve(move |mut peer| {
         let head = read_until(&mut peer, b"end");
@@ -193,8 +193,8 @@ fn private_headers_join_the_head_and_nothing_else() {
     });
     let mut side = Side::new(plain(address));
     let mut opened = side.dial().unwrap();
-    opened.stream.set_private_headers(b"Key: hush\r\n".to_vec().into());
+    opened.stream.set_private("/a b?c", b"Key: hush\r\n".to_vec().into());
     assert_eq!(opened.stream.write(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").unwrap(), 27);
     assert_eq!(opened.stream.write(b"\r\n\r\nend").unwrap(), 7);
-    assert_eq!(said.recv().unwrap(), "GET / HTTP/1.1\r\nHost: x\r\nKey: hush\r\n\r\n\r\n\r\nend");
+    assert_eq!(said.recv().unwrap(), "GET /a b?c HTTP/1.1\r\nHost: x\r\nKey: hush\r\n\r\n\r\n\r\nend");
 }

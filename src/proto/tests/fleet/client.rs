@@ -174,7 +174,13 @@ fn refresher_said(output: refresher::Output, facts: &mut VecDeque<Fact>, deeds: 
         O::Http { epoch, .. } => deeds.push(Deed::Ask { epoch }),
         O::Publish(token) => facts.push_back(Fact::Session(session::Input::Publish(token))),
         O::News(news) => facts.push_back(Fact::Session(session::Input::News(news))),
-        O::Ask { .. } | O::Sign { .. } | O::Answer { .. } | O::Stopped => panic!("not in these plans: {output:?}"),
+        O::LoadStore { .. }
+        | O::Store(_)
+        | O::FreeStore
+        | O::Ask { .. }
+        | O::Sign { .. }
+        | O::Answer { .. }
+        | O::Stopped => panic!("not in these plans: {output:?}"),
         O::Audit(_) | O::ServerClock { .. } => {}
     }
 }

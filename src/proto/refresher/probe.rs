@@ -1,0 +1,61 @@
+//! The scopes of an opaque token (profile `notifications`): from the answer that brought it, else from
+//! `GET /api/v2/tokens/me`, else unknown.
+//!
+//! Asked only when scopes are required, and never of client credentials, whose rights come from roles. An answer that does
+//! not come, or says nothing, leaves them unknown; only 401 refuses the token.
+
+use super::grant::Arrival;
+use super::{Output, Phase, Refresher};
+use crate::config::settings::{Grant, Profile};
+use crate::error::{Code, Error, Stage};
+use crate::proto::http;
+use crate::proto::mutant::{active, Mutant};
+use crate::proto::oauth::Proof;
+use crate::proto::scope::{self, Probe};
+use crate::proto::time::Now;
+
+impl Refresher {
+    pub(super) fn must_probe(&self, arrival: &Arrival) -> bool {
+        let is_opaque = self.settings.profile == Profile::Notifications && !self.settings.api_url.is_empty();
+        let by_roles = self.requested_by_roles() && !active(Mutant::RolesProbed);
+        is_opaque
+            && !self.settings.required_scopes.is_empty()
+            && scope::answered(&arrival.granted, self.requested_proof).is_none()
+            && !by_roles
+    }
+
+    fn requested_by_roles(&self) -> bool {
+        self.settings.grant != Grant::Application && self.requested_proof == Proof::ClientCredentials
+    }
+
+    /// The token's own time pays for the question: a quarter of it at most.
+    pub(super) fn probe(&mut self, now: Now, arrival: Box<Arrival>) {
+        let life_ms = arrival.granted.expires_in_ms.and_then(|ms| u64::try_from(ms).ok()).unwrap_or(u64::MAX);
+        let timeout_ms = self.attempt_ms(now, self.settings.api_timeout_ms).min(life_ms / 4).max(1);
+        let request = scope::probe(&self.settings, &arrival.granted.access_token, timeout_ms);
+        self.epoch += 1;
+        self.set_phase(Phase::Probing(arrival), None);
+        self.out.push_back(Output::Http { epoch: self.epoch, request });
+    }
+
+    pub(super) fn probed(&mut self, now: Now, outcome: http::Outcome) {
+        // What follows says which phase it is.
+        let Phase::Probing(mut arrival) = std::mem::replace(&mut self.phase, Phase::Fetching { asked: None }) else {
+            return;
+        };
+        match outcome.map_or(Probe::Unknown, |reply| scope::read_probe(&reply)) {
+            Probe::Refused if !active(Mutant::ProbeRefusalIgnored) => {
+                let error =
+                    Error::new(Code::TokenRevoked, Stage::Scopes, "GET /api/v2/tokens/me was answered with 401.");
+                let error = error.with(|detail| detail.http_status = 401);
+                self.turned_down(now, arrival.rotated.take(), error);
+            }
+            // A token of the application's own may be one of client credentials, which has none.
+            Probe::Known(scopes) if !(scopes.is_empty() && self.settings.grant == Grant::Application) => {
+                arrival.probed = Some(scopes);
+                self.finish(now, *arrival);
+            }
+            Probe::Known(_) | Probe::Refused | Probe::Unknown => self.finish(now, *arrival),
+        }
+    }
+}
