@@ -10,6 +10,7 @@
 //! * [`store`] and [`opaque`] feed the refresher by [`hand`]: what lies between request and publication;
 //! * [`random`] walks through days at random, [`dense`] through minutes full of faults;
 //! * [`fleets`] runs a thousand clients behind one credential, see [`fleet`];
+//! * [`platform`] is Genesys Cloud itself, for the profile `notifications`;
 //! * [`mutants`] breaks every rule on purpose and asks whether anybody notices.
 
 use std::cell::Cell;
@@ -28,6 +29,7 @@ mod losses;
 mod mutants;
 mod notify_alone;
 mod opaque;
+mod platform;
 mod provider;
 mod random;
 mod restarts;
