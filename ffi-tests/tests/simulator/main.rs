@@ -1,8 +1,11 @@
 //! The simulator seen by an independent client: every scripted behaviour at least once, and no sleep.
 
 mod api;
+mod channels;
 mod client;
+mod grants;
 mod push;
+mod rollover;
 mod server;
 mod sockets;
 mod tokens;

@@ -4,7 +4,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use ffi_tests::sim::{
-    Action, AuthReply, EventPump, Options, Plan, Pump, Rotation, Sim, TlsOptions, TokenForm, TokenPolicy, Trigger,
+    Action, AuthReply, AuthorizeReply, ClientAuth, EventPump, Options, Plan, Pump, Rotation, Sim, TlsOptions,
+    TokenForm, TokenPolicy, Trigger,
 };
 
 pub const HELP: &str = "\
@@ -20,6 +21,10 @@ server      --port N               listen on 127.0.0.1:N (any free port)
             --ca-file PATH         where the CA's certificate is written (a temporary file)
 tokens      --lifetime SECONDS     how long access tokens are good (3600)
             --rotate               each refresh token is good once
+            --grace SECONDS        each refresh token stays good so long after its use, or until the new one is used;
+                                   a use after that revokes all of its login
+            --consent              users consent at once on the sign-in page (/oauth/authorize)
+            --public-client        no secret: PKCE, and no refresh tokens
             --opaque               access tokens are no JWTs
             --scope \"A B\"          granted scopes
             --client-id ID         --client-secret SECRET         --refresh-token TOKEN
@@ -49,6 +54,7 @@ pub struct Args {
     pub options: Options,
     pub notifications: bool,
     pub rejected: Vec<String>,
+    pub consent: bool,
     pub reauth: Option<AuthReply>,
     pub plan: Plan,
     pub ca_file: Option<PathBuf>,
@@ -65,6 +71,7 @@ impl Args {
             options: Options::default(),
             notifications: false,
             rejected: Vec::new(),
+            consent: false,
             reauth: None,
             plan: Plan::new(),
             ca_file: None,
@@ -95,6 +102,9 @@ impl Args {
             sim.ws().always_reauth(reply.clone());
         }
         sim.ws().plan(0, self.plan.clone());
+        if self.consent {
+            sim.token().always_authorize(AuthorizeReply::Consent);
+        }
         for start in &self.rejected {
             sim.channels().reject(start, "Not permitted by --reject", &["notifications:topic:view"]);
         }
@@ -109,6 +119,8 @@ impl Args {
             "--rotate" => {
                 self.options.token.rotation = Rotation::RevokeOld { grace: Duration::ZERO };
             }
+            "--consent" => self.consent = true,
+            "--public-client" => self.options.token.client_auth = ClientAuth::Public,
             "--opaque" => self.options.token.form = TokenForm::Opaque,
             "--echo" => self.options.ws.echo = true,
             "--refuse-reauth" => {
@@ -134,7 +146,8 @@ impl Args {
             "--port" => self.options.port = number(word, &value)?,
             "--ca-file" => self.ca_file = Some(value.into()),
             "--lifetime" => token.lifetime = seconds(word, &value)?,
-            "--scope" => token.scope = value,
+            "--grace" => token.rotation = Rotation::Family { grace: seconds(word, &value)? },
+            "--scope" => (token.scope, token.answer_scope) = (value, true),
             "--client-id" => token.client_id = value,
             "--client-secret" => token.client_secret = value,
             "--refresh-token" => token.refresh_token = value,
