@@ -44,7 +44,8 @@ impl Peer {
         self.program("client", args)
     }
 
-    fn program(self, name: &str, args: &[&str]) -> Command {
+    /// Any program of the peer's directory, not yet started.
+    pub fn program(self, name: &str, args: &[&str]) -> Command {
         let (runtime, program) = match self {
             Self::Oidc => {
                 let name = if name == "server" { "provider" } else { "user" };

@@ -200,6 +200,15 @@ impl Running<'_> {
         stdin.write_all(b"go\n").and_then(|()| stdin.flush()).expect("the program listens");
     }
 
+    /// Kills it (SIGKILL), as nobody could prevent.
+    ///
+    /// # Panics
+    ///
+    /// If that is not possible.
+    pub fn kill(&mut self) {
+        self.child.kill().expect("the program is ours to kill");
+    }
+
     /// Waits for its end; kills it when the time is up.
     ///
     /// # Panics

@@ -12,7 +12,7 @@ mod proxy;
 mod region;
 mod schema;
 pub mod settings;
-mod url;
+pub(crate) mod url;
 mod value;
 
 use std::ffi::OsString;

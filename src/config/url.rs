@@ -4,16 +4,16 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 
 /// What the checks need to know of a URL.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) struct Parsed<'a> {
+pub(crate) struct Parsed<'a> {
     /// Whether it is the scheme without TLS.
-    pub(super) plain: bool,
+    pub(crate) plain: bool,
     /// The host, an IPv6 address without its brackets.
-    pub(super) host: &'a str,
+    pub(crate) host: &'a str,
 }
 
 impl Parsed<'_> {
     /// Whether the host cannot be anywhere but on this machine.
-    pub(super) fn is_loopback(&self) -> bool {
+    pub(crate) fn is_loopback(&self) -> bool {
         self.host.eq_ignore_ascii_case("localhost")
             || self.host.parse::<Ipv4Addr>().is_ok_and(|address| address.is_loopback())
             || self.host.parse::<Ipv6Addr>().is_ok_and(|address| address.is_loopback())
@@ -21,7 +21,7 @@ impl Parsed<'_> {
 }
 
 /// Reads an absolute URL (RFC 3986) of one of two schemes, or says what is wrong with it.
-pub(super) fn parse<'a>(text: &'a str, secure: &str, plain: &str) -> Result<Parsed<'a>, &'static str> {
+pub(crate) fn parse<'a>(text: &'a str, secure: &str, plain: &str) -> Result<Parsed<'a>, &'static str> {
     if text.len() > 2_048 {
         return Err("it is too long");
     }
@@ -44,7 +44,7 @@ pub(super) fn parse<'a>(text: &'a str, secure: &str, plain: &str) -> Result<Pars
 }
 
 /// Whether a text is a host name: labels of letters, digits and inner hyphens, at most 253 letters in all.
-pub(super) fn is_host_name(text: &str) -> bool {
+pub(crate) fn is_host_name(text: &str) -> bool {
     let is_label = |label: &str| {
         (1..=63).contains(&label.len())
             && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
@@ -59,7 +59,7 @@ fn host_of(text: &str) -> Result<&str, &'static str> {
 }
 
 /// Takes `host[:port]` apart; an IPv6 address loses its brackets.
-pub(super) fn authority(authority: &str) -> Result<(&str, Option<u16>), &'static str> {
+pub(crate) fn authority(authority: &str) -> Result<(&str, Option<u16>), &'static str> {
     if let Some(rest) = authority.strip_prefix('[') {
         let (address, port) = rest.split_once(']').ok_or("its host is malformed")?;
         address.parse::<Ipv6Addr>().map_err(|_| "its host is malformed")?;

@@ -34,7 +34,7 @@ fn seconds_of(time: &str) -> Option<u64> {
 }
 
 /// Civil date to days, counted in years that begin in March so that the leap day comes last.
-fn days_since_1970(year: u64, month: u64, day: u64) -> Option<u64> {
+pub(super) fn days_since_1970(year: u64, month: u64, day: u64) -> Option<u64> {
     if !(1970..=9999).contains(&year) {
         return None;
     }

@@ -20,6 +20,7 @@ mod http_date;
 pub mod jwt;
 pub mod loopback;
 mod mutant;
+pub mod notifications;
 pub mod oauth;
 pub mod outbox;
 pub mod permits;

@@ -204,6 +204,46 @@ mutants! {
     OldPasswordBlocks,
     /// Nobody hears that the wall clock was set.
     StepUntold,
+
+    // The profile `notifications`.
+    /// A socket whose heartbeats fail to come stays in use.
+    NoWatchdog,
+    /// A client that was displaced comes back at once.
+    FightsForChannel,
+    /// A second channel is made without asking for the spare one.
+    SecondChannelWithoutSpare,
+    /// The spare channel is not returned.
+    SpareKept,
+    /// What came by both sockets of a rollover is delivered twice.
+    TwinsDelivered,
+    /// An equal event on one socket is taken for a copy.
+    PairsOnOneSocket,
+    /// A channel is used again although it is gone, has expired, or belongs to another token.
+    StaleChannelUsed,
+    /// A channel is used again and again.
+    ReusedForEver,
+    /// A channel is used again unasked after a loss that says nothing of it.
+    DoubtIgnored,
+    /// A `connectUri` may lead anywhere.
+    UriUnchecked,
+    /// A gap does not say after which event it began.
+    GapWithoutId,
+    /// The answer to an older REST request is believed.
+    StaleRest,
+    /// An answer to a REST request may take for ever.
+    RestForEver,
+    /// A channel is let expire.
+    ChannelLetExpire,
+    /// A notice that the socket closes is ignored.
+    ClosingIgnored,
+    /// Topics that change while the socket is live are not subscribed to.
+    TopicsForgotten,
+    /// A token that was revoked is not replaced.
+    RevokedIgnored,
+    /// The old channel keeps its subscriptions.
+    OldKeepsSubscriptions,
+    /// What the API refused for good is asked again and again.
+    RefusedChannelInsists,
 }
 
 #[cfg(test)]

@@ -253,6 +253,10 @@ impl RefreshThread {
         let until = clock.now().boot_ms.saturating_add(wait_ms);
         let mut heard = false;
         let outcome = loop {
+            if self.lock.is_some() {
+                // It was kept since the first look.
+                break self.store.load();
+            }
             match self.store.lock() {
                 Err(error) => break Err(error),
                 Ok(Some(lock)) => {

@@ -2,7 +2,7 @@
 
 use super::hub::Hub;
 use super::policy::{Issue, TokenPolicy, WsPolicy};
-use super::script::{Action, AuthReply, Plan, TcpReply, TokenReply, UpgradeReply};
+use super::script::{Action, AuthReply, AuthorizeReply, Plan, TcpReply, TokenReply, UpgradeReply};
 use super::token::{Code, Issued};
 use super::writer::Order;
 
@@ -83,15 +83,39 @@ impl TokenScript<'_> {
         self
     }
 
+    /// A SAML assertion that is good for this organisation, any number of times.
+    pub fn register_assertion(self, organization: &str, assertion: &str) -> Self {
+        let known = (organization.to_owned(), assertion.to_owned());
+        self.hub.ledger().assertions.insert(known);
+        self
+    }
+
+    /// What the user does the next time somebody is on the sign-in page.
+    pub fn on_authorize(self, reply: AuthorizeReply) -> Self {
+        self.hub.script().authorize.next.push_back(reply);
+        self
+    }
+
+    /// What users do when nothing else is scripted.
+    pub fn always_authorize(self, reply: AuthorizeReply) -> Self {
+        self.hub.script().authorize.always = reply;
+        self
+    }
+
+    /// How often a spent refresh token ended its family: see [`super::Rotation::Family`].
+    pub fn families_revoked(self) -> u64 {
+        self.hub.ledger().refresh.revoked
+    }
+
     /// A further refresh token that is good.
     pub fn add_refresh(self, token: &str) -> Self {
-        self.hub.ledger().add_refresh(token);
+        self.hub.ledger().refresh.add(token);
         self
     }
 
     /// A refresh token that is good no longer.
     pub fn revoke_refresh(self, token: &str) -> Self {
-        self.hub.ledger().forget_refresh(token);
+        self.hub.ledger().refresh.forget(token);
         self
     }
 

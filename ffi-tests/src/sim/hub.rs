@@ -94,6 +94,12 @@ impl Hub {
         *self.addr.get().expect("nobody is served before the address is known")
     }
 
+    /// `https://host:port`, or `http` without TLS.
+    pub(crate) fn base(&self) -> String {
+        let scheme = if self.tls.is_some() { "https" } else { "http" };
+        format!("{scheme}://{}", self.addr())
+    }
+
     pub(crate) fn set_addr(&self, addr: SocketAddr) {
         let _ = self.addr.set(addr);
     }

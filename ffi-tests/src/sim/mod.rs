@@ -87,13 +87,14 @@ pub use notify::{
     ApiReply, ApiScript, ChannelEnd, ChannelScript, ChannelSeen, Emitted, EventPump, Farewell, NotifyPolicy, Route,
     SystemSent,
 };
-pub use policy::{Issue, Pump, Rotation, TokenForm, TokenPolicy, WsPolicy};
+pub use policy::{ClientAuth, Issue, Pump, Rotation, TokenForm, TokenPolicy, WsPolicy};
 pub use record::{Auth, Close, Connection, End, Handshake, Log, Received, Record, Request, Sent, TlsFacts};
-pub use script::{Action, AuthReply, Plan, TcpReply, TokenReply, Trigger, UpgradeReply};
+pub use script::{Action, AuthReply, AuthorizeReply, Plan, TcpReply, TokenReply, Trigger, UpgradeReply};
 pub use tls::{Identity, Leaf, TlsOptions};
-pub use token::{Code, Issued};
+pub use token::{ClientKey, Code, Issued};
 
 pub(crate) const TOKEN_PATH: &str = "/oauth/token";
+pub(crate) const AUTHORIZE_PATH: &str = "/oauth/authorize";
 pub(crate) const WS_PATH: &str = "/ws";
 /// A channel's id comes behind it.
 pub(crate) const CHANNEL_PATH: &str = "/channels/";
@@ -160,6 +161,7 @@ impl Sim {
         let hub = Arc::new(Hub::new(record, tls, ledger, options.ws, Books::new(options.notify)));
         let port = Port::claim(SocketAddr::new(options.ip, options.port))?;
         hub.set_addr(port.addr);
+        hub.ledger().base = hub.base();
         let door = Mutex::new(Some(port.open(&hub)?));
         Ok(Sim { hub, port, door, ca_pem, client })
     }
@@ -171,8 +173,12 @@ impl Sim {
 
     /// The token endpoint.
     pub fn token_url(&self) -> String {
-        let scheme = if self.hub.tls.is_some() { "https" } else { "http" };
-        format!("{scheme}://{}{TOKEN_PATH}", self.port.addr)
+        format!("{}{TOKEN_PATH}", self.hub.base())
+    }
+
+    /// The sign-in page.
+    pub fn authorize_url(&self) -> String {
+        format!("{}{AUTHORIZE_PATH}", self.hub.base())
     }
 
     /// The socket.
@@ -183,8 +189,7 @@ impl Sim {
 
     /// The REST API, without a path: what `api.url` wants.
     pub fn api_url(&self) -> String {
-        let scheme = if self.hub.tls.is_some() { "https" } else { "http" };
-        format!("{scheme}://{}", self.port.addr)
+        self.hub.base()
     }
 
     /// Host and port in every `connectUri`: what `notifications.streaming_host` wants.

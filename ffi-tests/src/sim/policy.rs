@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use super::token::ClientKey;
+
 /// How the token endpoint behaves.
 #[derive(Clone, Debug)]
 pub struct TokenPolicy {
@@ -29,6 +31,10 @@ pub struct TokenPolicy {
     pub form: TokenForm,
     /// Whether refresh tokens change with each use.
     pub rotation: Rotation,
+    /// How the client proves who it is.
+    pub client_auth: ClientAuth,
+    /// What `aud` of a client assertion has to be; `None`: `https://host:port` of the simulator, or its token URL.
+    pub issuer: Option<String>,
 }
 
 impl Default for TokenPolicy {
@@ -45,8 +51,24 @@ impl Default for TokenPolicy {
             token_type: "bearer".to_owned(),
             form: TokenForm::Jwt,
             rotation: Rotation::Off,
+            client_auth: ClientAuth::Secret,
+            issuer: None,
         }
     }
+}
+
+/// How a client proves at the token endpoint who it is. Only the way that is set is taken.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub enum ClientAuth {
+    /// Id and secret in a Basic header.
+    #[default]
+    Secret,
+    /// Not at all: `client_id` in the body, PKCE with every authorization code, no refresh tokens.
+    Public,
+    /// A JWT signed with this key (RFC 7523): `iss`, `sub`, `aud`, `exp`, and a `jti` that was never used.
+    PrivateKeyJwt(ClientKey),
+    /// `client_id` in the body, and [`super::Sim::client_identity`] in the TLS handshake (RFC 8705, 2.1).
+    Certificate,
 }
 
 /// What an access token looks like.
@@ -73,6 +95,12 @@ pub enum Rotation {
     KeepOld,
     /// Each answer brings a new one; the one used is `invalid_grant` after `grace`.
     RevokeOld {
+        /// How long the one used stays good.
+        grace: Duration,
+    },
+    /// Each answer brings a new one; the one used stays good for `grace`, or until the new one is used. Whoever uses it
+    /// after that ends the whole family: no refresh token of that login is good any longer (RFC 9700, 4.14.2).
+    Family {
         /// How long the one used stays good.
         grace: Duration,
     },

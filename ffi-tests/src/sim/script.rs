@@ -91,6 +91,22 @@ pub enum TokenReply {
     },
 }
 
+/// What the user does on the sign-in page.
+#[derive(Clone, Debug)]
+pub enum AuthorizeReply {
+    /// Nothing: a page of HTML.
+    Page,
+    /// A redirect with a code and the state.
+    Consent,
+    /// A redirect with a code and another state than was sent.
+    WrongState,
+    /// A redirect with an error: `access_denied`, say.
+    Deny {
+        /// The error.
+        error: String,
+    },
+}
+
 /// The answer to one WebSocket upgrade.
 #[derive(Clone, Debug)]
 pub enum UpgradeReply {
@@ -313,6 +329,7 @@ impl<T: Clone> Queue<T> {
 pub(crate) struct Script {
     pub(crate) tcp: Queue<TcpReply>,
     pub(crate) token: Queue<TokenReply>,
+    pub(crate) authorize: Queue<AuthorizeReply>,
     pub(crate) upgrade: Queue<UpgradeReply>,
     pub(crate) any_auth: VecDeque<AuthReply>,
     pub(crate) first_auth: Queue<AuthReply>,
@@ -326,6 +343,7 @@ impl Script {
         Self {
             tcp: Queue::new(TcpReply::Serve),
             token: Queue::new(TokenReply::Issue(Issue::new())),
+            authorize: Queue::new(AuthorizeReply::Page),
             upgrade: Queue::new(UpgradeReply::Accept),
             any_auth: VecDeque::new(),
             first_auth: Queue::new(AuthReply::Honest),

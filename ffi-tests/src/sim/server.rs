@@ -10,9 +10,9 @@ use super::link::{Link, Reader};
 use super::policy::Issue;
 use super::record::{Handshake, Request, TlsFacts};
 use super::script::{TcpReply, TokenReply};
-use super::token::refusal;
+use super::token::{consent, refusal};
 use super::ws::{self, Gate};
-use super::{notify, API_PATH, TOKEN_PATH};
+use super::{notify, API_PATH, AUTHORIZE_PATH, TOKEN_PATH};
 
 /// How Genesys words its throttle.
 const THROTTLED: &str = "rate limit exceeded; the client has made too many requests";
@@ -108,6 +108,9 @@ impl Conn {
             let reply = self.hub.script().token.take();
             return self.token(request, entry, reply);
         }
+        if request.path == AUTHORIZE_PATH {
+            return self.authorize(request, entry);
+        }
         if request.path.starts_with(API_PATH) {
             return notify::serve_api(self, request, entry);
         }
@@ -116,7 +119,7 @@ impl Conn {
 
     fn token(&mut self, request: &Incoming, entry: usize, reply: TokenReply) -> Next {
         let answer = match reply {
-            TokenReply::Issue(issue) => self.hub.ledger().answer(request, &issue),
+            TokenReply::Issue(issue) => self.honest_token(request, &issue),
             TokenReply::Throttle429 { retry_after } => throttle_429(retry_after),
             TokenReply::Throttle400 => refusal(400, "invalid_request", THROTTLED),
             TokenReply::InvalidGrant => refusal(400, "invalid_grant", "the grant is not valid"),
@@ -145,9 +148,20 @@ impl Conn {
         self.answer(request, entry, &answer)
     }
 
+    fn honest_token(&self, request: &Incoming, issue: &Issue) -> Answer {
+        let certificate = self.link.facts().is_some_and(|facts| facts.client_certificate);
+        self.hub.ledger().answer(request, certificate, issue)
+    }
+
+    fn authorize(&mut self, request: &Incoming, entry: usize) -> Next {
+        let reply = self.hub.script().authorize.take();
+        let answer = consent(&mut self.hub.ledger(), request, &reply);
+        self.answer(request, entry, &answer)
+    }
+
     /// Honest answers sent in another way than in one piece.
     fn token_odd(&mut self, request: &Incoming, entry: usize, reply: &TokenReply) -> Next {
-        let answer = self.hub.ledger().answer(request, &Issue::new());
+        let answer = self.honest_token(request, &Issue::new());
         let whole = answer.bytes();
         let head = whole.len() - answer.body.len();
         let keep = match *reply {

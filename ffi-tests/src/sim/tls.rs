@@ -14,13 +14,14 @@ use rustls::{RootCertStore, ServerConfig, SupportedProtocolVersion};
 
 static TLS12: &[&SupportedProtocolVersion] = &[&rustls::version::TLS12];
 
-/// Names the sound leaf is good for. `api.localhost` is what `https://api.{region}` gives for the region `localhost`.
-const NAMES: [&str; 4] = ["localhost", "api.localhost", "127.0.0.1", "::1"];
+/// Names the sound leaf is good for. `api.localhost` is what `https://api.{region}` gives for the region `localhost`; the other
+/// profile has two more hosts.
+const NAMES: [&str; 6] = ["localhost", "api.localhost", "login.localhost", "streaming.localhost", "127.0.0.1", "::1"];
 
 /// The certificate the server shows.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum Leaf {
-    /// Issued by the CA for `localhost`, `api.localhost`, `127.0.0.1` and `::1`.
+    /// Issued by the CA for `localhost`, its hosts `api`, `login` and `streaming`, `127.0.0.1` and `::1`.
     #[default]
     Sound,
     /// Issued by the CA, expired in 2021.
@@ -42,6 +43,8 @@ pub struct TlsOptions {
     pub chacha20_only: bool,
     /// Only clients that show a certificate of the CA: see [`super::Sim::client_identity`].
     pub client_certificate: bool,
+    /// Clients are asked for such a certificate; those without one are served too.
+    pub asks_certificate: bool,
 }
 
 /// A certificate and its key, as PEM.
@@ -76,7 +79,7 @@ impl Authority {
             Leaf::SelfSigned => params.self_signed(&key)?,
             Leaf::Sound | Leaf::Expired | Leaf::WrongHost => params.signed_by(&key, &issuer)?,
         };
-        let roots = options.client_certificate.then(|| ca.der().clone());
+        let roots = (options.client_certificate || options.asks_certificate).then(|| ca.der().clone());
         let server = server_config(options, leaf.der().clone(), key.serialize_der(), roots)?;
         Ok(Self { ca_pem: ca.pem(), client: client_identity(&issuer)?, server: Arc::new(server) })
     }
@@ -117,7 +120,7 @@ fn leaf_params(leaf: Leaf) -> Result<CertificateParams, rcgen::Error> {
     Ok(params)
 }
 
-/// With `client_ca`, only clients that show a certificate of it.
+/// With `client_ca`, clients are asked for a certificate of it, and have to have one if the options say so.
 fn server_config(
     options: TlsOptions,
     leaf: CertificateDer<'static>,
@@ -130,7 +133,9 @@ fn server_config(
         Some(ca) => {
             let mut roots = RootCertStore::empty();
             roots.add(ca)?;
-            WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider)).build()?
+            let builder = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider));
+            let builder = if options.client_certificate { builder } else { builder.allow_unauthenticated() };
+            builder.build()?
         }
         None => WebPkiClientVerifier::no_client_auth(),
     };

@@ -1,16 +1,25 @@
 //! The books of the authorization server: who may have a token, which tokens there are, which are still good.
 
+mod assertion;
+mod authorize;
+mod grants;
+mod refresh;
+
 use std::collections::{HashMap, HashSet};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use base64::Engine as _;
+use ring::hmac;
 use ring::rand::{SecureRandom, SystemRandom};
-use ring::{digest, hmac};
 use serde_json::{json, Map, Value};
 
-use super::http::{form_decode, form_field, Answer, Incoming};
-use super::policy::{Issue, Rotation, TokenForm, TokenPolicy};
+use super::http::{Answer, Incoming};
+use super::policy::{Issue, TokenForm, TokenPolicy};
+use refresh::RefreshTokens;
+
+pub use assertion::ClientKey;
+pub(crate) use authorize::consent;
 
 /// Nothing is good for longer, whatever a script says.
 const FOREVER: Duration = Duration::from_secs(10 * 365 * 86_400);
@@ -66,12 +75,17 @@ pub(crate) struct Ledger {
     pub(crate) policy: TokenPolicy,
     pub(crate) issued: Vec<Issued>,
     pub(crate) codes: HashMap<String, Code>,
+    /// SAML assertions that are good, with their organisation.
+    pub(crate) assertions: HashSet<(String, String)>,
+    pub(crate) refresh: RefreshTokens,
+    /// Where this server is, `https://host:port`.
+    pub(crate) base: String,
     started: Instant,
     key: hmac::Key,
     random: SystemRandom,
     access: HashMap<String, Access>,
-    /// When each refresh token ends; `None`: not by itself.
-    refresh: HashMap<String, Option<Instant>>,
+    /// `jti` of client assertions seen.
+    seen: HashSet<String>,
     sessions: HashSet<String>,
 }
 
@@ -80,23 +94,26 @@ impl Ledger {
         let random = SystemRandom::new();
         let mut secret = [0; 32];
         fill(&random, &mut secret);
-        let refresh = HashMap::from([(policy.refresh_token.clone(), None)]);
+        let refresh = RefreshTokens::new(&policy.refresh_token);
         Self {
             policy,
             issued: Vec::new(),
             codes: HashMap::new(),
+            assertions: HashSet::new(),
+            refresh,
+            base: String::new(),
             started,
             key: hmac::Key::new(hmac::HMAC_SHA256, &secret),
             random,
             access: HashMap::new(),
-            refresh,
+            seen: HashSet::new(),
             sessions: HashSet::new(),
         }
     }
 
-    /// The honest answer to a token request.
-    pub(crate) fn answer(&mut self, request: &Incoming, issue: &Issue) -> Answer {
-        match self.grant(request) {
+    /// The honest answer to a token request; `certificate`: the client has shown one of ours.
+    pub(crate) fn answer(&mut self, request: &Incoming, certificate: bool, issue: &Issue) -> Answer {
+        match self.grant(request, certificate) {
             Ok((grant, used)) => Answer::json(200, &self.issue(&grant, used.as_deref(), issue)),
             Err(Refusal(401, error, why)) => refusal(401, error, why).with("WWW-Authenticate", "Basic"),
             Err(Refusal(status, error, why)) => refusal(status, error, why),
@@ -155,76 +172,6 @@ impl Ledger {
         self.access.clear();
     }
 
-    pub(crate) fn forget_refresh(&mut self, token: &str) {
-        self.refresh.remove(token);
-    }
-
-    pub(crate) fn add_refresh(&mut self, token: &str) {
-        self.refresh.insert(token.to_owned(), None);
-    }
-
-    /// The grant type, and the refresh token that was used; or why not.
-    fn grant(&mut self, request: &Incoming) -> Result<(String, Option<String>), Refusal> {
-        self.check_request(request)?;
-        let field = |name| form_field(&request.body, name);
-        match field("grant_type").unwrap_or_default().as_str() {
-            "refresh_token" => {
-                let used = field("refresh_token").unwrap_or_default();
-                self.check_refresh(&used)?;
-                Ok(("refresh_token".to_owned(), Some(used)))
-            }
-            "client_credentials" => Ok(("client_credentials".to_owned(), None)),
-            "authorization_code" => {
-                self.redeem(field("code"), field("redirect_uri"), field("code_verifier"))?;
-                Ok(("authorization_code".to_owned(), None))
-            }
-            _ => Err(Refusal(400, "unsupported_grant_type", "grant_type is not supported")),
-        }
-    }
-
-    fn check_request(&self, request: &Incoming) -> Result<(), Refusal> {
-        if request.method != "POST" {
-            return Err(Refusal(405, "invalid_request", "use POST"));
-        }
-        let kind = request.header("content-type").unwrap_or_default();
-        if !kind.starts_with("application/x-www-form-urlencoded") {
-            return Err(Refusal(400, "invalid_request", "the body must be form-url-encoded"));
-        }
-        let (id, secret) = (&self.policy.client_id, &self.policy.client_secret);
-        match request.header("authorization") {
-            Some(value) if basic_fits(value, id, secret) => Ok(()),
-            _ => Err(Refusal(401, "invalid_client", "client authentication failed")),
-        }
-    }
-
-    fn check_refresh(&self, token: &str) -> Result<(), Refusal> {
-        match self.refresh.get(token) {
-            Some(None) => Ok(()),
-            Some(Some(ends)) if Instant::now() < *ends => Ok(()),
-            _ => Err(Refusal(400, "invalid_grant", "the refresh token is not valid")),
-        }
-    }
-
-    fn redeem(
-        &mut self,
-        code: Option<String>,
-        redirect_uri: Option<String>,
-        verifier: Option<String>,
-    ) -> Result<(), Refusal> {
-        let known = code.and_then(|code| self.codes.remove(&code));
-        let Some(known) = known else {
-            return Err(Refusal(400, "invalid_grant", "the authorization code is not valid"));
-        };
-        if known.redirect_uri.is_some() && known.redirect_uri != redirect_uri {
-            return Err(Refusal(400, "invalid_grant", "the redirect_uri is another"));
-        }
-        let shown = verifier.map(|v| URL_SAFE_NO_PAD.encode(digest::digest(&digest::SHA256, v.as_bytes())));
-        if known.challenge.is_some() && known.challenge != shown {
-            return Err(Refusal(400, "invalid_grant", "the code_verifier does not fit"));
-        }
-        Ok(())
-    }
-
     /// Enters a new token into the books and writes the answer that carries it.
     fn issue(&mut self, grant: &str, used: Option<&str>, issue: &Issue) -> Value {
         let lifetime = issue.lifetime.unwrap_or(self.policy.lifetime).min(FOREVER);
@@ -233,7 +180,8 @@ impl Ledger {
         let now = Instant::now();
         let access = Access { ends: now + lifetime, used: now, issued: self.issued.len() };
         self.access.insert(access_token.clone(), access);
-        let refresh_token = self.next_refresh(grant, used);
+        let fresh = self.noise(43);
+        let refresh_token = self.next_refresh(grant, used, fresh);
         let expires_in = self.policy.expires_in.clone().unwrap_or_else(|| seconds(lifetime));
         let mut answer = json!({
             "access_token": access_token,
@@ -284,29 +232,6 @@ impl Ledger {
         format!("{signed}.{}", URL_SAFE_NO_PAD.encode(signature))
     }
 
-    /// The refresh token of the answer: none for client_credentials, the one used or a new one else.
-    fn next_refresh(&mut self, grant: &str, used: Option<&str>) -> Option<String> {
-        match (grant, used, self.policy.rotation) {
-            ("client_credentials" | "mint", ..) => None,
-            (_, Some(used), Rotation::Off) => Some(used.to_owned()),
-            (_, used, rotation) => {
-                let fresh = self.noise(43);
-                self.refresh.insert(fresh.clone(), None);
-                if let (Some(used), Rotation::RevokeOld { grace }) = (used, rotation) {
-                    self.revoke_after(used, grace);
-                }
-                Some(fresh)
-            }
-        }
-    }
-
-    /// A grace already running is not made longer by using the token again.
-    fn revoke_after(&mut self, used: &str, grace: Duration) {
-        if let Some(ends @ None) = self.refresh.get_mut(used) {
-            *ends = Some(Instant::now() + grace.min(FOREVER));
-        }
-    }
-
     /// Random letters and digits, and `-` and `_`.
     fn noise(&self, len: usize) -> String {
         let mut bytes = vec![0; len];
@@ -328,19 +253,6 @@ impl Ledger {
 /// An OAuth error as the token endpoint writes it.
 pub(crate) fn refusal(status: u16, error: &str, description: &str) -> Answer {
     Answer::json(status, &json!({"error": error, "description": description, "error_description": description}))
-}
-
-/// Id and secret, joined as they are or form-url-encoded first (RFC 6749, 2.3.1).
-fn basic_fits(value: &str, id: &str, secret: &str) -> bool {
-    let Some((scheme, code)) = value.split_once(' ') else {
-        return false;
-    };
-    let decoded = STANDARD.decode(code.trim()).ok().and_then(|bytes| String::from_utf8(bytes).ok());
-    let Some(pair) = decoded.filter(|_| scheme.eq_ignore_ascii_case("basic")) else {
-        return false;
-    };
-    let encoded = pair.split_once(':').map(|(i, s)| (form_decode(i), form_decode(s)));
-    pair == format!("{id}:{secret}") || encoded == Some((Some(id.to_owned()), Some(secret.to_owned())))
 }
 
 pub(crate) fn override_with(object: &mut Value, overrides: &[(String, Option<Value>)]) {
@@ -370,18 +282,6 @@ fn fill(random: &SystemRandom, bytes: &mut [u8]) {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn basic(text: &str) -> String {
-        format!("Basic {}", STANDARD.encode(text))
-    }
-
-    #[test]
-    fn basic_is_taken_raw_and_encoded() {
-        assert!(basic_fits(&basic("id+1:s%c:x"), "id+1", "s%c:x"));
-        assert!(basic_fits(&basic("id%2B1:s%25c%3Ax"), "id+1", "s%c:x"));
-        assert!(!basic_fits(&basic("id+1:other"), "id+1", "s%c:x"));
-        assert!(!basic_fits("Bearer abc", "id+1", "s%c:x"));
-    }
 
     #[test]
     fn uuids_are_version_4() {

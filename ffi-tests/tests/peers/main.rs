@@ -9,6 +9,7 @@ mod daemon;
 mod harness;
 
 mod certificates;
+mod channels;
 mod nginx;
 mod proxies;
 mod runtimes;

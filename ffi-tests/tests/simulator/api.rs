@@ -1,5 +1,7 @@
 //! The REST API and the channels, by a plain client.
 
+use std::io::{Read as _, Write as _};
+
 use ffi_tests::sim::{ApiReply, ChannelEnd, Options, Route, Sim};
 use serde_json::{json, Value};
 use tungstenite::client::IntoClientRequest;
@@ -20,8 +22,19 @@ pub fn token(sim: &Sim) -> String {
 pub fn rest(sim: &Sim, token: &str, method: &str, path: &str, body: &str) -> Reply {
     let length = body.len();
     let head = format!("{method} /api/v2/{path} HTTP/1.1\r\nHost: sim\r\nAuthorization: Bearer {token}\r\n");
-    // Without keep-alive a HEAD's answer, which announces a body and has none, is read to its end.
     ask(sim, &format!("{head}Content-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}")).unwrap()
+}
+
+/// The status of a HEAD, whose answer has to be nothing but a head.
+pub fn head(sim: &Sim, token: &str, path: &str) -> u16 {
+    let mut wire = dial(sim);
+    let request = format!("HEAD /api/v2/{path} HTTP/1.1\r\nAuthorization: Bearer {token}\r\nConnection: close\r\n\r\n");
+    wire.write_all(request.as_bytes()).unwrap();
+    wire.flush().unwrap();
+    let mut text = String::new();
+    wire.read_to_string(&mut text).unwrap();
+    assert!(text.ends_with("\r\n\r\n"), "{text}");
+    text.split(' ').nth(1).unwrap().parse().unwrap()
 }
 
 /// A new channel; its id and where its socket is.

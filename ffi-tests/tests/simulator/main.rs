@@ -1,7 +1,9 @@
 //! The simulator seen by an independent client: every scripted behaviour at least once, and no sleep.
 
 mod api;
+mod channels;
 mod client;
+mod grants;
 mod push;
 mod server;
 mod sockets;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Link, Output, Session, Stage, Strike, Trouble};
+use super::{Link, Output, Session, Stage};
 use crate::audit::Phase;
 use crate::error::{Code, Error, Stage as ErrorStage};
 use crate::event::{Handover, Notice};
@@ -25,7 +25,7 @@ impl Session {
         };
         (link.heard_ms, link.heard_wall_ms) = (now.boot_ms, now.wall_ms);
         if has_token {
-            return self.present(now, epoch);
+            return if self.has_channels() { self.greet(now, epoch) } else { self.present(now, epoch) };
         }
         if link.token.is_some() {
             return self.token_is_gone(now, epoch);
@@ -51,7 +51,7 @@ impl Session {
     /// Presents the newest token on the live connection: in band if the server can, else on a second socket.
     pub(super) fn renew_if_possible(&mut self, now: Now) {
         let Some(token) = self.token.clone() else { return };
-        let unable = now.boot_ms < self.in_band.unable_until_ms && !active(Mutant::MarkIgnored);
+        let unable = now.boot_ms < self.in_band.unable_until_ms && !active(Mutant::MarkIgnored) || self.has_channels();
         let second = self.standby.is_some() && !active(Mutant::SecondStandby);
         // A replacement that waits for its delay does not keep a new token from the live socket, only the one that the
         // server would not take there.
@@ -73,6 +73,9 @@ impl Session {
     }
 
     pub(super) fn reply(&mut self, now: Now, epoch: u64, text: &[u8]) {
+        if self.has_channels() {
+            return self.system_frame(now, epoch, text);
+        }
         let awaited = self.link(epoch).is_some_and(Link::awaits_reply);
         match frame::read_reply(text).filter(|_| awaited) {
             Some(AuthReply::Accepted { session_id }) => self.accepted(now, epoch, session_id),
@@ -89,6 +92,9 @@ impl Session {
     }
 
     pub(super) fn reply_overdue(&mut self, now: Now, epoch: u64) {
+        if self.has_channels() {
+            return self.no_first_frame(now, epoch);
+        }
         let text = format!("No reply within {} ms.", self.settings.auth_timeout_ms);
         let error = Error::new(Code::AuthTimeout, self.auth_stage(epoch), text);
         self.refused(now, epoch, error);
@@ -119,7 +125,7 @@ impl Session {
 
     // ---- accepted -------------------------------------------------------------------------------------------
 
-    fn accepted(&mut self, now: Now, epoch: u64, session_id: Option<String>) {
+    pub(super) fn accepted(&mut self, now: Now, epoch: u64, session_id: Option<String>) {
         if session_id.is_some() {
             self.session_id = session_id;
         }
@@ -183,14 +189,16 @@ impl Session {
     fn handed_over(&mut self, now: Now) {
         let Some(mut link) = self.standby.take() else { return };
         let sent = link.sent_ms.take().unwrap_or(now.boot_ms);
+        // What replaces a channel begins with making the next one.
+        let began = if self.has_channels() { link.dialled_ms } else { sent };
         (link.stage, link.live_ms) = (Stage::Live, now.boot_ms);
         let (epoch, new) = (link.epoch, link.token.clone());
         let old = self.primary.replace(link);
         // A socket that is replaced because the server goes away may have had this token already.
         let renewed = old.as_ref().is_none_or(|old| old.serial() < new.as_ref().map_or(0, |token| token.serial));
         let phase = if renewed { Phase::Renewal } else { Phase::Reconnect };
-        self.audit_attempt(now, sent, phase, Ok(scopes_of(new.as_ref())));
-        self.replacing = false;
+        self.audit_attempt(now, began, phase, Ok(scopes_of(new.as_ref())));
+        (self.replacing, self.draining) = (false, false);
         if renewed {
             self.count_in_band_failure(now);
         }
@@ -200,7 +208,8 @@ impl Session {
         } else {
             self.why = ("socket replaced", None);
         }
-        if let Some(old) = old {
+        if let Some(mut old) = old {
+            self.unsubscribe(now, &mut old);
             if active(Mutant::HandoverEarly) {
                 self.announce_handover(old.epoch, epoch);
             }
@@ -263,30 +272,6 @@ impl Session {
         } else {
             (self.in_band.failed, self.in_band.refused_serial) = (true, offered);
             self.dial_ms = Some(now.boot_ms.max(self.not_before_ms));
-        }
-    }
-
-    /// The same authentication error with two different tokens: new tokens do not help.
-    pub(super) fn strike(&mut self, error: &Error, serial: u64) {
-        if error.code() != Code::AuthRefused && error.code() != Code::UpgradeUnauthorized {
-            return;
-        }
-        if self.token.as_ref().is_some_and(|token| token.serial == serial) {
-            self.token = None;
-        }
-        self.in_band.failed = false;
-        let strike = Strike::new(error, serial);
-        match self.strike.replace(strike.clone()) {
-            // A newer token that is here already gets its chance first.
-            Some(first) if first.alike(&strike) && self.token.is_none() => {
-                let text = format!("Two different tokens were refused alike: {}", error.detail().message);
-                let error = Error::new(Code::ReauthRequired, error.detail().stage, text);
-                self.strike = None;
-                self.trouble = Some(Trouble::Blocked(error.clone()));
-                self.out.push_back(Output::GiveUp { error, serial });
-            }
-            None if active(Mutant::OneStrike) => self.out.push_back(Output::GiveUp { error: error.clone(), serial }),
-            Some(_) | None => self.out.push_back(Output::Refused { serial }),
         }
     }
 }

@@ -5,6 +5,7 @@
 //! the authentication: the upgrade is then held back until the token is here, and a socket that waits for too long is
 //! closed, once for each token that is waited for.
 
+use super::channel::Spare;
 use super::{Link, Output, Session, Stage};
 use crate::error::{Code, Error, Stage as ErrorStage};
 use crate::proto::backoff;
@@ -20,7 +21,7 @@ impl Session {
     /// request in flight.
     pub(super) fn dial_if_due(&mut self, now: Now) {
         let one = self.standby.is_none() || active(Mutant::SecondStandby);
-        let wanted = self.started && !self.is_over() && one && !self.is_reading_out();
+        let wanted = self.started && !self.is_over() && one && !self.is_reading_out() && !self.is_barred();
         let live = self.primary.as_ref().is_some_and(Link::is_live);
         let due = self.dial_ms.is_some_and(|at| at <= now.boot_ms);
         if !wanted || !due || (self.primary.is_some() && !live) || self.is_renewing() {
@@ -31,20 +32,26 @@ impl Session {
             Some(token) => self.holds(now, token),
             None => !self.may_overlap(),
         };
-        if waits {
+        if waits || live && self.has_channels() && !self.has_spare() {
             return;
         }
         self.ahead = token.is_none();
         (self.hold_ms, self.dial_ms, self.draining) = (None, None, false);
         self.epoch += 1;
-        let link = Link::new(self.epoch, token, now.boot_ms);
-        self.out.push_back(Output::Dial { epoch: self.epoch, hold: live && !active(Mutant::NotHeldBack), uri: None });
+        let epoch = self.epoch;
+        let link = Link::new(epoch, token, now.boot_ms);
+        if !self.has_channels() {
+            self.out.push_back(Output::Dial { epoch, hold: live && !active(Mutant::NotHeldBack), uri: None });
+        }
         if live {
             self.standby = Some(link);
         } else {
             self.attempt_ms.get_or_insert(now.boot_ms);
             self.why = ("dialling", None);
             self.primary = Some(link);
+        }
+        if self.has_channels() {
+            self.prepare(now, epoch);
         }
     }
 
@@ -61,7 +68,9 @@ impl Session {
         if secret && !self.ever_ready {
             return false;
         }
-        self.settings.overlap && self.fetching && !again && self.primary.is_none()
+        // A channel takes a token to be made.
+        let alone = self.settings.overlap && !self.has_channels();
+        alone && self.fetching && !again && self.primary.is_none()
     }
 
     /// The socket is connected: the upgrade follows at once, unless the token is slow.
@@ -92,7 +101,9 @@ impl Session {
 
     /// The token that a socket was dialled with has ended or was refused meanwhile.
     pub(super) fn token_is_gone(&mut self, now: Now, epoch: u64) {
-        self.out.push_back(Output::Abort { epoch });
+        if self.link(epoch).is_some_and(|link| link.stage != Stage::Preparing) {
+            self.out.push_back(Output::Abort { epoch });
+        }
         self.lost(now, epoch, Error::new(Code::TokenExpired, ErrorStage::Authenticate, ""));
     }
 
@@ -108,7 +119,7 @@ impl Session {
                 self.out.push_back(Output::Upgrade { epoch });
             }
             Stage::Waiting => self.present(now, epoch),
-            Stage::Dialing | Stage::Upgrading | Stage::Authenticating | Stage::Live => {}
+            Stage::Preparing | Stage::Dialing | Stage::Upgrading | Stage::Authenticating | Stage::Live => {}
         }
     }
 
@@ -120,10 +131,11 @@ impl Session {
     }
 
     /// Closes a socket that nothing is expected of: with 1000 where the peer knows it as a WebSocket.
-    pub(super) fn hang_up(&mut self, now: Now, link: Link) {
+    pub(super) fn hang_up(&mut self, now: Now, mut link: Link) {
+        self.drop_request(&mut link);
         if link.is_upgraded() {
             self.leave(now, link, None);
-        } else {
+        } else if link.stage != Stage::Preparing {
             self.out.push_back(Output::Abort { epoch: link.epoch });
         }
     }
@@ -160,7 +172,11 @@ impl Session {
     /// When a dial that is waited for can happen.
     pub(super) fn dial_wake_ms(&self) -> Option<u64> {
         let busy = self.standby.is_some() || self.primary.as_ref().is_some_and(|link| !link.is_live());
+        let awaited = self.primary.is_some() && self.channels.spare == Spare::Asked;
         if busy || self.is_renewing() || self.is_reading_out() || self.is_over() || !self.started {
+            return None;
+        }
+        if self.is_barred() || awaited {
             return None;
         }
         let at = self.dial_ms?;

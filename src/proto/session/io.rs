@@ -56,6 +56,9 @@ pub enum Input {
     },
     /// The source lets this client make a second channel: the answer to [`Output::AskSpare`].
     SpareGranted,
+    /// The application asked for a new token by hand: a client that was displaced takes its channel back, and what the API
+    /// had refused for good is asked again.
+    Return,
     /// A text that [`super::Session::judge`] called ours.
     Reply {
         /// Epoch of the socket.
@@ -137,16 +140,18 @@ pub enum Output {
         /// Number of the request.
         id: u64,
     },
-    /// A second channel is wanted: the source lets its clients have one each at a time, one client after the other.
+    /// A second channel is wanted: the source lets its clients have one each at a time, one client after the other. What was
+    /// asked for is not withdrawn before it is granted, except by the end of the client.
     AskSpare,
-    /// The second channel is the only one again, or is not wanted any more.
+    /// The second channel is the only one again, or was not needed any more when it was granted. At the end of the client
+    /// also: it is not asked for any more. A grant may be on its way then.
     ReturnSpare,
     /// Upgrade this socket; answer with `Opened` or `Failed`.
     Upgrade {
         /// Epoch of the socket.
         epoch: u64,
     },
-    /// Send this auth frame as text.
+    /// Send this auth frame, or ping of the profile `notifications`, as text.
     SendAuth {
         /// Epoch of the socket.
         epoch: u64,

@@ -1,8 +1,10 @@
 //! One socket as the session sees it.
 
+use std::cell::Cell;
 use std::sync::Arc;
 
-use crate::config::settings::Settings;
+use super::channel::{Asked, Channel, Step};
+use crate::config::settings::{Profile, Settings};
 use crate::proto::mutant::{active, Mutant};
 use crate::proto::time::Now;
 use crate::proto::token::Token;
@@ -13,6 +15,8 @@ const LATE_MS: u64 = 10_000;
 /// How far a socket is.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Stage {
+    /// Its channel is being made (profile `notifications`).
+    Preparing,
     /// On its way to be connected.
     Dialing,
     /// Connected; the upgrade is held back until the token is here.
@@ -48,6 +52,21 @@ pub(super) struct Link {
     /// Since when the socket is not read, because the application's queue is full.
     pub stalled_ms: Option<u64>,
     pub live_ms: u64,
+
+    // Profile `notifications`.
+    pub channel: Option<Channel>,
+    /// What the API was asked for this link.
+    pub asked: Option<Asked>,
+    /// When the last text came. Before it is live: whether one came.
+    pub text_ms: Option<u64>,
+    /// A text was judged since bytes were heard.
+    text_seen: Cell<bool>,
+    /// How many of the application's texts were judged.
+    events: Cell<u32>,
+    /// Its token was revoked.
+    pub revoked: bool,
+    /// The server has announced its end.
+    pub closes_soon: bool,
 }
 
 impl Link {
@@ -67,6 +86,13 @@ impl Link {
             pinged_ms: None,
             stalled_ms: None,
             live_ms: 0,
+            channel: None,
+            asked: None,
+            text_ms: None,
+            text_seen: Cell::new(false),
+            events: Cell::new(0),
+            revoked: false,
+            closes_soon: false,
         }
     }
 
@@ -94,19 +120,24 @@ impl Link {
         let patience = match self.stage {
             Stage::Connected => settings.upgrade_timeout_ms,
             Stage::Waiting => settings.auth_timeout_ms / 2,
-            Stage::Dialing | Stage::Upgrading | Stage::Authenticating | Stage::Live => return None,
+            Stage::Preparing | Stage::Dialing | Stage::Upgrading | Stage::Authenticating | Stage::Live => return None,
         };
         Some(self.waits_since_ms? + patience).filter(|_| !active(Mutant::WaitsForEver))
     }
 
-    /// When the reply is overdue. Time during which the socket is not read does not count.
+    /// When the reply, or the first frame, is overdue. Time during which the socket is not read does not count.
     pub fn auth_deadline_ms(&self, settings: &Settings) -> Option<u64> {
-        self.counting(self.sent_ms? + settings.auth_timeout_ms).filter(|_| !active(Mutant::NoAuthDeadline))
+        let patience_ms = match settings.profile {
+            Profile::AuthMessage => settings.auth_timeout_ms,
+            Profile::Notifications => settings.heartbeat_timeout_ms,
+        };
+        self.counting(self.sent_ms? + patience_ms).filter(|_| !active(Mutant::NoAuthDeadline))
     }
 
-    /// When to ping.
+    /// When to ping. Where there are heartbeats, silence is told without.
     pub fn ping_ms(&self, settings: &Settings) -> Option<u64> {
-        let idle = self.is_live() && self.pinged_ms.is_none() && !active(Mutant::NoPing);
+        let pings = settings.profile == Profile::AuthMessage && !active(Mutant::NoPing);
+        let idle = self.is_live() && self.pinged_ms.is_none() && pings;
         idle.then_some(self.heard_ms + settings.ping_after_ms).and_then(|at| self.counting(at))
     }
 
@@ -130,6 +161,9 @@ impl Link {
     /// Bytes were read. `awake`: the machine has not just slept.
     pub fn heard(&mut self, now: Now, awake: bool) {
         (self.heard_ms, self.pinged_ms) = (now.boot_ms, None);
+        if self.text_seen.take() {
+            self.text_ms = Some(now.boot_ms);
+        }
         if awake && now.boot_ms >= self.late_until_ms || active(Mutant::LateReadIsFresh) {
             self.heard_wall_ms = now.wall_ms;
         }
@@ -138,8 +172,9 @@ impl Link {
     /// The machine slept: what the peer sent meanwhile is still to be read, so a reply is not overdue yet.
     pub fn woke(&mut self, boot_ms: u64, slept_ms: u64) {
         self.late_until_ms = boot_ms + LATE_MS;
-        if let Some(sent) = &mut self.sent_ms {
-            *sent += slept_ms;
+        let asked = self.asked.as_mut().map(|asked| &mut asked.by_ms);
+        for timer in [self.sent_ms.as_mut(), self.text_ms.as_mut(), asked].into_iter().flatten() {
+            *timer += slept_ms;
         }
     }
 
@@ -148,10 +183,43 @@ impl Link {
         let Some(since) = self.stalled_ms.take() else { return };
         self.late_until_ms = boot_ms + LATE_MS;
         // What began during the stall has stood still since then only.
-        let timers = [Some(&mut self.heard_ms), self.sent_ms.as_mut(), self.pinged_ms.as_mut()];
-        for timer in timers.into_iter().flatten() {
+        let own = [self.sent_ms.as_mut(), self.pinged_ms.as_mut(), self.text_ms.as_mut()];
+        let timers = own.into_iter().chain([Some(&mut self.heard_ms)]);
+        for timer in timers.flatten() {
             *timer += boot_ms.saturating_sub(since.max(*timer));
         }
+    }
+
+    // ---- profile `notifications` ----------------------------------------------------------------------------
+
+    /// A text was judged.
+    pub fn saw_text(&self, is_event: bool) {
+        self.text_seen.set(true);
+        self.events.set(self.events.get().saturating_add(u32::from(is_event)));
+    }
+
+    /// How many events it has brought.
+    pub fn events(&self) -> u32 {
+        self.events.get()
+    }
+
+    /// Whether the server may know by now that its channel wants the topics.
+    pub fn is_subscribing(&self) -> bool {
+        let asking = self.asked.as_ref().is_some_and(|asked| asked.step == Step::Subscribe);
+        asking || self.channel.as_ref().is_some_and(|channel| !channel.subscribed.is_empty())
+    }
+
+    /// When the live socket counts as dead, because not even a heartbeat came.
+    pub fn silent_ms(&self, settings: &Settings) -> Option<u64> {
+        let watched = self.is_live() && settings.profile == Profile::Notifications && !active(Mutant::NoWatchdog);
+        self.counting(self.text_ms.filter(|_| watched)? + settings.heartbeat_timeout_ms)
+    }
+
+    /// When the live channel is to be prolonged.
+    pub fn prolong_ms(&self) -> Option<u64> {
+        let idle = self.is_live() && self.asked.is_none() && !active(Mutant::ChannelLetExpire);
+        let renew_ms = self.channel.as_ref().filter(|_| idle)?.renew_ms;
+        (renew_ms < u64::MAX).then_some(renew_ms)
     }
 
     fn counting(&self, at_ms: u64) -> Option<u64> {
@@ -170,6 +238,8 @@ pub(super) struct Leaving {
     /// The socket that took over, whose messages wait for this one's.
     pub successor: Option<u64>,
     pub heard_wall_ms: u64,
+    /// What cannot be read out of it any more came by its successor (profile `notifications`).
+    pub covered: bool,
 }
 
 impl Leaving {

@@ -28,27 +28,40 @@ impl Session {
             let clean = error.detail().ws_close_code == 1000;
             return self.drained(now, epoch, clean);
         }
+        let error = self.of_channel(error);
+        if self.makes_another(now, epoch, &error) {
+            return;
+        }
         if self.is_standby(epoch) {
             return self.standby_lost(now, error);
         }
         match self.primary.take_if(|link| link.epoch == epoch || active(Mutant::OldEpoch)) {
-            Some(link) if link.is_live() => self.live_lost(now, &link, error),
-            Some(link) => self.opening_lost(now, &link, error),
+            Some(mut link) => {
+                self.retire(&mut link, &error);
+                if link.is_live() {
+                    self.live_lost(now, &link, error);
+                } else {
+                    self.opening_lost(now, &link, error);
+                }
+            }
             None => self.senseless += 1,
         }
     }
 
     /// The second socket failed; the first one is still good.
     fn standby_lost(&mut self, now: Now, error: Error) {
-        let Some(link) = self.standby.take() else { return };
+        let Some(mut link) = self.standby.take() else { return };
         let error = before_live(error);
+        self.retire(&mut link, &error);
+        self.channels.pairs.failed(link.epoch);
         self.blame_token(&link, &error);
-        let began = link.sent_ms.unwrap_or(link.dialled_ms);
+        let began = link.sent_ms.filter(|_| !self.has_channels()).unwrap_or(link.dialled_ms);
         // A socket that was to replace one whose server goes away may have had its token already.
         let renewal = self.primary.as_ref().is_none_or(|primary| primary.serial() < link.serial());
         let phase = if renewal { Phase::Renewal } else { Phase::Reconnect };
         self.audit_attempt(now, began, phase, Err(error.clone()));
-        if link.stage == Stage::Authenticating {
+        // What a second channel brings, the first one brings too.
+        if link.stage == Stage::Authenticating && !self.has_channels() {
             self.out.push_back(Output::Release { epoch: link.epoch });
             // Unless the server said no, it may have begun to use this socket.
             if !matches!(error.code(), Code::AuthRefused | Code::AuthThrottled) {
@@ -113,7 +126,10 @@ impl Session {
         if let Some(standby) = self.standby.take() {
             // The replacement is on its way already.
             self.dial_ms = None;
-            self.out.push_back(Output::Release { epoch: standby.epoch });
+            self.channels.pairs.closed(link.epoch, now.boot_ms, standby.events());
+            if standby.stage != Stage::Preparing {
+                self.out.push_back(Output::Release { epoch: standby.epoch });
+            }
             self.attempt_ms = Some(now.boot_ms);
             self.primary = Some(standby);
         } else {
@@ -131,12 +147,14 @@ impl Session {
         // Once a proxy has let a socket through, its refusal is more likely the outage of a directory.
         let current = link.epoch > self.old_password_epoch || active(Mutant::OldPasswordBlocks);
         let proxy = error.code() == Code::ProxyAuth && !self.ever_ready && current;
-        let forbidden = error.code() == Code::UpgradeForbidden || proxy;
+        // The URI of a channel is all that its handshake shows: a refusal means the token that made it.
+        let of_channel = error.code() == Code::UpgradeForbidden && self.has_channels();
+        let forbidden = error.code() == Code::UpgradeForbidden && !of_channel || proxy;
         let closed = error.code() == Code::WsClosed && self.class_of(error) == CloseClass::Token;
         if closed && link.stage == Stage::Authenticating {
             let refusal = Error::new(Code::AuthRefused, ErrorStage::Authenticate, error.detail().message.clone());
             self.strike(&refusal, link.serial());
-        } else if error.code() == Code::UpgradeUnauthorized {
+        } else if error.code() == Code::UpgradeUnauthorized || of_channel {
             // The auth-message profile shows no token in the upgrade: the one it was dialled for is meant.
             self.strike(error, link.serial());
         } else if forbidden && !active(Mutant::ForbiddenGoesOn) {
@@ -147,7 +165,7 @@ impl Session {
         }
     }
 
-    fn class_of(&self, error: &Error) -> CloseClass {
+    pub(super) fn class_of(&self, error: &Error) -> CloseClass {
         match error.code() {
             Code::WsClosed => self.settings.close_class(error.detail().ws_close_code),
             _ => CloseClass::Retry,
@@ -228,7 +246,7 @@ impl Session {
 
     // ---- gaps -----------------------------------------------------------------------------------------------
 
-    fn begin_gap(&mut self, now: Now, from_wall_ms: u64, error: &Error) {
+    pub(super) fn begin_gap(&mut self, now: Now, from_wall_ms: u64, error: &Error) {
         if self.gap.is_some() || active(Mutant::NoGap) {
             return;
         }
@@ -240,7 +258,7 @@ impl Session {
             to_wall_ms: 0,
             duration_ms: 0,
             cause: Some(error.clone()),
-            last_correlation_id: String::new(),
+            last_correlation_id: self.last_correlation_id(),
         };
         self.notice(Notice::GapBegin(gap.clone()));
         self.gap = Some(gap);
@@ -256,13 +274,14 @@ impl Session {
 
     /// Reads a socket out and closes it with 1000.
     pub(super) fn leave(&mut self, now: Now, link: Link, successor: Option<u64>) {
+        let covered = self.is_covered(&link, successor);
         let usable = link.usable_ms().unwrap_or(now.boot_ms);
         let at_latest_ms = usable.max(now.boot_ms) + self.settings.expired_grace_ms;
         let by_ms = now.boot_ms + self.settings.close_timeout_ms;
         let stalled_ms = link.stalled_ms.map(|_| now.boot_ms);
         self.out.push_back(Output::Leave { epoch: link.epoch, code: 1000 });
         let (epoch, heard_wall_ms) = (link.epoch, link.heard_wall_ms);
-        self.leaving.push(Leaving { epoch, by_ms, stalled_ms, at_latest_ms, successor, heard_wall_ms });
+        self.leaving.push(Leaving { epoch, by_ms, stalled_ms, at_latest_ms, successor, heard_wall_ms, covered });
     }
 
     pub(super) fn drained(&mut self, now: Now, epoch: u64, clean: bool) {
@@ -272,12 +291,15 @@ impl Session {
         };
         let left = self.leaving.swap_remove(index);
         if let Some(successor) = left.successor.filter(|_| !self.closing) {
-            if !clean && !active(Mutant::UnreadIsNoGap) {
+            let new = self.link(successor).map_or(0, Link::events);
+            self.channels.pairs.closed(epoch, now.boot_ms, new);
+            if !clean && !left.covered && !active(Mutant::UnreadIsNoGap) {
                 let text = "The old socket could not be read out.";
                 let error = Error::new(Code::Timeout, ErrorStage::Close, text);
                 self.brief_gap(now, left.heard_wall_ms, &error);
             }
             self.announce_handover(epoch, successor);
+            self.settle_spare();
         }
         self.clean &= clean;
         self.stop_if_closed(now);
@@ -306,6 +328,7 @@ impl Session {
         for left in &mut self.leaving {
             left.at_latest_ms = left.at_latest_ms.min(by_ms);
         }
+        self.settle_spare();
         self.stop_if_closed(now);
     }
 

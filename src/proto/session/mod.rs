@@ -8,18 +8,25 @@
 //! disagree with what the machine is doing.
 
 mod auth;
+mod channel;
+mod clocks;
 mod dial;
+mod frames;
 mod io;
 mod link;
 mod loss;
 mod news;
 mod state;
+mod strike;
+mod upkeep;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use self::channel::{Channels, Step};
 pub use self::io::{Input, Output, Rounds};
 use self::link::{Leaving, Link, Stage};
+use self::strike::Strike;
 use super::backoff::Reconnect;
 use super::dice::Dice;
 use super::mutant::{active, Mutant};
@@ -28,18 +35,12 @@ use super::token::Token;
 use crate::audit::Phase;
 use crate::config::settings::Settings;
 use crate::error::{Code, Error, Stage as ErrorStage};
-use crate::event::{ClockStep, Gap, Notice, Resumed, State};
-
-/// The boot clock ran ahead of the awake clock by more than this: the machine was suspended.
-const SUSPEND_MS: u64 = 2_000;
-
-/// The wall clock moved against the boot clock by more than this: it was set.
-const STEP_MS: u64 = 2_000;
+use crate::event::{Gap, Notice, State};
 
 /// Whose a text is.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Whose {
-    /// The reply to our auth frame: feed it back as [`Input::Reply`].
+    /// The reply to our auth frame, or a frame of the system: feed it back as [`Input::Reply`].
     Ours,
     /// The application's: deliver it untouched.
     Application,
@@ -50,29 +51,6 @@ pub enum Whose {
 enum Trouble {
     Throttled { until_ms: u64 },
     Blocked(Error),
-}
-
-/// An authentication error and the token it was about: the same with another token is two strikes.
-#[derive(Clone, Debug)]
-struct Strike {
-    serial: u64,
-    code: Code,
-    /// The server's, without what has a digit in it: a request id or a time makes no two refusals different.
-    words: String,
-}
-
-impl Strike {
-    fn new(error: &Error, serial: u64) -> Self {
-        let plain = |word: &&str| !word.contains(|letter: char| letter.is_ascii_digit());
-        let words = error.detail().message.split_whitespace().filter(plain).collect::<Vec<_>>().join(" ");
-        Self { serial, code: error.code(), words }
-    }
-
-    /// Whether this and the other make two.
-    fn alike(&self, other: &Self) -> bool {
-        let same = self.code == other.code && self.words == other.words;
-        same && self.serial != other.serial && !active(Mutant::NoTwoStrikes)
-    }
 }
 
 /// What is known of the server's way with renewals in band.
@@ -137,6 +115,7 @@ pub struct Session {
     renew_ms: Option<u64>,
 
     in_band: InBand,
+    channels: Channels,
 
     /// The newest socket that may have been dialled with an older password of a proxy.
     old_password_epoch: u64,
@@ -166,6 +145,7 @@ pub struct Session {
 impl Session {
     /// A machine at rest. `session_id` is offered when a session is to be resumed.
     pub fn new(settings: Arc<Settings>, session_id: Option<String>) -> Self {
+        let channels = Channels::new(&settings.topics);
         Self {
             settings,
             shares: false,
@@ -199,6 +179,7 @@ impl Session {
             hold_ms: None,
             renew_ms: None,
             in_band: InBand::default(),
+            channels,
             old_password_epoch: 0,
             proxy_refused: false,
             ever_ready: false,
@@ -232,9 +213,14 @@ impl Session {
             return;
         }
         self.look_at_clocks(now);
+        if self.has_channels() {
+            self.see_first_frames(now);
+        }
         match input {
             // The refresher had said it before it heard of the end.
             Input::Publish(_) | Input::News(_) if self.is_over() => {}
+            // Answers, and what the application wanted while the end was on its way.
+            Input::Topics(_) | Input::Rest { .. } | Input::SpareGranted | Input::Return if self.is_over() => {}
             Input::Start(_)
             | Input::Connected { .. }
             | Input::Opened { .. }
@@ -260,8 +246,10 @@ impl Session {
             Input::Stalled { epoch } => self.stalled(now, epoch),
             Input::Resumed { epoch } => self.resumed(now, epoch),
             Input::InBandUnable { until_ms } => self.in_band.unable_until_ms = until_ms,
-            // The profile auth-message asks for none of these.
-            Input::Topics(_) | Input::Rest { .. } | Input::SpareGranted => self.senseless += 1,
+            Input::Topics(topics) => self.topics(now, &topics),
+            Input::Rest { id, outcome } => self.rest(now, id, outcome),
+            Input::SpareGranted => self.spare_granted(),
+            Input::Return => self.come_back(now),
             Input::Close => self.close(now),
             Input::Timeout => self.timeout(now),
         }
@@ -269,52 +257,9 @@ impl Session {
             self.drop_expired(now);
         }
         self.dial_if_due(now);
+        self.settle_spare();
         self.show(now);
         self.age_ms = self.next_age_ms(now);
-    }
-
-    /// Tokens end whatever else happens; after a suspend the token is looked at first, the socket probed second.
-    fn look_at_clocks(&mut self, now: Now) {
-        let over = |token: &Token| !token.is_usable(now.boot_ms) && !active(Mutant::ExpiredPresented);
-        let ended = self.token.take_if(|token| over(token)).is_some();
-        if self.closing {
-            return;
-        }
-        if let (true, None, Some(Trouble::Blocked(error))) = (ended, &self.primary, &self.trouble) {
-            let error = error.clone();
-            self.fail_if_once(error);
-        }
-        self.drop_expired(now);
-        self.look_at_wall(now);
-        let Some(slept_ms) = self.newly_slept_ms(now) else { return };
-        self.slept_ms += slept_ms;
-        if self.started {
-            self.notice(Notice::Resumed(Resumed { slept_ms }));
-        }
-        for link in self.primary.iter_mut().chain(&mut self.standby) {
-            link.woke(now.boot_ms, slept_ms);
-            if link.is_live() {
-                link.pinged_ms = Some(now.boot_ms);
-                self.out.push_back(Output::Ping { epoch: link.epoch });
-            }
-        }
-    }
-
-    /// The wall clock times nothing here; the application hears of a step, because its own timestamps jump.
-    fn look_at_wall(&mut self, now: Now) {
-        let signed = |ms: u64| i64::try_from(ms).unwrap_or(i64::MAX);
-        let offset = signed(now.wall_ms).saturating_sub(signed(now.boot_ms));
-        let before = self.wall_minus_boot_ms.replace(offset).unwrap_or(offset);
-        let by_ms = offset.saturating_sub(before);
-        if by_ms.unsigned_abs() > STEP_MS && self.started && !active(Mutant::StepUntold) {
-            self.notice(Notice::ClockStep(ClockStep { by_ms }));
-        }
-    }
-
-    /// How long the machine slept since this was last looked at, if it did.
-    fn newly_slept_ms(&self, now: Now) -> Option<u64> {
-        let slept_ms = now.boot_ms.saturating_sub(now.awake_ms).saturating_sub(self.slept_ms);
-        (slept_ms > SUSPEND_MS && !active(Mutant::SuspendIgnored)).then_some(slept_ms)
     }
 
     /// Only the end of sockets is still of interest.
@@ -340,12 +285,16 @@ impl Session {
             waits.into_iter().chain(silence).flatten().min()
         };
         let links = self.primary.iter().chain(&self.standby).filter_map(of_link).min();
-        let own = [leaving, links, self.dial_wake_ms(), self.calm_ms, self.renew_ms, self.age_ms];
+        let own =
+            [leaving, links, self.dial_wake_ms(), self.calm_ms, self.renew_ms, self.age_ms, self.channel_wake_ms()];
         own.into_iter().flatten().min()
     }
 
     /// Whose this text is. Cheap unless a reply is awaited on this socket.
     pub fn judge(&self, epoch: u64, text: &[u8]) -> Whose {
+        if self.has_channels() {
+            return self.judge_frame(epoch, text);
+        }
         let awaited = self.link(epoch).is_some_and(Link::awaits_reply);
         if awaited && text.len() <= self.settings.max_auth_reply_bytes && super::frame::read_reply(text).is_some() {
             return Whose::Ours;
@@ -355,15 +304,19 @@ impl Session {
 
     /// Whether a message of the application's is delivered: not if it came by both sockets of a rollover. Asked once for
     /// each text message, in the order of delivery.
-    pub fn admit(&mut self, _now: Now, _epoch: u64, _text: &[u8]) -> bool {
-        true
+    pub fn admit(&mut self, now: Now, epoch: u64, text: &[u8]) -> bool {
+        !self.has_channels() || self.admit_event(now, epoch, text)
     }
 
     /// Bytes arrived on this socket, of whatever kind.
     pub fn heard(&mut self, now: Now, epoch: u64) {
         let awake = self.newly_slept_ms(now).is_none();
+        let has_channels = self.has_channels();
         if let Some(link) = self.link_mut(epoch) {
             link.heard(now, awake);
+        } else if let Some(left) = self.leaving.iter_mut().find(|left| left.epoch == epoch && has_channels) {
+            // What the old socket brings now was sent when the new one had the topics already.
+            left.covered |= awake && left.stalled_ms.is_none();
         }
     }
 
@@ -435,6 +388,7 @@ impl Session {
             self.renew_ms = None;
             self.renew_if_possible(now);
         }
+        self.return_if_due(now);
     }
 
     fn link_timeout(&mut self, now: Now, epoch: u64) {
@@ -446,6 +400,15 @@ impl Session {
         }
         if due(link.patience_ms(&settings)) {
             return self.stop_waiting(now);
+        }
+        if due(link.silent_ms(&settings)) {
+            return self.silent(now, epoch);
+        }
+        if due(link.prolong_ms()) {
+            return self.ask(now, epoch, Step::Subscribe);
+        }
+        if due(link.asked.as_ref().map(|asked| asked.by_ms)) && !active(Mutant::RestForEver) {
+            return self.rest_overdue(now, epoch);
         }
         if due(link.dead_ms(&settings)) {
             self.out.push_back(Output::Abort { epoch });

@@ -22,6 +22,8 @@ impl Session {
             self.seen_serial = token.serial;
             (self.fetching, self.verifying, self.verified, self.trouble) = (false, false, true, None);
             self.why = ("token granted", None);
+            // What the last one was refused for, this one may be allowed.
+            self.channels.refusal = None;
             (self.fetching_since_ms, self.ahead) = (None, false);
             self.token = Some(token).filter(|token| token.is_usable(now.boot_ms));
             (self.renew_ms, self.hold_ms) = (None, None);

@@ -39,6 +39,7 @@ impl Session {
             Some(link) if link.stage == Stage::Live => self.derive_live(link, now),
             Some(link) if link.stage == Stage::Authenticating => (State::Authenticating, None),
             Some(link) if link.token.is_some() => (State::Connecting, None),
+            None if self.is_barred() => self.derive_barred().unwrap_or((self.shown, None)),
             Some(_) | None => self.derive_waiting(now),
         }
     }
@@ -47,6 +48,9 @@ impl Session {
         let is_past = |at: Option<u64>| at.is_some_and(|at| at <= now.boot_ms);
         if let Some(Trouble::Blocked(error)) = &self.trouble {
             return (State::Degraded, Some(("credentials refused", Some(error.clone()))));
+        }
+        if let Some(reason) = self.derive_channel(link) {
+            return (State::Degraded, Some(reason));
         }
         if is_past(link.usable_ms()) {
             let error = Error::new(Code::TokenExpired, ErrorStage::Live, "");

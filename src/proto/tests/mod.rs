@@ -5,11 +5,12 @@
 //! * [`server`] is the token endpoint and the socket server; [`faults`] the reviewed list of what goes wrong;
 //! * [`watch`] holds what must be true after every single step;
 //! * [`stories`], [`losses`], [`tokens`], [`provider`], [`sharing`] and [`wishes`] tell one rule each in the world, [`alone`] feeds the session
-//!   by hand;
+//!   by hand, [`notify_alone`] that of the profile `notifications`;
 //! * [`token_laws`] and [`socket_laws`] tell the rules a second time, and are asked after every step too;
 //! * [`store`] and [`opaque`] feed the refresher by [`hand`]: what lies between request and publication;
 //! * [`random`] walks through days at random, [`dense`] through minutes full of faults;
 //! * [`fleets`] runs a thousand clients behind one credential, see [`fleet`];
+//! * [`platform`] is Genesys Cloud itself, for the profile `notifications`;
 //! * [`mutants`] breaks every rule on purpose and asks whether anybody notices.
 
 use std::cell::Cell;
@@ -25,7 +26,9 @@ mod fleets;
 mod hand;
 mod losses;
 mod mutants;
+mod notify_alone;
 mod opaque;
+mod platform;
 mod provider;
 mod random;
 mod restarts;

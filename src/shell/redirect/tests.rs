@@ -20,7 +20,7 @@ impl Rig {
         let clock = Clock::new();
         let waiter = Waiter::new(&clock).unwrap();
         let redirect = Redirect::open(Place::of(uri).unwrap(), &waiter).unwrap();
-        let address = redirect.place.address();
+        let address = redirect.place.authority().parse().unwrap();
         Self { clock, waiter, redirect, judged: Vec::new(), address }
     }
 

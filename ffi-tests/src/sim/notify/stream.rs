@@ -57,7 +57,8 @@ impl Streaming {
     /// The next event that is due at that time; any, without one.
     fn take(&mut self, now: Option<Instant>) -> Option<(u64, Arc<str>)> {
         let due = self.held.front().is_some_and(|(due, ..)| now.is_none_or(|now| *due <= now));
-        self.held.pop_front().filter(|_| due).map(|(_, number, text)| (number, text))
+        let next = if due { self.held.pop_front() } else { None };
+        next.map(|(_, number, text)| (number, text))
     }
 
     fn beat(&mut self, now: Instant) -> bool {

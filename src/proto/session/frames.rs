@@ -1,0 +1,164 @@
+//! Profile `notifications`: the frames of the system, the first of which makes a socket live.
+
+use super::{Output, Session, Stage, Whose};
+use crate::error::{Code, Error, Stage as ErrorStage};
+use crate::proto::backoff;
+use crate::proto::mutant::{active, Mutant};
+use crate::proto::notifications::frames::{self, Frame};
+use crate::proto::time::Now;
+use crate::secret::Secret;
+
+impl Session {
+    /// Whose a text is, by its first bytes if it is the application's.
+    pub(super) fn judge_frame(&self, epoch: u64, text: &[u8]) -> Whose {
+        let is_system = frames::is_possible(text) && frames::read(text).is_some();
+        if let Some(link) = self.link(epoch) {
+            link.saw_text(!is_system);
+        }
+        if is_system {
+            Whose::Ours
+        } else {
+            Whose::Application
+        }
+    }
+
+    /// Whether an event is delivered; the last one is remembered, for a gap after it.
+    pub(super) fn admit_event(&mut self, now: Now, epoch: u64, text: &[u8]) -> bool {
+        if let Some(link) = self.link_mut(epoch) {
+            link.text_ms = Some(now.boot_ms);
+        }
+        let fresh = self.channels.pairs.admit(now.boot_ms, epoch, text);
+        if fresh {
+            self.channels.last.keep(text);
+        }
+        fresh
+    }
+
+    /// A channel needs no authentication, its URI is enough. What is sent is answered at once, so that a socket need not wait
+    /// for its first event or heartbeat to count as live.
+    pub(super) fn greet(&mut self, now: Now, epoch: u64) {
+        let Some(link) = self.link_mut(epoch) else { return };
+        (link.stage, link.sent_ms) = (Stage::Authenticating, Some(now.boot_ms));
+        if !self.is_standby(epoch) {
+            self.why = ("socket open", None);
+        }
+        self.out.push_back(Output::SendAuth { epoch, frame: Secret::new(frames::PING.to_owned()) });
+    }
+
+    /// Sockets that have brought their first frame are live.
+    pub(super) fn see_first_frames(&mut self, now: Now) {
+        let came = |epoch: Option<u64>, session: &Self| {
+            let link = epoch.and_then(|epoch| session.link(epoch))?;
+            (link.stage == Stage::Authenticating && link.text_ms.is_some()).then_some(link.epoch)
+        };
+        for epoch in [self.primary.as_ref(), self.standby.as_ref()].map(|link| link.map(|link| link.epoch)) {
+            if let Some(epoch) = came(epoch, self) {
+                self.accepted(now, epoch, None);
+                self.settle(now);
+            }
+        }
+    }
+
+    /// A socket has just become the live one.
+    fn settle(&mut self, now: Now) {
+        self.channels.was_gone = false;
+        if self.primary.as_ref().is_some_and(|link| link.is_live() && link.closes_soon) {
+            self.replace_soon(now);
+        }
+        self.keep_up(now);
+    }
+
+    pub(super) fn no_first_frame(&mut self, now: Now, epoch: u64) {
+        let text = format!("No first frame within {} ms.", self.settings.heartbeat_timeout_ms);
+        self.out.push_back(Output::Abort { epoch });
+        self.lost(now, epoch, Error::new(Code::PeerDead, ErrorStage::Authenticate, text));
+    }
+
+    /// No frame for so long: heartbeats fail to come. Pongs of the WebSocket protocol may come from anything on the way.
+    pub(super) fn silent(&mut self, now: Now, epoch: u64) {
+        let text = format!("No frame within {} ms.", self.settings.heartbeat_timeout_ms);
+        self.out.push_back(Output::Abort { epoch });
+        self.lost(now, epoch, Error::new(Code::PeerDead, ErrorStage::Live, text));
+    }
+
+    /// A frame of the system. By a socket that is being left it means nothing any more.
+    pub(super) fn system_frame(&mut self, now: Now, epoch: u64, text: &[u8]) {
+        let Some(frame) = frames::read(text) else {
+            self.senseless += 1;
+            return;
+        };
+        let Some(link) = self.link_mut(epoch) else { return };
+        link.text_ms = Some(now.boot_ms);
+        match frame {
+            Frame::Heartbeat | Frame::Pong => {}
+            Frame::SocketClosing => self.socket_closing(now, epoch),
+            Frame::NoLongerSubscribed { channel, reason } => {
+                if let Some(epoch) = self.named(epoch, channel) {
+                    self.no_longer_subscribed(now, epoch, &reason);
+                }
+            }
+            Frame::TokenRevoked { channel } => {
+                if let Some(epoch) = self.named(epoch, channel) {
+                    self.token_revoked(epoch);
+                }
+            }
+        }
+        self.see_first_frames(now);
+    }
+
+    /// The link whose channel a frame names; one that names none is about the socket it came by. A channel that is not in use
+    /// may have been ours: what happens to it is of no interest.
+    fn named(&self, epoch: u64, channel: Option<String>) -> Option<u64> {
+        let Some(id) = channel.map(Secret::new) else { return Some(epoch) };
+        let mut links = self.primary.iter().chain(&self.standby);
+        links.find(|link| link.channel.as_ref().is_some_and(|channel| channel.id == id)).map(|link| link.epoch)
+    }
+
+    fn socket_closing(&mut self, now: Now, epoch: u64) {
+        if active(Mutant::ClosingIgnored) {
+            return;
+        }
+        let Some(link) = self.link_mut(epoch) else { return };
+        let again = std::mem::replace(&mut link.closes_soon, true);
+        if link.is_live() && !again {
+            self.replace_soon(now);
+        }
+    }
+
+    /// The server will close the live socket: another takes over, after a delay that spreads its clients.
+    fn replace_soon(&mut self, now: Now) {
+        self.replacing = true;
+        if self.standby.is_some() {
+            return;
+        }
+        let soon = now.boot_ms + backoff::drain_ms(&mut self.dice);
+        let at = self.dial_ms.map_or(soon, |at| at.min(soon));
+        (self.draining, self.dial_ms) = (true, Some(at.max(self.not_before_ms)));
+        self.why = ("the server goes away", None);
+    }
+
+    fn no_longer_subscribed(&mut self, now: Now, epoch: u64, reason: &str) {
+        if reason == "user_tokens_revoked" {
+            return self.token_revoked(epoch);
+        }
+        // While our own second channel subscribes to the same topics, the other channel is ours.
+        let of_ours = self.standby.as_ref().is_some_and(|standby| standby.epoch != epoch && standby.is_subscribing());
+        if of_ours {
+            return;
+        }
+        let text = if reason == "another_channel_subscribed" { "Another channel was subscribed." } else { "" };
+        self.displaced(now, Error::new(Code::Displaced, ErrorStage::Live, text));
+    }
+
+    /// The token is no good for anything new. The socket lasts until the server ends it; the next token replaces it.
+    fn token_revoked(&mut self, epoch: u64) {
+        let Some(link) = self.link_mut(epoch).filter(|link| !link.revoked) else { return };
+        if active(Mutant::RevokedIgnored) {
+            return;
+        }
+        link.revoked = true;
+        let serial = link.serial();
+        self.token.take_if(|token| token.serial == serial);
+        self.out.push_back(Output::Refused { serial });
+    }
+}
