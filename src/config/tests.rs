@@ -69,8 +69,19 @@ fn every_key_changes_something_of_its_own() {
 }
 
 /// Fields that are filled when the whole is checked.
-const DERIVED: [&str; 8] =
-    ["token_url", "ws_url", "authorize_url", "api_url", "streaming_host", "unknown_scopes", "trust", "client_identity"];
+const DERIVED: [&str; 11] = [
+    "signing_key",
+    "assertion_audience",
+    "pkce",
+    "token_url",
+    "ws_url",
+    "authorize_url",
+    "api_url",
+    "streaming_host",
+    "unknown_scopes",
+    "trust",
+    "client_identity",
+];
 
 #[test]
 fn every_field_of_the_settings_can_be_reached() {

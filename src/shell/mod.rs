@@ -5,10 +5,11 @@
 //!                            HTTP      ◀──inbox──  sockets        queues       callbacks
 //! ```
 //!
-//! ureq, tungstenite and rustls are named in `http`, `dial`, `tls`, `stream` and `link` only.
+//! ureq, tungstenite and rustls are named in `http`, `dial`, `tls`, `crypto`, `stream` and `link` only.
 
 mod active;
 pub mod clock;
+pub mod crypto;
 pub mod delivery;
 pub mod dial;
 mod endpoints;

@@ -4,6 +4,7 @@
 use std::sync::mpsc::Receiver;
 use std::sync::Arc;
 
+use super::crypto;
 use super::http::{Cancel, Http};
 use super::inbox::ToRefresh;
 use super::random::Entropy;
@@ -42,6 +43,7 @@ impl Carry {
                 self.credentials.refresh_token = Some(secret);
                 self.memory.unsaved = true;
             }
+            Credential::SamlAssertion(secret) => self.credentials.saml_assertion = Some(secret),
             Credential::ProxyPassword => return,
         }
         self.unauthorized = 0;
@@ -149,6 +151,9 @@ impl RefreshThread {
         let random = self.entropy.random_u64();
         // Whoever answered may have been unregistered.
         self.machine.set_can_ask(self.source.delivery.has_on_ask());
+        if self.machine.wants_fresh() {
+            crypto::fresh().into_iter().for_each(|fresh| self.machine.refill(fresh));
+        }
         self.machine.handle(self.source.clock.now(), random, input);
     }
 
@@ -156,6 +161,10 @@ impl RefreshThread {
         while let Some(output) = self.machine.poll() {
             match output {
                 Output::Http { epoch, request } => self.request(epoch, &request),
+                Output::Sign { epoch, claims } => {
+                    let outcome = self.source.assertion(&claims);
+                    self.handle(Input::Signed { epoch, outcome });
+                }
                 Output::Publish(token) => self.source.publish(&token),
                 Output::News(news) => self.pass_on(news),
                 Output::LoadStore { wait_ms } => self.load_store(wait_ms),

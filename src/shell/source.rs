@@ -384,6 +384,12 @@ impl Source {
         Refresher::new(Arc::clone(&self.settings), credentials, can_ask, unauthorized).after(memory)
     }
 
+    /// Signs the claims of a client assertion.
+    pub(super) fn assertion(&self, claims: &str) -> Result<Secret, Error> {
+        let none = || Error::new(Code::MissingKey, Stage::Token, "client.private_key_pem or _file.");
+        self.net.signing_key.as_ref().ok_or_else(none)?.assertion(claims, &self.settings.key_id)
+    }
+
     /// Host and port of the token endpoint, if there is one.
     fn endpoint(&self) -> Result<String, Error> {
         let url = &self.settings.token_url;
