@@ -3,8 +3,8 @@
 use std::panic::catch_unwind;
 
 use super::{
-    alone, asked, dense, fleets, losses, muted, notify_alone, opaque, provider, random, sharing, store, stories, tokens,
-    wishes,
+    alone, asked, dense, fleets, losses, muted, notify_alone, opaque, provider, random, sharing, store, stories,
+    tokens, wishes,
 };
 use crate::proto::mutant::{activate, Mutant};
 
