@@ -95,6 +95,7 @@ fn the_notifications_profile_prints_a_configuration() {
 fn the_printed_urls_lead_to_an_event() {
     let mut sim = Command::new(SIM);
     sim.args(["--plain", "--profile", "notifications", "--event-every-ms", "5", "--run-seconds", "60"]);
+    sim.args(["--closing-after", "0.3", "--stall-after", "50"]);
     let mut child = sim.stdout(Stdio::piped()).spawn().unwrap();
     let mut out = BufReader::new(child.stdout.take().unwrap());
     let token = fetch_token(&read_export(&mut out, "GWA_TOKEN_URL").replace("http://", "").replace("/oauth/token", ""));
@@ -115,6 +116,7 @@ fn the_printed_urls_lead_to_an_event() {
     let (mut socket, _) = tungstenite::client(channel["connectUri"].as_str().unwrap(), stream).unwrap();
     let event: Value = serde_json::from_str(socket.read().unwrap().to_text().unwrap()).unwrap();
     assert_eq!(event["topicName"], "v2.users.1.presence");
+    while !socket.read().unwrap().to_text().unwrap().contains("v2.system.socket_closing") {}
     child.kill().unwrap();
     child.wait().unwrap();
 }

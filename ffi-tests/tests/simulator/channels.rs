@@ -52,6 +52,20 @@ fn a_second_socket_displaces_the_first() {
 }
 
 #[test]
+fn a_channel_is_without_its_socket_once_that_was_closed() {
+    let sim = start();
+    sim.channels().policy(|policy| policy.channel_limit = 2);
+    let (_, older, _socket) = live(&sim, &[USER]);
+    let (token, newer, mut socket) = live(&sim, &[USER]);
+    socket.close(None).unwrap();
+    assert!(matches!(socket.read().unwrap(), Message::Close(_)));
+    // At once: the one that has just been closed makes room, not the one that is connected.
+    let (third, _) = channel(&sim, &token);
+    assert_eq!(sim.channels().live(), [older, third]);
+    assert_eq!(sim.channels().socket(&newer), None);
+}
+
+#[test]
 fn an_event_is_the_same_on_every_channel() {
     let mut options = Options::notifications();
     options.notify.skew = vec![Duration::ZERO, Duration::from_millis(20)];
@@ -94,6 +108,8 @@ fn nothing_is_kept_for_an_absent_socket() {
     let mut socket = open(&sim, &uri).unwrap();
     sim.channels().event(USER, None);
     assert_eq!(read_json(&mut socket)["eventBody"]["seq"], 2);
+    assert!(sim.record().wait_until(BOUND, |log| log.events_sent().contains(&2)));
+    assert_eq!(sim.record().read(Log::events_lost), [1]);
 }
 
 #[test]
@@ -116,14 +132,28 @@ fn a_revoked_token_takes_its_channels_along() {
 }
 
 #[test]
-fn an_expired_token_ends_the_socket() {
+fn a_dead_token_ends_the_socket() {
     let sim = start();
-    sim.token().then(TokenReply::Issue(Issue::new().lifetime(Duration::from_millis(1500))));
     let (token, id, mut socket) = live(&sim, &[USER]);
+    sim.token().revoke_access();
     assert_eq!(read_close(&mut socket).0, 1008);
     let gone = rest(&sim, &token, "GET", &format!("notifications/channels/{id}"), "");
-    assert_eq!((gone.status, gone.json()["code"].clone()), (401, json!("credentials.expired")));
-    assert!(matches!(sim.record().snapshot().connections[0].end, Some((_, End::ServerClosed(1008)))));
+    assert_eq!((gone.status, gone.json()["code"].clone()), (401, json!("bad.credentials")));
+    let log = sim.record().snapshot();
+    assert!(matches!(log.connections[0].end, Some((_, End::ServerClosed(1008)))));
+    assert!(matches!(log.channels[0].end, Some((_, ChannelEnd::TokenDied))));
+    // A token past its time is told from one that never was.
+    sim.token().then(TokenReply::Issue(Issue::new().lifetime(Duration::ZERO)));
+    let late = api::token(&sim);
+    assert_eq!(rest(&sim, &late, "GET", "tokens/me", "").json()["code"], "credentials.expired");
+    // Where sockets outlive their tokens, only events end.
+    sim.channels().policy(|policy| policy.close_after_expiry = None);
+    let (_, _, mut stays) = live(&sim, &[USER]);
+    sim.token().revoke_access();
+    assert!(sim.channels().live().is_empty());
+    sim.channels().event(USER, None);
+    stays.send(r#"{"message":"ping"}"#.into()).unwrap();
+    assert_eq!(read_json(&mut stays)["eventBody"]["message"], "pong");
 }
 
 #[test]

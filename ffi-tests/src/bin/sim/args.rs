@@ -42,6 +42,9 @@ channels    --heartbeat SECONDS    time between two heartbeats of a socket (30)
             --event-limit N        end after so many
             --channel-lifetime SECONDS  how long a channel lives after it was subscribed (86400)
             --rate-limit N         REST requests a minute and token, beyond that 429
+            --closing-after SECONDS  the first socket gets v2.system.socket_closing so long after its upgrade, and ten
+                                   seconds later a close
+            --stall-after SECONDS  the first socket gets nothing any more but pongs
             --reject START         topics that begin so are rejected
 run         --ready-file PATH      export lines for a shell, written when all is ready
             --run-seconds N        end after so long
@@ -157,13 +160,17 @@ impl Args {
             "--message-size" => self.pump().size = number(word, &value)?,
             "--binary-every" => self.pump().binary_every = number(word, &value)?,
             "--drop-after" => {
-                let ms = seconds(word, &value)?.as_millis() as u64;
-                self.plan(Trigger::AfterMs(ms), vec![Action::Drop]);
+                self.plan(after(word, &value)?, vec![Action::Drop]);
             }
             "--drop-after-renewals" => {
                 let oks = number::<u64>(word, &value)?.saturating_add(1);
                 self.plan(Trigger::Auths(oks), vec![Action::Pause { ms: 500 }, Action::Drop]);
             }
+            "--closing-after" => {
+                let actions = [Action::closing_notice(), Action::Pause { ms: 10_000 }, Action::close(1001, "closing")];
+                self.plan(after(word, &value)?, actions.into());
+            }
+            "--stall-after" => self.plan(after(word, &value)?, vec![Action::Stall]),
             "--ready-file" => self.ready_file = Some(value.into()),
             "--run-seconds" => self.run_time = Some(seconds(word, &value)?),
             "--json-summary" => self.json_summary = Some(value.into()),
@@ -227,6 +234,10 @@ impl Args {
     fn plan(&mut self, trigger: Trigger, actions: Vec<Action>) {
         self.plan = std::mem::take(&mut self.plan).on(trigger, actions);
     }
+}
+
+fn after(word: &str, value: &str) -> Result<Trigger, String> {
+    Ok(Trigger::AfterMs(seconds(word, value)?.as_millis() as u64))
 }
 
 fn program(mut words: impl Iterator<Item = String>) -> Result<Vec<String>, String> {
