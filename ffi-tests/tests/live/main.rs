@@ -5,6 +5,7 @@ mod closing;
 mod connect;
 mod handover;
 mod harness;
+mod hundred;
 mod inn;
 mod loss;
 mod overlap;
