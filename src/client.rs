@@ -173,12 +173,17 @@ impl Client {
         Ok(id)
     }
 
-    /// Asks for a new token now; returns at once. The outcome comes by `on_token` or `on_state`.
+    /// Asks for a new token now; returns at once. The outcome comes by `on_token` or `on_state`. A client that another one has
+    /// displaced comes back.
     ///
     /// # Errors
     /// `BadState` when not started.
     pub fn refresh_now(&self) -> Result<(), Error> {
-        self.engine()?.tell_refresh(Input::RefreshNow);
+        let engine = self.engine()?;
+        if self.settings.profile == Profile::Notifications {
+            engine.tell_session(session::Input::Return);
+        }
+        engine.tell_refresh(Input::RefreshNow);
         Ok(())
     }
 

@@ -4,12 +4,16 @@
 //! that the authorize URL asks for gets a page that says nothing, and changes nothing.
 
 use std::fmt;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+/// The two hosts, as they stand in a URL.
+const HOSTS: [&str; 2] = ["127.0.0.1", "[::1]"];
 
 /// Where a redirect is to come.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Place {
-    address: SocketAddr,
+    /// One of [`HOSTS`].
+    host: &'static str,
+    port: u16,
     path: String,
 }
 
@@ -26,30 +30,27 @@ impl Place {
         if path.contains(['?', '#']) || !path.bytes().all(|byte| byte.is_ascii_graphic()) {
             return Err("its path is followed by something, or is not of visible ASCII");
         }
-        let loopback = [("127.0.0.1", IpAddr::from(Ipv4Addr::LOCALHOST)), ("[::1]", IpAddr::from(Ipv6Addr::LOCALHOST))];
-        let (port, ip) = loopback
+        let (host, port) = HOSTS
             .into_iter()
-            .find_map(|(host, ip)| authority.strip_prefix(host).map(|port| (port, ip)))
+            .find_map(|host| authority.strip_prefix(host).map(|port| (host, port)))
             .ok_or("its host is neither 127.0.0.1 nor [::1]")?;
         let port = match port.strip_prefix(':') {
             Some(digits) if digits.bytes().all(|byte| byte.is_ascii_digit()) => digits.parse().ok(),
             None if port.is_empty() => Some(0),
             Some(_) | None => None,
         };
-        let address = SocketAddr::new(ip, port.ok_or("its port is malformed")?);
-        Ok(Self { address, path: path.to_owned() })
+        Ok(Self { host, port: port.ok_or("its port is malformed")?, path: path.to_owned() })
     }
 
-    /// What to listen at.
-    pub fn address(&self) -> SocketAddr {
-        self.address
+    /// Host and port, as in a URL: what to listen at, and what `Host` has to be.
+    pub fn authority(&self) -> String {
+        format!("{}:{}", self.host, self.port)
     }
 
     /// The same with the port that was free.
     #[must_use]
-    pub fn at_port(mut self, port: u16) -> Self {
-        self.address.set_port(port);
-        self
+    pub fn at_port(self, port: u16) -> Self {
+        Self { port, ..self }
     }
 
     /// The query of a request for it, once the whole head is there (RFC 9112 2.1), or what to answer to another.
@@ -93,8 +94,8 @@ impl Place {
             if name.eq_ignore_ascii_case("host") {
                 hosts += 1;
                 let value = value.trim_matches([' ', '\t']);
-                let is_default = self.address.port() == 80 && format!("{value}:80") == self.address.to_string();
-                if value != self.address.to_string() && !is_default {
+                let is_default = self.port == 80 && value == self.host;
+                if value != self.authority() && !is_default {
                     return Err(Page::Misdirected);
                 }
             }
@@ -110,7 +111,7 @@ impl Place {
 /// The `redirect_uri`.
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "http://{}{}", self.address, self.path)
+        write!(f, "http://{}{}", self.authority(), self.path)
     }
 }
 
@@ -181,7 +182,6 @@ mod tests {
         ] {
             let place = Place::of(text).unwrap();
             assert_eq!(place.to_string(), shown);
-            assert!(place.address().ip().is_loopback());
         }
         assert_eq!(place().to_string(), "http://127.0.0.1:4711/call/back");
         for bad in [

@@ -65,11 +65,12 @@ enum Step {
 impl Redirect {
     /// Listens from now on.
     pub fn open(place: Place, waiter: &Waiter) -> Result<Self, Error> {
-        let fault = |source| {
+        let fault = |source: io::Error| {
             let what = format!("Nobody can be listened for at {place}");
             Error::from_io(Code::Internal, Stage::Token, &what, &source)
         };
-        let mut tcp = TcpListener::bind(place.address()).map_err(fault)?;
+        let address = place.authority().parse().map_err(|_| fault(ErrorKind::InvalidInput.into()))?;
+        let mut tcp = TcpListener::bind(address).map_err(fault)?;
         let held = Held::new(tcp.as_raw_fd());
         let port = tcp.local_addr().map_err(fault)?.port();
         waiter.register_listener(&mut tcp).map_err(fault)?;

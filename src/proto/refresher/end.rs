@@ -4,6 +4,7 @@ use super::grant::Arrival;
 use super::wishes::cancelled;
 use super::{Input, Output, Phase, Refresher};
 use crate::config::settings::Profile;
+use crate::error::Code;
 use crate::proto::http;
 use crate::proto::mutant::{active, Mutant};
 use crate::proto::scope;
@@ -49,7 +50,8 @@ impl Refresher {
             Input::Wanted { id, .. } if self.closing => {
                 self.out.push_back(Output::Answer { id, outcome: Err(cancelled()) });
             }
-            // The store was being read.
+            // What the close broke off: a question about scopes, a look at the store.
+            Input::Replied { outcome: Err(error), .. } if error.code() == Code::Cancelled => {}
             Input::Timeout | Input::Loaded(_) => {}
             Input::Start
             | Input::Replied { .. }

@@ -2,7 +2,7 @@
 
 use super::hand::{opaque, stored, Hand};
 use crate::config::settings::{Grant, Profile, Settings, UnknownScopes};
-use crate::error::Code;
+use crate::error::{Code, Error, Stage};
 use crate::hooks::Answer;
 use crate::proto::http::Method;
 use crate::proto::refresher::Input;
@@ -140,6 +140,9 @@ fn a_rotation_outlives_the_question() {
     assert_eq!(hand.held().as_deref(), Some("hush-r1"));
     let mut hand = probing();
     assert_eq!(hand.feed(Input::Close), ["persist hush-r1", "stopped"]);
+    let broken_off = Err(Error::new(Code::Cancelled, Stage::Token, ""));
+    assert!(hand.feed(Input::Replied { epoch: hand.epoch, outcome: broken_off }).is_empty());
+    assert_eq!(hand.refresher.senseless(), 0);
 }
 
 fn an_idle_timeout_ends_a_token_early() {

@@ -149,12 +149,17 @@ impl Server {
         refresh_token.is_none_or(|text| self.refresh.as_deref() == Some(text.expose()))
     }
 
-    fn is_good(&self, token: &str, now_ms: u64) -> bool {
+    pub fn is_good(&self, token: &str, now_ms: u64) -> bool {
         self.issued.get(token).is_some_and(|issued| !issued.revoked && now_ms < issued.expires_ms)
     }
 
+    /// When a token ends, if it is good.
+    pub fn ends_ms(&self, token: &str, now_ms: u64) -> Option<u64> {
+        self.is_good(token, now_ms).then(|| self.issued[token].expires_ms)
+    }
+
     /// Whether the grant of this form is good; a spent one is spent.
-    fn redeem(&mut self, form: &str, now_ms: u64, nature: &Nature) -> bool {
+    pub fn redeem(&mut self, form: &str, now_ms: u64, nature: &Nature) -> bool {
         if let Some(code) = form.strip_prefix("grant_type=authorization_code&code=") {
             let code = code.split('&').next().map(str::to_owned);
             return self.code.take_if(|known| Some(&*known) == code.as_ref()).is_some();
@@ -170,7 +175,7 @@ impl Server {
         true
     }
 
-    fn issue(&mut self, now_ms: u64, nature: &Nature, lifetime_ms: u64, scope: &str) -> Reply {
+    pub fn issue(&mut self, now_ms: u64, nature: &Nature, lifetime_ms: u64, scope: &str) -> Reply {
         self.serial += 1;
         let token = format!("hush-t{}", self.serial);
         self.issued.insert(token.clone(), Issued { expires_ms: now_ms + lifetime_ms, revoked: false });
@@ -211,7 +216,7 @@ impl Server {
         }
     }
 
-    fn over_limit(&mut self, now_ms: u64, nature: &Nature) -> bool {
+    pub fn over_limit(&mut self, now_ms: u64, nature: &Nature) -> bool {
         if self.minute != now_ms / 60_000 {
             (self.minute, self.requests) = (now_ms / 60_000, 0);
         }

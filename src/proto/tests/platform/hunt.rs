@@ -1,0 +1,92 @@
+//! The rules of the profile `notifications`, broken on purpose one at a time: the walks alone must notice, of a few rules
+//! a story.
+
+use std::panic::catch_unwind;
+
+use super::{channels, frames, rollovers, walk};
+use crate::proto::mutant::{activate, Mutant};
+use crate::proto::tests::{muted, random};
+
+/// Dense walks that look for a mutant, then long ones.
+const DENSE: u64 = 150;
+const WALKS: u64 = 20;
+
+/// What the walks notice without the help of a story.
+const WALK_NOTICES: &[Mutant] = &[
+    Mutant::NoWatchdog,
+    Mutant::FightsForChannel,
+    Mutant::SecondChannelWithoutSpare,
+    Mutant::SpareKept,
+    Mutant::TwinsDelivered,
+    Mutant::PairsOnOneSocket,
+    Mutant::UriUnchecked,
+    Mutant::GapWithoutId,
+    Mutant::StaleRest,
+    Mutant::RestForEver,
+    Mutant::TopicsForgotten,
+    Mutant::RevokedIgnored,
+];
+
+/// What takes a story.
+const STORY_NOTICES: &[Mutant] = &[
+    Mutant::StaleChannelUsed,
+    Mutant::ReusedForEver,
+    Mutant::DoubtIgnored,
+    Mutant::ChannelLetExpire,
+    Mutant::ClosingIgnored,
+    Mutant::OldKeepsSubscriptions,
+    Mutant::RefusedChannelInsists,
+];
+
+/// Whether this rule is one of the profile's: looked for here and nowhere else.
+pub fn is_ours(mutant: Mutant) -> bool {
+    WALK_NOTICES.contains(&mutant) || STORY_NOTICES.contains(&mutant)
+}
+
+/// All stories, the quick ones first.
+pub fn stories() -> impl Iterator<Item = &'static fn()> {
+    channels::ALL.iter().chain(frames::ALL).chain(rollovers::ALL)
+}
+
+/// The first seed of which a walk notices.
+fn by_walk() -> Option<String> {
+    let words = |panic: Box<dyn std::any::Any + Send>| random::words(&*panic);
+    let dense = |seed| Some(format!("dense walk {seed}: {}", words(catch_unwind(|| walk::dense(seed)).err()?)));
+    let long = |seed| Some(format!("walk {seed}: {}", words(catch_unwind(|| walk::walk(seed)).err()?)));
+    (0..DENSE).find_map(dense).or_else(|| (0..WALKS).find_map(long))
+}
+
+fn by_story() -> Option<String> {
+    stories().find_map(|story| catch_unwind(story).err()).map(|panic| random::words(&*panic))
+}
+
+/// Which of these nobody notices.
+fn survivors(mutants: &[Mutant], notices: impl Fn() -> Option<String>) -> Vec<Mutant> {
+    let survives = |mutant: &Mutant| {
+        activate(Some(*mutant));
+        let words = notices();
+        activate(None);
+        println!("{mutant:?}: {}", words.as_deref().unwrap_or("SURVIVED").replace(char::is_control, " "));
+        words.is_none()
+    };
+    muted(|| mutants.iter().copied().filter(survives).collect())
+}
+
+#[test]
+fn every_mutant_of_the_profile_is_noticed_by_walks() {
+    let survivors = survivors(WALK_NOTICES, by_walk);
+    assert!(survivors.is_empty(), "no walk noticed {survivors:?}");
+}
+
+#[test]
+fn every_other_mutant_of_the_profile_is_noticed_by_a_story() {
+    let survivors = survivors(STORY_NOTICES, by_story);
+    assert!(survivors.is_empty(), "no story noticed {survivors:?}");
+}
+
+/// How strong the walks are by themselves, without the stories.
+#[test]
+#[ignore = "takes minutes"]
+fn mutants_of_the_profile_the_walks_alone_notice() {
+    println!("walks do not notice {:?}", survivors(STORY_NOTICES, by_walk));
+}
