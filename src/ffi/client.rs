@@ -222,8 +222,8 @@ pub unsafe extern "C" fn gwa_client_token(
     })
 }
 
-/// Replaces client.secret, token.refresh_token or proxy.password (where proxy.user is set) of a client, running or not; the
-/// next token request, or connection through the proxy, uses it. tls.client_key_pem cannot be replaced: it belongs to its
+/// Replaces client.secret, token.refresh_token, token.saml_assertion or proxy.password (where proxy.user is set) of a client,
+/// running or not; the next token request, or connection through the proxy, uses it. tls.client_key_pem cannot be replaced: it belongs to its
 /// certificate, make another client. A client in GWA_STATE_REAUTH_REQUIRED begins anew; with proxy.password, if that was what was refused.
 /// Of a client of gwa_client_new_with_source(), proxy.password is that of its own connections: a token source keeps the one it
 /// was made with. `value` is UTF-8 and copied; the old one is wiped when it is no longer in use.

@@ -34,7 +34,8 @@ pub(super) struct Known {
 impl Refresher {
     /// Whether there is one, for a grant that has refresh tokens.
     pub(super) fn has_store(&self) -> bool {
-        let has_refresh_tokens = !matches!(self.settings.grant, Grant::ClientCredentials | Grant::Application);
+        let has_refresh_tokens =
+            !matches!(self.settings.grant, Grant::ClientCredentials | Grant::Saml2Bearer | Grant::Application);
         !self.settings.token_store.is_empty() && has_refresh_tokens
     }
 

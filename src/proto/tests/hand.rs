@@ -58,7 +58,7 @@ impl Hand {
 
     pub fn after(settings: Settings, can_ask: bool, memory: Memory) -> Self {
         let refresh_token = settings.refresh_token.clone();
-        let credentials = Credentials { client_secret: secret("hush"), refresh_token, code: None };
+        let credentials = Credentials { client_secret: secret("hush"), refresh_token, ..Credentials::default() };
         let refresher = Refresher::new(Arc::new(settings), credentials, can_ask, 0).after(memory);
         Self {
             refresher,
@@ -102,6 +102,7 @@ impl Hand {
                 self.lock_waits.push(wait_ms);
                 "load".into()
             }
+            Output::Sign { .. } => "sign".into(),
             Output::Store(token) => format!("store {}", token.expose()),
             Output::FreeStore => "free".into(),
             Output::Ask { question: Question::PersistRefreshToken(token), .. } => format!("persist {}", token.expose()),
