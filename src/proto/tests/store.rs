@@ -18,6 +18,7 @@ pub const ALL: &[fn()] = &[
     what_comes_at_the_end_is_stored,
     a_refused_access_token_leaves_its_refresh_token_stored,
     without_refresh_tokens_there_is_no_store,
+    the_lock_is_waited_for_longer_than_one_request_takes,
 ];
 
 /// A machine that has its first token, got with what was stored.
@@ -195,6 +196,22 @@ fn without_refresh_tokens_there_is_no_store() {
     let mut hand = Hand::new(Settings { token_store: String::new(), ..stored() }, false);
     assert_eq!(hand.feed(Input::Start), ["request hush-r0"]);
     assert_eq!(hand.rotated("hush-s1"), ["publish"]);
+}
+
+fn the_lock_is_waited_for_longer_than_one_request_takes() {
+    let mut hand = holding(false);
+    assert_eq!(hand.lock_waits, [16_000]);
+    hand.feed(Input::RefreshNow);
+    assert_eq!(hand.lock_waits, [16_000; 2]);
+    hand.finds("hush-s1", true);
+    // With what is left of the token it becomes less.
+    while hand.refresher.token().is_some_and(|token| token.is_usable(hand.now.boot_ms + 10_000)) {
+        hand.no_answer();
+        hand.wait();
+        hand.finds("hush-s1", true);
+    }
+    let last = *hand.lock_waits.last().unwrap();
+    assert!((3_000..16_000).contains(&last), "{:?}", hand.lock_waits);
 }
 
 #[test]
