@@ -83,6 +83,9 @@
  *   token.redirect_uri
  *       text of at most 2048 characters, none of them a control character: redirect_uri of the
  *       authorization_code grant
+ *   token.redirect_listener = false
+ *       true or false: while an authorization code is asked for, listen for the redirect at
+ *       token.redirect_uri: http://127.0.0.1:PORT/PATH or http://[::1]:PORT/PATH; PORT 0 is any that is free
  *   token.pkce = auto
  *       auto | on | off: guard authorization codes by PKCE (RFC 7636, S256); auto is on with token.grant =
  *       authorization_code or client.authentication = none, else off
@@ -947,6 +950,7 @@ extern "C" {
  * The credentials no longer work, or there are none yet: get an authorization code (from a person, by a browser, at
  * gwa_request_authorize_url()) and complete with it, or with the whole URL that the browser was sent back to. A code that
  * the server refuses is not asked for again until gwa_client_refresh_now() or gwa_client_set_secret().
+ * With token.redirect_listener it need not be answered: show the URL, and free the request.
  */
 #define GWA_REQUEST_AUTHORIZATION_CODE 2
 

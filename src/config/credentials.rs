@@ -4,6 +4,7 @@ use super::check::{contradiction, missing};
 use super::settings::{BasicEncoding, ClientAuthentication, Delivery, Grant, Settings};
 use crate::error::Error;
 use crate::hooks::Hooks;
+use crate::proto::loopback::Place;
 
 /// The first thing that is missing, or contradicts another.
 pub(super) fn check(settings: &Settings, hooks: &Hooks) -> Result<(), Error> {
@@ -14,7 +15,8 @@ pub(super) fn check(settings: &Settings, hooks: &Hooks) -> Result<(), Error> {
     }
     needed(!settings.client_id.is_empty(), "client.id")?;
     authentication(settings)?;
-    grant(settings, somebody_answers)
+    grant(settings, somebody_answers)?;
+    listener(settings)
 }
 
 fn authentication(settings: &Settings) -> Result<(), Error> {
@@ -72,6 +74,17 @@ fn grant(settings: &Settings, somebody_answers: bool) -> Result<(), Error> {
         }
         Grant::Auto | Grant::ClientCredentials | Grant::Application => Ok(()),
     }
+}
+
+/// RFC 8252 7.3, 8.3.
+fn listener(settings: &Settings) -> Result<(), Error> {
+    if !settings.redirect_listener {
+        return Ok(());
+    }
+    let wanted = "token.redirect_listener wants http://127.0.0.1:PORT/PATH or http://[::1]:PORT/PATH";
+    Place::of(&settings.redirect_uri)
+        .map(|_| ())
+        .map_err(|why| contradiction("token.redirect_uri", &format!("{why}; {wanted}")))
 }
 
 fn needed(is_there: bool, what: &str) -> Result<(), Error> {

@@ -240,6 +240,8 @@ pub struct Settings {
     pub requested_scopes: Vec<String>,
     /// `redirect_uri` of the authorization-code grant.
     pub redirect_uri: String,
+    /// Whether the redirect is listened for there.
+    pub redirect_listener: bool,
     /// Token endpoint; `https://api.{region}/oauth/token` unless set.
     pub token_url: String,
     /// Socket; `wss://api.{region}/ws` unless set. Empty in the profile `notifications`.
@@ -408,6 +410,7 @@ impl Default for Settings {
             saml_assertion: None,
             requested_scopes: Vec::new(),
             redirect_uri: String::new(),
+            redirect_listener: false,
             token_url: "https://api.mypurecloud.com/oauth/token".into(),
             ws_url: "wss://api.mypurecloud.com/ws".into(),
             authorize_url: "https://login.mypurecloud.com/oauth/authorize".into(),

@@ -174,6 +174,24 @@ fn what_is_needed_and_missing_is_named() {
 }
 
 #[test]
+fn a_listener_is_for_loopback() {
+    let set = |uri| {
+        let keys = [("delivery", "poll"), ("client.authentication", "none"), ("token.grant", "authorization_code")];
+        let listens = [("token.redirect_listener", "true"), ("token.redirect_uri", uri)];
+        with(&[&keys[..], &listens[..]].concat()).settings()
+    };
+    for uri in ["http://127.0.0.1:0/cb", "http://127.0.0.1:8137/", "http://[::1]:1/cb"] {
+        assert!(set(uri).unwrap().redirect_listener, "{uri}");
+    }
+    for uri in
+        ["http://localhost:1/cb", "https://127.0.0.1:1/cb", "http://0.0.0.0:1/cb", "http://127.0.0.1:1", "app:/cb"]
+    {
+        let error = set(uri).unwrap_err();
+        assert!(error.code() == Code::BadValue && error.to_string().contains("token.redirect_uri"), "{uri}: {error}");
+    }
+}
+
+#[test]
 fn tokens_of_the_application_need_somebody_to_ask_and_no_credentials() {
     let mut config = Config::new();
     config.set("token.grant", "application").unwrap();

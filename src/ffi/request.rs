@@ -24,6 +24,7 @@ pub const GWA_REQUEST_PERSIST_REFRESH_TOKEN: i32 = 1;
 /// The credentials no longer work, or there are none yet: get an authorization code (from a person, by a browser, at
 /// gwa_request_authorize_url()) and complete with it, or with the whole URL that the browser was sent back to. A code that
 /// the server refuses is not asked for again until gwa_client_refresh_now() or gwa_client_set_secret().
+/// With token.redirect_listener it need not be answered: show the URL, and free the request.
 pub const GWA_REQUEST_AUTHORIZATION_CODE: i32 = 2;
 /// Get an access token and complete with it and with the time it still lives (token.grant = application). It is asked for
 /// when the one before comes near its end, or was refused: then the same one again is a failed attempt. After

@@ -20,7 +20,6 @@ mod inbox;
 pub mod interrupt;
 mod link;
 pub mod random;
-#[allow(dead_code, reason = "the refresh thread comes next")]
 mod redirect;
 mod refresh_thread;
 mod shared;

@@ -1,9 +1,12 @@
 //! gwa-refresh: drives the refresher, and makes the clients' REST calls while that has nothing to do. All HTTP runs here,
 //! so that the socket thread never waits for it.
 
+mod listening;
+
 use std::sync::mpsc::Receiver;
 use std::sync::Arc;
 
+use self::listening::Listening;
 use super::crypto;
 use super::http::{Cancel, Http};
 use super::inbox::ToRefresh;
@@ -12,7 +15,6 @@ use super::source::{may_repeat, unanswered, Call, Source};
 use super::store::{Lock, Store};
 use super::wait::Waiter;
 use crate::error::{Code, Error, Stage};
-use crate::event::{Notice, Question};
 use crate::hooks::Answer;
 use crate::metrics::Counter;
 use crate::proto::http::{Method, Request};
@@ -68,6 +70,8 @@ pub struct RefreshThread {
     pub endpoint: String,
     /// A request that was cancelled; the machine hears of it after the close.
     pub broken_off: Option<(u64, Error)>,
+    /// Who waits for a browser, while a question is open.
+    pub listening: Option<Listening>,
     /// The machine was told to stop.
     pub closed: bool,
     pub stopped: bool,
@@ -92,11 +96,13 @@ impl RefreshThread {
                 self.take(message);
             }
             self.despair();
+            self.serve_browser();
             self.obey();
             if !self.stopped && !self.make_call() {
                 self.wait();
             }
         }
+        self.listening = None;
         self.source.delivery.count(Counter::SenselessInputs, self.machine.senseless());
     }
 
@@ -167,14 +173,10 @@ impl RefreshThread {
                 }
                 Output::Publish(token) => self.source.publish(&token),
                 Output::News(news) => self.pass_on(news),
+                Output::Ask { id, question } => self.ask(id, question),
                 Output::LoadStore { wait_ms } => self.load_store(wait_ms),
                 Output::Store(refresh_token) => self.save(&refresh_token),
                 Output::FreeStore => self.lock = None,
-                Output::Ask { id, question } => {
-                    let delivery = &self.source.delivery;
-                    delivery.count(Counter::TokenRequests, u64::from(question == Question::AccessToken));
-                    delivery.push_notice(Notice::Ask { id, question });
-                }
                 Output::Audit(record) => {
                     let id = self.entropy.uuid_v4();
                     self.source.record(id, record);
@@ -339,7 +341,8 @@ impl RefreshThread {
     }
 
     fn wait(&mut self) {
-        let until = self.machine.next_timeout();
+        let browser = self.listening.as_ref().and_then(Listening::deadline);
+        let until = self.machine.next_timeout().into_iter().chain(browser).min();
         // A wait that fails leaves nothing to do but to look again: the machine's deadlines still hold.
         let _ = self.waiter.wait(until, self.source.clock.now());
         if self.is_due() {

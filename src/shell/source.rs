@@ -340,6 +340,7 @@ impl Source {
             calls: calls.clone(),
             source: Arc::clone(self),
             broken_off: None,
+            listening: None,
             closed: false,
             stopped: false,
         };

@@ -311,6 +311,8 @@ impl Session {
             log.closes.push(Close { at, connection, code, reason });
             log.end(at, connection, End::ClientClosed(code));
         });
+        // Before it is answered: whoever has the answer knows that the channel is without a socket.
+        self.hub.books().detach(connection);
         self.order(Order::ClientClosed(code));
     }
 

@@ -14,6 +14,8 @@ const METADATA: &[u8] = b"channel.metadata";
 const SYSTEM: &[u8] = b"v2.system.";
 /// Frames of the system are short.
 const LONGEST: usize = 16 << 10;
+/// A text up to this is searched where it does not begin as frames do.
+const SEARCHED: usize = 2 << 10;
 
 /// A frame of the system.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -44,7 +46,7 @@ pub fn is_possible(text: &[u8]) -> bool {
     if let Some(topic) = text.strip_prefix(HEAD) {
         return topic.starts_with(SYSTEM) || topic.starts_with(METADATA);
     }
-    text.len() <= LONGEST && (contains(text, METADATA) || contains(text, SYSTEM))
+    text.len() <= SEARCHED && (contains(text, METADATA) || contains(text, SYSTEM))
 }
 
 /// Reads a frame of the system; `None`: it is the application's, be it because this one is not known here.

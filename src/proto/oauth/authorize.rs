@@ -1,11 +1,12 @@
 //! The authorization request as a URL (RFC 6749 4.1.1, RFC 7636 4.3), and what comes back by the redirect (4.1.2).
 
-use super::form::{field, Form};
+use super::form::{encoded, field, Form};
 use crate::config::settings::Settings;
 use crate::error::{Code, Error, Stage};
 use crate::proto::frame::printable;
 use crate::proto::pkce::Fresh;
 use crate::secret::Secret;
+use zeroize::Zeroizing;
 
 /// Largest code, and largest redirect.
 const MAX_CODE: usize = 4_096;
@@ -23,6 +24,20 @@ impl Authorization {
     /// One that nobody else can answer.
     pub fn new(settings: &Settings, fresh: &Fresh) -> Self {
         Self { url: url(settings, fresh), state: fresh.state.clone(), redirect_uri: settings.redirect_uri.clone() }
+    }
+
+    /// The same for a redirect that comes elsewhere: to a port that was not known before.
+    #[must_use]
+    pub fn at(&self, redirect_uri: &str) -> Self {
+        let field = |uri: &str| Zeroizing::new(format!("&redirect_uri={}", *encoded(uri)));
+        let (from, to) = (field(&self.redirect_uri), field(redirect_uri));
+        // The last one is ours: what follows is encoded, and what stands before may be the application's.
+        let (before, after) = self.url.expose().rsplit_once(from.as_str()).unwrap_or((self.url.expose(), ""));
+        Self {
+            url: Secret::new(format!("{before}{}{after}", *to)),
+            state: self.state.clone(),
+            redirect_uri: redirect_uri.to_owned(),
+        }
     }
 
     /// Where a person signs in, ready-made; empty when there is no such URL.
@@ -142,6 +157,22 @@ mod tests {
         );
         assert!(!format!("{:?}", asked(&more)).contains(challenge), "{:?}", asked(&more));
         assert!(!plain.url().contains(fresh.verifier.expose()));
+    }
+
+    #[test]
+    fn the_redirect_may_come_to_a_port_that_was_not_known() {
+        let settings = Settings {
+            redirect_uri: "http://127.0.0.1:0/cb".into(),
+            authorize_url: "https://h/a?x&redirect_uri=http%3A%2F%2F127.0.0.1%3A0%2Fcb".into(),
+            ..settings()
+        };
+        let (question, fresh) = asked(&settings);
+        let moved = question.at("http://127.0.0.1:4711/cb");
+        let url = question.url().replace("%3A0%2Fcb&state", "%3A4711%2Fcb&state");
+        assert_eq!(moved.url(), url);
+        assert!(url.starts_with(&settings.authorize_url) && url.contains("4711"), "{url}");
+        let answer = format!("http://127.0.0.1:4711/cb?code=c&state={}", fresh.state.expose());
+        assert_eq!(moved.code_of(&answer), Ok(Secret::new("c".into())));
     }
 
     #[test]

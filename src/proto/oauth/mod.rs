@@ -31,6 +31,8 @@ pub struct Credentials {
     pub code: Option<Secret>,
     /// What proves that the code was asked for here (RFC 7636 4.1): of the last question.
     pub verifier: Option<Secret>,
+    /// Where the redirect of the last question comes to, if not to `token.redirect_uri`: the port was to be chosen.
+    pub redirect_uri: Option<String>,
     /// SAML assertion, until it is refused.
     pub saml_assertion: Option<Secret>,
 }

@@ -51,7 +51,7 @@ pub fn request(settings: &Settings, credentials: &Credentials, timeout_ms: u64) 
             form.add("grant_type", "authorization_code");
             form.add("code", credentials.code.as_ref()?.expose());
             // RFC 6749 4.1.3: as in the authorization request.
-            form.add_given("redirect_uri", &settings.redirect_uri);
+            form.add_given("redirect_uri", credentials.redirect_uri.as_ref().unwrap_or(&settings.redirect_uri));
             form.add_given("code_verifier", credentials.verifier.as_ref().map_or("", Secret::expose));
         }
         Proof::RefreshToken => {
@@ -97,7 +97,7 @@ fn basic(settings: &Settings, client_secret: &Secret) -> Secret {
 
 /// Everything of a request that a server could repeat: credentials plain and encoded, the Basic header, the assertion.
 pub fn secrets_of(request: &Request, credentials: &Credentials) -> Vec<Secret> {
-    let Credentials { client_secret, refresh_token, code, verifier, saml_assertion } = credentials;
+    let Credentials { client_secret, refresh_token, code, verifier, saml_assertion, redirect_uri: _ } = credentials;
     let basic = request.authorization.expose().strip_prefix("Basic ").unwrap_or_default();
     // Of base64url: it is the same encoded.
     let assertion = request.body.text().split("client_assertion=").nth(1).unwrap_or_default();

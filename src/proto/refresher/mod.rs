@@ -21,6 +21,7 @@
 mod end;
 mod grant;
 mod io;
+mod listening;
 mod phase;
 mod probe;
 mod proofs;

@@ -39,8 +39,6 @@ pub(super) struct Channel {
     /// How often it was dialled.
     uses: u32,
     pub subscribed: Arc<[String]>,
-    /// Since when it has had its topics.
-    pub subscribed_wall_ms: u64,
     /// Its last socket was lost in a way that says nothing of the channel.
     doubtful: bool,
 }
@@ -128,7 +126,6 @@ impl Channel {
             renew_ms: 0,
             uses: 0,
             subscribed: Arc::new([]),
-            subscribed_wall_ms: now.wall_ms,
             doubtful: false,
         };
         channel.prolong(now);
@@ -256,11 +253,11 @@ impl Session {
         let Some(link) = self.link_mut(epoch) else { return };
         let live = link.is_live();
         let Some(channel) = link.channel.as_mut() else { return };
-        (channel.subscribed, channel.subscribed_wall_ms) = (topics, now.wall_ms);
+        channel.subscribed = topics;
         channel.prolong(now);
         self.tell(results);
+        self.channels.refusal = None;
         if live {
-            self.channels.refusal = None;
             self.keep_up(now);
         } else {
             self.subscribe_or_dial(now, epoch);
@@ -376,10 +373,10 @@ impl Session {
         self.channels.last.correlation_id()
     }
 
-    /// Whether what an old socket still holds came by its successor too: everything that the server had sent when the new
-    /// channel got its topics was read.
+    /// Whether what an old socket still holds came by its successor too: everything that the server had sent before the new
+    /// one was open was read.
     pub(super) fn is_covered(&self, old: &Link, successor: Option<u64>) -> bool {
-        let new = successor.and_then(|epoch| self.link(epoch)).and_then(|link| link.channel.as_ref());
-        new.is_some_and(|channel| old.heard_wall_ms >= channel.subscribed_wall_ms && old.stalled_ms.is_none())
+        let new = successor.and_then(|epoch| self.link(epoch)).filter(|_| self.has_channels());
+        new.is_some_and(|new| old.heard_wall_ms > new.opened_wall_ms && old.stalled_ms.is_none())
     }
 }

@@ -62,6 +62,7 @@ impl Session {
     /// A socket has just become the live one.
     fn settle(&mut self, now: Now) {
         self.channels.was_gone = false;
+        self.end_gap(now);
         if self.primary.as_ref().is_some_and(|link| link.is_live() && link.closes_soon) {
             self.replace_soon(now);
         }
@@ -146,6 +147,7 @@ impl Session {
         if of_ours {
             return;
         }
+        // Whatever the reason, the events go elsewhere, and nobody asked for that here.
         let text = if reason == "another_channel_subscribed" { "Another channel was subscribed." } else { "" };
         self.displaced(now, Error::new(Code::Displaced, ErrorStage::Live, text));
     }

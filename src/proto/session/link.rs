@@ -52,6 +52,8 @@ pub(super) struct Link {
     /// Since when the socket is not read, because the application's queue is full.
     pub stalled_ms: Option<u64>,
     pub live_ms: u64,
+    /// When its upgrade was done: what the server sends from then on arrives.
+    pub opened_wall_ms: u64,
 
     // Profile `notifications`.
     pub channel: Option<Channel>,
@@ -86,6 +88,7 @@ impl Link {
             pinged_ms: None,
             stalled_ms: None,
             live_ms: 0,
+            opened_wall_ms: 0,
             channel: None,
             asked: None,
             text_ms: None,
@@ -198,6 +201,11 @@ impl Link {
         self.events.set(self.events.get().saturating_add(u32::from(is_event)));
     }
 
+    /// Whether what is read may have been sent long ago.
+    pub fn is_behind(&self, boot_ms: u64) -> bool {
+        self.stalled_ms.is_some() || boot_ms < self.late_until_ms
+    }
+
     /// How many events it has brought.
     pub fn events(&self) -> u32 {
         self.events.get()
@@ -240,6 +248,8 @@ pub(super) struct Leaving {
     pub heard_wall_ms: u64,
     /// What cannot be read out of it any more came by its successor (profile `notifications`).
     pub covered: bool,
+    /// What is read of it may have been sent long ago.
+    pub is_behind: bool,
 }
 
 impl Leaving {

@@ -274,14 +274,23 @@ impl Session {
 
     /// Reads a socket out and closes it with 1000.
     pub(super) fn leave(&mut self, now: Now, link: Link, successor: Option<u64>) {
-        let covered = self.is_covered(&link, successor);
+        let (covered, is_behind) = (self.is_covered(&link, successor), link.is_behind(now.boot_ms));
         let usable = link.usable_ms().unwrap_or(now.boot_ms);
         let at_latest_ms = usable.max(now.boot_ms) + self.settings.expired_grace_ms;
         let by_ms = now.boot_ms + self.settings.close_timeout_ms;
         let stalled_ms = link.stalled_ms.map(|_| now.boot_ms);
         self.out.push_back(Output::Leave { epoch: link.epoch, code: 1000 });
         let (epoch, heard_wall_ms) = (link.epoch, link.heard_wall_ms);
-        self.leaving.push(Leaving { epoch, by_ms, stalled_ms, at_latest_ms, successor, heard_wall_ms, covered });
+        self.leaving.push(Leaving {
+            epoch,
+            by_ms,
+            stalled_ms,
+            at_latest_ms,
+            successor,
+            heard_wall_ms,
+            covered,
+            is_behind,
+        });
     }
 
     pub(super) fn drained(&mut self, now: Now, epoch: u64, clean: bool) {
@@ -350,6 +359,7 @@ impl Session {
         if let Some(link) = self.link_mut(epoch) {
             link.stalled_ms.get_or_insert(now.boot_ms);
         } else if let Some(left) = self.leaving.iter_mut().find(|left| left.epoch == epoch) {
+            left.is_behind = true;
             left.stalled_ms.get_or_insert(now.boot_ms);
         } else {
             self.senseless += 1;

@@ -4,6 +4,9 @@
 //! that is being authenticated to take over when the server cannot renew on the primary. Sockets that were left
 //! are read out and closed. Every socket has an epoch; a fact about an epoch that is gone is ignored.
 //!
+//! In the profile `notifications` every socket gets a channel of its own by REST first, the token is shown there, and it
+//! is renewed by replacing both: `channel.rs`, `upkeep.rs`, `frames.rs`.
+//!
 //! The state that the application sees is not stored: `state.rs` derives it after every input, so it cannot
 //! disagree with what the machine is doing.
 
@@ -217,10 +220,16 @@ impl Session {
             self.see_first_frames(now);
         }
         match input {
-            // The refresher had said it before it heard of the end.
-            Input::Publish(_) | Input::News(_) if self.is_over() => {}
-            // Answers, and what the application wanted while the end was on its way.
-            Input::Topics(_) | Input::Rest { .. } | Input::SpareGranted | Input::Return if self.is_over() => {}
+            // They were on their way when the end came.
+            Input::Publish(_)
+            | Input::News(_)
+            | Input::Topics(_)
+            | Input::Rest { .. }
+            | Input::SpareGranted
+            | Input::Return
+                if self.is_over() => {}
+            // A frame of the system, by a socket that is being left.
+            Input::Reply { .. } if self.is_over() && self.has_channels() => {}
             Input::Start(_)
             | Input::Connected { .. }
             | Input::Opened { .. }
@@ -316,7 +325,7 @@ impl Session {
             link.heard(now, awake);
         } else if let Some(left) = self.leaving.iter_mut().find(|left| left.epoch == epoch && has_channels) {
             // What the old socket brings now was sent when the new one had the topics already.
-            left.covered |= awake && left.stalled_ms.is_none();
+            left.covered |= awake && !left.is_behind;
         }
     }
 

@@ -64,9 +64,15 @@ impl Session {
         let wanted = Arc::clone(&self.channels.wanted);
         let Some(link) = self.primary.as_ref().filter(|link| link.is_live() && link.asked.is_none()) else { return };
         let Some(channel) = &link.channel else { return };
-        if channel.subscribed != wanted {
-            let epoch = link.epoch;
-            self.ask(now, epoch, Step::Subscribe);
+        if channel.subscribed == wanted {
+            return;
+        }
+        let (epoch, not_before_ms) = (link.epoch, self.not_before_ms);
+        if now.boot_ms >= not_before_ms {
+            return self.ask(now, epoch, Step::Subscribe);
+        }
+        if let Some(channel) = self.link_mut(epoch).and_then(|link| link.channel.as_mut()) {
+            channel.renew_ms = not_before_ms;
         }
     }
 
@@ -79,6 +85,9 @@ impl Session {
         let delay = asked_ms.unwrap_or(0).max(RETRY_MS + self.dice.up_to(RETRY_SPREAD_MS));
         let again = match error.code() {
             Code::ChannelGone => {
+                // Nobody knows since when it brings nothing any more.
+                let heard_wall_ms = self.link(epoch).map_or(now.wall_ms, |link| link.heard_wall_ms);
+                self.begin_gap(now, heard_wall_ms, &error);
                 self.replacing = true;
                 self.why = ("the channel is gone", Some(error));
                 if self.standby.is_none() {
@@ -87,7 +96,7 @@ impl Session {
                 None
             }
             Code::TokenRevoked => None,
-            _ if !error.is_retriable() => {
+            Code::ChannelRefused => {
                 self.channels.refusal = Some(Refusal { error, bars: false });
                 None
             }
@@ -142,9 +151,6 @@ impl Session {
     /// Another client has our channel or its topics. Coming back at once would take them from it: two instances would fight
     /// for ever.
     pub(super) fn displaced(&mut self, now: Now, error: Error) {
-        if active(Mutant::FightsForChannel) {
-            return;
-        }
         let (primary, standby) = (self.primary.take(), self.standby.take());
         self.why = ("another client took the channel", Some(error.clone()));
         if let Some(live) = primary.as_ref().filter(|link| link.is_live()) {
@@ -163,7 +169,10 @@ impl Session {
         }
         (self.dial_ms, self.calm_ms, self.hold_ms, self.channels.kept) = (None, None, None, None);
         (self.draining, self.replacing) = (false, false);
-        let return_ms = (self.settings.displaced == Displaced::Return).then(|| self.return_ms(now));
+        let mut return_ms = (self.settings.displaced == Displaced::Return).then(|| self.return_ms(now));
+        if active(Mutant::FightsForChannel) {
+            return_ms = Some(now.boot_ms + 1);
+        }
         self.channels.away = Some(Away { error, return_ms });
     }
 
@@ -188,15 +197,12 @@ impl Session {
 
     /// The application wants the channel back, or what was refused to be tried again.
     pub(super) fn come_back(&mut self, now: Now) {
-        if !self.has_channels() {
-            self.senseless += 1;
-            return;
-        }
         if let Some(away) = &mut self.channels.away {
             (away.return_ms, self.channels.displacements) = (Some(now.boot_ms), 0);
             self.return_if_due(now);
         }
         self.lift(now);
+        self.keep_up(now);
     }
 
     // ---- what is shown --------------------------------------------------------------------------------------

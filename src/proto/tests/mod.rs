@@ -5,7 +5,8 @@
 //! * [`server`] is the token endpoint and the socket server; [`faults`] the reviewed list of what goes wrong;
 //! * [`watch`] holds what must be true after every single step;
 //! * [`stories`], [`losses`], [`tokens`], [`grants`], [`provider`], [`sharing`] and [`wishes`] tell one rule each in the
-//!   world, [`alone`] feeds the session by hand, [`notify_alone`] that of the profile `notifications`;
+//!   world, [`alone`] feeds the session by hand, [`notify_alone`] and [`notify_live`] that of the profile `notifications`,
+//!   [`notify_chaos`] feeds it anything;
 //! * [`token_laws`] and [`socket_laws`] tell the rules a second time, and are asked after every step too;
 //! * [`store`] and [`opaque`] feed the refresher by [`hand`]: what lies between request and publication;
 //! * [`store_walk`] is several processes that share a token store;
@@ -29,6 +30,9 @@ mod hand;
 mod losses;
 mod mutants;
 mod notify_alone;
+mod notify_chaos;
+mod notify_live;
+mod notify_rig;
 mod opaque;
 mod platform;
 mod provider;

@@ -3,7 +3,7 @@
 use std::panic::catch_unwind;
 
 use super::{
-    alone, asked, dense, fleets, grants, losses, muted, notify_alone, opaque, platform, provider, random, sharing,
+    alone, asked, dense, fleets, grants, losses, muted, notify_alone, notify_live, opaque, provider, random, sharing,
     store, store_walk, stories, tokens, wishes,
 };
 use crate::proto::mutant::{activate, Mutant};
@@ -85,6 +85,7 @@ fn stories() -> impl Iterator<Item = &'static fn()> {
     alone::ALL
         .iter()
         .chain(notify_alone::ALL)
+        .chain(notify_live::ALL)
         .chain(asked::ALL)
         .chain(store::ALL)
         .chain(opaque::ALL)
@@ -123,7 +124,7 @@ fn hunt(mutants: &[Mutant]) {
         mutants
             .iter()
             .copied()
-            .filter(|mutant| !platform::hunt::is_ours(*mutant))
+            .filter(|mutant| !super::platform::hunt::is_ours(*mutant))
             .filter(|mutant| {
                 let words = noticed(*mutant);
                 let text = words.as_deref().map(|text| text.replace(char::is_control, " "));
@@ -153,7 +154,7 @@ fn every_mutant_of_the_other_half_is_noticed() {
 fn mutants_the_walk_alone_notices() {
     let (mut noticed, mut survived) = (Vec::new(), Vec::new());
     muted(|| {
-        for mutant in Mutant::ALL.iter().copied().filter(|mutant| !platform::hunt::is_ours(*mutant)) {
+        for mutant in Mutant::ALL.iter().copied().filter(|mutant| !super::platform::hunt::is_ours(*mutant)) {
             activate(Some(mutant));
             let first = by_walk();
             activate(None);

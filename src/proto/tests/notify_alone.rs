@@ -1,227 +1,32 @@
-//! Stories of the session in the profile `notifications`, fed by hand.
-
-use std::sync::Arc;
+//! Stories of the session in the profile `notifications`: making channels, using them again, what the API refuses.
 
 use super::alone::{error, token};
-use crate::config::settings::{Displaced, Profile, Settings};
+use super::notify_rig::{event, settings, Lone, HOUR, PONG};
+use crate::config::settings::Settings;
 use crate::error::{Code, Error, Stage};
-use crate::event::{Gap, Notice, State, TopicState};
-use crate::proto::http::{Method, Reply};
-use crate::proto::session::{Input, Output, Rounds, Session, Whose};
-use crate::proto::time::Now;
+use crate::event::State;
+use crate::proto::http::Reply;
+use crate::proto::session::{Input, Rounds};
 
 /// All of them, for the mutants.
-pub const ALL: &[fn()] = &[a_client_lives];
-
-pub(super) const PONG: &str = r#"{"topicName":"channel.metadata","eventBody":{"message":"pong"}}"#;
-const HOUR: u64 = 3_600_000;
-
-pub(super) fn settings() -> Settings {
-    Settings {
-        profile: Profile::Notifications,
-        api_url: "https://api.x".into(),
-        streaming_host: "streaming.x".into(),
-        topics: vec!["v2.a".into(), "v2.b".into()],
-        ..Settings::default()
-    }
-}
-
-/// A session and what it said, in words.
-pub(super) struct Lone {
-    pub session: Session,
-    pub at_ms: u64,
-    pub said: Vec<String>,
-    pub gaps: Vec<Gap>,
-    /// Numbers of the requests that are not answered, newest last.
-    pub asked: Vec<u64>,
-    /// Everything that names a secret.
-    channels: u32,
-}
-
-pub(super) fn event(id: &str, body: u32) -> String {
-    format!(r#"{{"topicName":"v2.a","eventBody":{{"n":{body}}},"metadata":{{"CorrelationId":"{id}"}}}}"#)
-}
-
-fn reply(status: u16, body: String) -> Reply {
-    Reply { status, body: body.into(), ..Reply::default() }
-}
-
-impl Lone {
-    pub fn with(settings: Settings) -> Self {
-        let session = Session::new(Arc::new(settings), None);
-        Self { session, at_ms: 0, said: Vec::new(), gaps: Vec::new(), asked: Vec::new(), channels: 0 }
-    }
-
-    /// Live on socket 1 with a token of an hour.
-    pub fn live() -> Self {
-        Self::with(settings()).become_live()
-    }
-
-    pub fn become_live(mut self) -> Self {
-        self.feed(Input::Start(Rounds::Forever));
-        self.feed(Input::Publish(token(1, HOUR)));
-        self.opens(1);
-        assert_eq!(self.session.state(), State::Ready);
-        self
-    }
-
-    pub fn feed(&mut self, input: Input) {
-        let now = self.now();
-        self.session.handle(now, 7, input);
-        self.said.clear();
-        while let Some(output) = self.session.poll() {
-            let words = self.words(output);
-            self.said.push(words);
-        }
-        assert!(self.session.next_timeout().is_none_or(|at| at > self.at_ms), "a deadline in the past");
-    }
-
-    fn words(&mut self, output: Output) -> String {
-        match output {
-            Output::Dial { epoch, hold, uri } => {
-                format!("dial {epoch} {hold} {}", uri.as_ref().map_or("", |uri| uri.expose()))
-            }
-            Output::Rest { id, request } => {
-                self.asked.push(id);
-                let path = request.url.strip_prefix("https://api.x/api/v2/notifications/channels").unwrap();
-                let bearer = request.authorization.expose().strip_prefix("Bearer hush-").unwrap();
-                let method = match request.method {
-                    Method::Post => "POST",
-                    Method::Put => "PUT",
-                    Method::Head => "HEAD",
-                    Method::Delete => "DELETE",
-                    Method::Get => "GET",
-                };
-                format!("{method} {bearer} {path} {}", request.body.text()).trim_end().to_owned()
-            }
-            Output::DropRest { id } => {
-                self.asked.retain(|asked| *asked != id);
-                "drop".to_owned()
-            }
-            Output::SendAuth { epoch, frame } => format!("send {epoch} {}", frame.expose()),
-            Output::Notice(Notice::State(change)) => format!("{:?}", change.to),
-            Output::Notice(Notice::GapBegin(gap)) => {
-                self.gaps.push(gap.clone());
-                format!("gap {}", gap.last_correlation_id)
-            }
-            Output::Notice(Notice::GapEnd(_)) => "gap ends".to_owned(),
-            Output::Notice(Notice::Topics(topics)) => {
-                let permitted = topics.results.iter().filter(|topic| topic.state == TopicState::Permitted).count();
-                format!("topics {permitted}/{}", topics.results.len())
-            }
-            Output::Notice(Notice::Handover(handover)) => {
-                format!("handover {} {}", handover.from_connection, handover.to_connection)
-            }
-            Output::Failed { error, .. } => format!("failed {:?}", error.code()),
-            Output::GiveUp { error, .. } => format!("give up {:?}", error.code()),
-            Output::Refused { serial } => format!("refused {serial}"),
-            Output::Leave { epoch, .. } => format!("leave {epoch}"),
-            Output::Release { epoch } => format!("release {epoch}"),
-            Output::Abort { epoch } => format!("abort {epoch}"),
-            Output::SendOn(epoch) => format!("send on {epoch:?}"),
-            other => format!("{other:?}").split([' ', '(']).next().unwrap_or_default().to_owned(),
-        }
-    }
-
-    pub fn now(&self) -> Now {
-        Now { boot_ms: self.at_ms, awake_ms: self.at_ms, wall_ms: self.at_ms }
-    }
-
-    /// Time passes, and the timers that fall into it are served.
-    pub fn until(&mut self, at_ms: u64) -> Vec<String> {
-        let mut said = Vec::new();
-        while let Some(next) = self.session.next_timeout().filter(|next| *next <= at_ms) {
-            self.at_ms = next;
-            self.feed(Input::Timeout);
-            said.extend(self.said.iter().cloned());
-        }
-        self.at_ms = at_ms;
-        said
-    }
-
-    /// The same, while heartbeats come by this socket.
-    pub fn until_beating(&mut self, epoch: u64, at_ms: u64) -> Vec<String> {
-        let mut said = Vec::new();
-        while self.at_ms < at_ms {
-            let next = (self.at_ms + 30_000).min(at_ms);
-            said.extend(self.until(next));
-            self.hears(epoch, PONG);
-            said.extend(self.said.iter().cloned());
-        }
-        said
-    }
-
-    pub fn has(&self, words: &str) -> bool {
-        self.said.iter().any(|said| said == words)
-    }
-
-    /// The newest request is answered.
-    pub fn answer(&mut self, reply: Reply) {
-        let id = self.asked.pop().expect("a request");
-        self.feed(Input::Rest { id, outcome: Ok(reply) });
-    }
-
-    pub fn made(&mut self) {
-        self.channels += 1;
-        let id = format!("streaming-{}", self.channels);
-        let body = format!(r#"{{"id":"{id}","connectUri":"wss://streaming.x/channels/{id}"}}"#);
-        self.answer(reply(200, body));
-    }
-
-    pub fn subscribed(&mut self) {
-        self.answer(reply(
-            200,
-            r#"{"entities":[{"id":"v2.a","state":"Permitted"},{"id":"v2.b"},{"id":"v2.c"}]}"#.into(),
-        ));
-    }
-
-    pub fn refuse(&mut self, status: u16) {
-        self.answer(reply(status, r#"{"code":"some.code"}"#.into()));
-    }
-
-    /// From the request for a channel to the first frame.
-    pub fn opens(&mut self, epoch: u64) {
-        self.made();
-        self.subscribed();
-        self.handshake(epoch);
-    }
-
-    pub fn handshake(&mut self, epoch: u64) {
-        self.feed(Input::Connected { epoch });
-        self.feed(Input::Opened { epoch });
-        assert!(self.has(&format!(r#"send {epoch} {{"message":"ping"}}"#)), "{:?}", self.said);
-        self.hears(epoch, PONG);
-    }
-
-    /// A text comes, and goes where it is judged to go; whether it is delivered.
-    pub fn hears(&mut self, epoch: u64, text: &str) -> bool {
-        let whose = self.session.judge(epoch, text.as_bytes());
-        let now = self.now();
-        self.said.clear();
-        match whose {
-            Whose::Application => {
-                let delivered = self.session.admit(now, epoch, text.as_bytes());
-                self.session.heard(now, epoch);
-                delivered
-            }
-            Whose::Ours => {
-                self.session.heard(now, epoch);
-                self.feed(Input::Reply { epoch, text: text.as_bytes().to_vec() });
-                false
-            }
-        }
-    }
-
-    /// A text comes by a socket whose messages are held back.
-    pub fn holds(&mut self, epoch: u64, text: &str) {
-        assert_eq!(self.session.judge(epoch, text.as_bytes()), Whose::Application);
-        self.session.heard(self.now(), epoch);
-    }
-
-    pub fn releases(&mut self, epoch: u64, text: &str) -> bool {
-        self.session.admit(self.now(), epoch, text.as_bytes())
-    }
-}
+pub const ALL: &[fn()] = &[
+    a_client_lives,
+    a_channel_is_used_again_once_it_was_asked_for,
+    a_channel_that_is_gone_is_not_used_again,
+    after_a_drain_nothing_is_asked,
+    a_channel_dies_with_its_token,
+    a_channel_is_used_ten_times_again,
+    a_handshake_without_its_channel_makes_another_one_at_once_and_once,
+    a_uri_that_leads_elsewhere_is_not_dialled,
+    topics_that_change_meanwhile_are_subscribed_to_instead,
+    an_answer_that_never_comes_is_not_waited_for,
+    what_the_api_refuses_for_good_is_not_asked_again,
+    two_tokens_that_are_refused_need_new_credentials,
+    a_forbidden_handshake_means_the_token,
+    a_throttle_is_waited_out_and_a_quota_is_told_at_once,
+    a_socket_without_a_first_frame_is_left,
+    an_event_is_as_good_as_a_pong,
+];
 
 #[test]
 fn a_client_lives() {
@@ -241,4 +46,233 @@ fn a_client_lives() {
     assert_eq!(lone.said, ["Audit", "send on Some(1)", "Ready", "Connected"]);
     assert!(lone.hears(1, &event("c-1", 1)));
     assert_eq!(lone.until(20_000), [""; 0], "nothing to do");
+}
+
+/// Lost without a word, and after the delay.
+fn lost() -> Lone {
+    let mut lone = Lone::live();
+    lone.feed(Input::Dropped { epoch: 1, error: error(Code::Dropped) });
+    assert!(lone.has("gap ") && lone.has("Reconnecting"), "{:?}", lone.said);
+    let said = lone.until(2_000);
+    assert_eq!(said, ["HEAD 1 /streaming-1", "Connecting"]);
+    lone
+}
+
+#[test]
+fn a_channel_is_used_again_once_it_was_asked_for() {
+    let mut lone = lost();
+    lone.answer(Reply { status: 200, ..Reply::default() });
+    assert_eq!(lone.said, ["dial 2 false wss://streaming.x/channels/streaming-1"]);
+    lone.handshake(2);
+    assert!(lone.has("gap ends") && lone.has("Ready"), "{:?}", lone.said);
+}
+
+#[test]
+fn a_channel_that_is_gone_is_not_used_again() {
+    let mut lone = lost();
+    lone.refuse(404);
+    assert_eq!(lone.said, ["POST 1"]);
+    lone.made();
+    lone.subscribed();
+    assert_eq!(lone.said, ["dial 2 false wss://streaming.x/channels/streaming-2"]);
+    // That the API is out of order says nothing of the channel.
+    let mut lone = lost();
+    lone.refuse(503);
+    assert_eq!(lone.until(5_000), ["HEAD 1 /streaming-1", "Connecting"]);
+}
+
+#[test]
+fn after_a_drain_nothing_is_asked() {
+    let mut lone = Lone::live();
+    lone.feed(Input::Closed { epoch: 1, code: 1001, reason: String::new() });
+    assert!(lone.has("Draining"), "{:?}", lone.said);
+    assert_eq!(lone.until(6_000), ["dial 2 false wss://streaming.x/channels/streaming-1", "Connecting"]);
+}
+
+#[test]
+fn a_channel_dies_with_its_token() {
+    let mut lone = Lone::live();
+    lone.feed(Input::Dropped { epoch: 1, error: error(Code::Dropped) });
+    lone.feed(Input::Publish(token(2, HOUR)));
+    assert_eq!(lone.until(2_000), ["POST 2", "Connecting"]);
+}
+
+#[test]
+fn a_channel_is_used_ten_times_again() {
+    let mut lone = Lone::live();
+    for epoch in 1..=11 {
+        lone.feed(Input::Closed { epoch, code: 1001, reason: String::new() });
+        let said = lone.until(lone.at_ms + 30_000);
+        if epoch == 11 {
+            assert_eq!(said, ["POST 1", "Connecting"]);
+        } else {
+            assert!(said.iter().any(|said| said.ends_with("streaming-1")), "{epoch} {said:?}");
+            lone.handshake(epoch + 1);
+        }
+    }
+}
+
+#[test]
+fn a_handshake_without_its_channel_makes_another_one_at_once_and_once() {
+    let mut lone = lost();
+    lone.answer(Reply { status: 200, ..Reply::default() });
+    lone.feed(Input::Connected { epoch: 2 });
+    let not_found = || Error::new(Code::UpgradeNotFound, Stage::Upgrade, "404");
+    lone.feed(Input::Failed { epoch: 2, error: not_found() });
+    assert_eq!(lone.said, ["POST 1"]);
+    lone.made();
+    lone.subscribed();
+    assert_eq!(lone.said, ["dial 3 false wss://streaming.x/channels/streaming-2"]);
+    lone.feed(Input::Connected { epoch: 3 });
+    lone.feed(Input::Failed { epoch: 3, error: not_found() });
+    assert_eq!(lone.said, ["Audit", "Reconnecting"], "no hurry any more, and no end");
+    assert_eq!(lone.until(lone.at_ms + 5_000), ["POST 1", "Connecting"]);
+}
+
+#[test]
+fn a_uri_that_leads_elsewhere_is_not_dialled() {
+    let mut lone = Lone::with(settings());
+    lone.feed(Input::Start(Rounds::Forever));
+    lone.feed(Input::Publish(token(1, HOUR)));
+    let body = r#"{"id":"streaming-1","connectUri":"wss://streaming.evil/channels/streaming-1"}"#;
+    lone.answer(Reply { status: 200, body: body.into(), ..Reply::default() });
+    assert_eq!(lone.said, ["Audit", "Reconnecting"]);
+}
+
+#[test]
+fn topics_that_change_meanwhile_are_subscribed_to_instead() {
+    let mut lone = Lone::with(settings());
+    lone.feed(Input::Start(Rounds::Forever));
+    lone.feed(Input::Publish(token(1, HOUR)));
+    lone.made();
+    let old = lone.asked[0];
+    lone.feed(Input::Topics(vec!["v2.c".into(), "v2.system.x".into(), "v2.c".into()]));
+    assert_eq!(lone.said, ["drop", r#"PUT 1 /streaming-1/subscriptions?ignoreErrors=true [{"id":"v2.c"}]"#]);
+    let body = br#"{"entities":[{"id":"v2.a"}]}"#.to_vec();
+    lone.feed(Input::Rest { id: old, outcome: Ok(Reply { status: 200, body, ..Reply::default() }) });
+    assert_eq!(lone.said, [""; 0], "an answer that nobody waits for");
+    lone.subscribed();
+    assert_eq!(lone.said, ["topics 1/1", "dial 1 false wss://streaming.x/channels/streaming-1"]);
+    lone.feed(Input::Topics(vec!["v2.c".into(), "v2.a".into()]));
+    assert_eq!(lone.said, [""; 0]);
+    lone.handshake(1);
+    let put = r#"PUT 1 /streaming-1/subscriptions?ignoreErrors=true [{"id":"v2.c"},{"id":"v2.a"}]"#;
+    assert!(lone.has(put) && lone.has("Ready"), "{:?}", lone.said);
+}
+
+#[test]
+fn an_answer_that_never_comes_is_not_waited_for() {
+    let mut lone = Lone::with(settings());
+    lone.feed(Input::Start(Rounds::Forever));
+    lone.feed(Input::Publish(token(1, HOUR)));
+    let said = lone.until(40_000);
+    assert_eq!(said[..3], ["drop", "Audit", "Reconnecting"], "{said:?}");
+    assert_eq!(said[3..], ["POST 1", "Connecting"]);
+}
+
+#[test]
+fn what_the_api_refuses_for_good_is_not_asked_again() {
+    let mut lone = Lone::with(settings());
+    lone.feed(Input::Start(Rounds::Forever));
+    lone.feed(Input::Publish(token(1, HOUR)));
+    lone.refuse(403);
+    assert_eq!(lone.said, ["Audit", "ReauthRequired"]);
+    assert_eq!(lone.until(HOUR / 2), [""; 0]);
+    lone.feed(Input::Return);
+    assert_eq!(lone.said, ["POST 1", "Connecting"], "the application knows better");
+    lone.made();
+    lone.refuse(400);
+    lone.feed(Input::Topics(vec!["v2.c".into()]));
+    assert_eq!(lone.until(HOUR / 2 + 5_000), ["HEAD 1 /streaming-1", "Connecting"], "other topics");
+    lone.refuse(404);
+    lone.refuse(403);
+    assert_eq!(lone.session.state(), State::ReauthRequired);
+    lone.feed(Input::Publish(token(2, HOUR)));
+    assert_eq!(lone.until(HOUR / 2 + 15_000), ["POST 2", "Connecting"], "another token");
+    // `connect` fails with it.
+    let mut lone = Lone::with(settings());
+    lone.feed(Input::Start(Rounds::Once));
+    lone.feed(Input::Publish(token(1, HOUR)));
+    lone.refuse(403);
+    assert!(lone.has("failed ChannelRefused"), "{:?}", lone.said);
+}
+
+#[test]
+fn two_tokens_that_are_refused_need_new_credentials() {
+    let mut lone = Lone::with(settings());
+    lone.feed(Input::Start(Rounds::Forever));
+    lone.feed(Input::Publish(token(1, HOUR)));
+    lone.refuse(401);
+    assert_eq!(lone.said, ["refused 1", "Audit", "AcquiringToken"]);
+    lone.feed(Input::Publish(token(2, HOUR)));
+    assert_eq!(lone.until(5_000), ["POST 2", "Connecting"]);
+    lone.refuse(401);
+    assert_eq!(lone.said, ["give up ReauthRequired", "Audit", "ReauthRequired"]);
+}
+
+#[test]
+fn a_forbidden_handshake_means_the_token() {
+    let mut lone = Lone::with(settings());
+    lone.feed(Input::Start(Rounds::Forever));
+    lone.feed(Input::Publish(token(1, HOUR)));
+    lone.made();
+    lone.subscribed();
+    lone.feed(Input::Connected { epoch: 1 });
+    lone.feed(Input::Failed { epoch: 1, error: Error::new(Code::UpgradeForbidden, Stage::Upgrade, "403") });
+    assert_eq!(lone.said, ["refused 1", "Audit", "AcquiringToken"]);
+}
+
+#[test]
+fn a_throttle_is_waited_out_and_a_quota_is_told_at_once() {
+    let throttled = |lone: &mut Lone, seconds: &str| {
+        lone.feed(Input::Publish(token(1, 100 * HOUR)));
+        lone.answer(Reply { status: 429, retry_after: Some(seconds.into()), ..Reply::default() });
+    };
+    let mut lone = Lone::with(settings());
+    lone.feed(Input::Start(Rounds::Once));
+    throttled(&mut lone, "20");
+    assert_eq!(lone.said, ["Audit", "Throttled"]);
+    assert_eq!(lone.until(19_999), [""; 0]);
+    assert_eq!(lone.until(41_000), ["POST 1", "Connecting"]);
+    let mut lone = Lone::with(settings());
+    lone.feed(Input::Start(Rounds::Once));
+    throttled(&mut lone, "14400");
+    assert!(lone.has("failed ThrottledLong"), "{:?}", lone.said);
+    let mut lone = Lone::with(settings());
+    lone.feed(Input::Start(Rounds::Forever));
+    throttled(&mut lone, "14400");
+    assert_eq!(lone.session.state(), State::Throttled);
+    let wakes = lone.session.next_timeout();
+    assert!(wakes >= Some(4 * HOUR), "one deadline: {wakes:?}");
+    assert_eq!(lone.until(4 * HOUR + 300_000)[..2], ["POST 1", "Connecting"]);
+}
+
+#[test]
+fn a_socket_without_a_first_frame_is_left() {
+    let mut lone = Lone::with(settings());
+    lone.feed(Input::Start(Rounds::Forever));
+    lone.feed(Input::Publish(token(1, HOUR)));
+    lone.made();
+    lone.subscribed();
+    lone.feed(Input::Connected { epoch: 1 });
+    lone.feed(Input::Opened { epoch: 1 });
+    lone.session.heard(lone.now(), 1);
+    assert_eq!(lone.session.state(), State::Authenticating, "bytes are no frame");
+    assert_eq!(lone.until(34_999), [""; 0]);
+    assert_eq!(lone.until(35_000), ["abort 1", "Audit", "Reconnecting"]);
+}
+
+#[test]
+fn an_event_is_as_good_as_a_pong() {
+    let mut lone = Lone::with(Settings { topics: Vec::new(), ..settings() });
+    lone.feed(Input::Start(Rounds::Forever));
+    lone.feed(Input::Publish(token(1, HOUR)));
+    lone.made();
+    assert_eq!(lone.said, ["dial 1 false wss://streaming.x/channels/streaming-1"], "nothing to subscribe to");
+    lone.feed(Input::Connected { epoch: 1 });
+    lone.feed(Input::Opened { epoch: 1 });
+    assert!(lone.hears(1, &event("c-1", 1)), "delivered");
+    assert_eq!(lone.session.next_timeout(), Some(0), "at once");
+    lone.feed(Input::Timeout);
+    assert!(lone.has("Ready"), "{:?}", lone.said);
 }

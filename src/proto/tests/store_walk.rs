@@ -165,8 +165,11 @@ impl Walk {
 
     fn start(&mut self, process: usize) {
         let settings = Arc::new(Settings { token_timeout_ms: 5_000, ..stored() });
-        let credentials =
-            Credentials { client_secret: secret("hush"), refresh_token: settings.refresh_token.clone(), code: None };
+        let credentials = Credentials {
+            client_secret: secret("hush"),
+            refresh_token: settings.refresh_token.clone(),
+            ..Credentials::default()
+        };
         self.processes[process].refresher = Some(Refresher::new(settings, credentials, false, 0));
         if self.forgives && self.now_ms < CALM_MS {
             let delay = self.dice.up_to(5 * LIFETIME_MS);

@@ -1,12 +1,13 @@
 //! Every event is accounted for: delivered once, or inside a gap that was reported.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
 
 use crate::event::{Gap, Topic, TopicState};
 use crate::proto::time::Now;
 
 use super::cloud::covers;
+use super::faults::Fault;
 
 /// Events on their way when a gap begins or ends.
 const SLACK_MS: u64 = 5_000;
@@ -67,6 +68,8 @@ pub struct Account {
     holes: Vec<Hole>,
     stepped_ms: Option<u64>,
     pub delivered: u64,
+    /// The newest faults, for whoever reads why something is missing.
+    strikes: VecDeque<(u64, Fault)>,
     /// Numbers of the events delivered last, in order.
     pub recent: Vec<u64>,
     /// Frames that are no events.
@@ -82,6 +85,11 @@ impl Account {
         let promised = |id: &str| before.iter().any(|(topic, promised)| topic == id && *promised);
         let permitted = results.iter().filter(|topic| topic.state == TopicState::Permitted);
         self.topics = permitted.map(|topic| (topic.id.clone(), promised(&topic.id))).collect();
+    }
+
+    /// The platform will not send these any more, and says so.
+    pub fn withdraw(&mut self, permitted: impl Fn(&str) -> bool) {
+        self.topics.iter_mut().for_each(|(topic, promised)| *promised &= permitted(topic));
     }
 
     /// The application does not want these any more.
@@ -121,12 +129,13 @@ impl Account {
     }
 
     /// A text was read, and delivered or not.
-    pub fn read(&mut self, text: &str, admitted: bool) {
-        let is_own = text.contains("v2.system.") || text.contains("channel.metadata");
+    pub fn read(&mut self, text: &str, admitted: bool, overlaps: bool) {
+        let topic = text.strip_prefix(r#"{"topicName":""#).unwrap_or_default();
+        let is_own = topic.starts_with("v2.system.") || topic.starts_with("channel.metadata");
         assert!(!is_own, "a frame of the platform's own is delivered: {text}");
         let Some(number) = number_of(text) else {
-            assert!(admitted, "a frame that is no event is withheld: {text}");
-            self.oddities.push(text.to_owned());
+            assert!(admitted || overlaps, "a frame that is no event is withheld: {text}");
+            self.oddities.extend(admitted.then(|| text.to_owned()));
             return;
         };
         if let Some((_, rest)) = text.split_once(r#""CorrelationId":""#) {
@@ -161,8 +170,19 @@ impl Account {
         self.holes.insert(0, Hole { from_ms, to_ms: Some(to_ms) });
     }
 
+    pub fn struck(&mut self, now_ms: u64, fault: Fault) {
+        if self.strikes.len() >= 40 {
+            self.strikes.pop_front();
+        }
+        self.strikes.push_back((now_ms, fault));
+    }
+
     pub fn stepped(&mut self, now_ms: u64) {
         self.stepped_ms = Some(now_ms);
+    }
+
+    pub fn is_blurred(&self) -> bool {
+        self.stepped_ms.is_some()
     }
 
     fn covered(&self, entry: &Entry) -> bool {
@@ -179,7 +199,6 @@ impl Account {
         if stalled {
             return;
         }
-        let newest = self.entries.last_key_value().map_or(0, |(number, _)| *number);
         let entries = std::mem::take(&mut self.entries);
         for (number, entry) in entries {
             if entry.written_ms + SETTLED_MS > now_ms {
@@ -189,9 +208,9 @@ impl Account {
             let whole = entry.delivered == entry.copies || !entry.expected;
             assert!(
                 whole || self.covered(&entry),
-                "event {number} of {} is lost without a gap ({} of {newest} delivered)",
+                "event {number} of {} is lost without a gap after {:?}",
                 entry.made_ms,
-                self.delivered
+                self.strikes.iter().rev().filter(|(at, _)| *at <= entry.made_ms).take(3).collect::<Vec<_>>()
             );
         }
         let oldest_ms = self.entries.values().map(|entry| entry.made_ms).min().unwrap_or(now_ms);

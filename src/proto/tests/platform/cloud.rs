@@ -19,6 +19,8 @@ pub struct Channel {
     /// The token that made it.
     pub token: String,
     pub made_ms: u64,
+    /// Its token has ended: who is connected may stay for a while, and nobody else comes.
+    pub is_dead: bool,
     pub expires_ms: u64,
     used_ms: u64,
     /// Topics as asked for, of which events come.
@@ -65,7 +67,7 @@ pub fn expanded(topic: &str) -> Vec<String> {
 impl Cloud {
     /// A new channel, and the one it evicts: unconnected ones go first.
     pub fn make(&mut self, now_ms: u64, owner: usize, token: &str) -> (u64, Option<u64>) {
-        self.channels.retain(|_, channel| channel.expires_ms > now_ms || channel.socket.is_some());
+        self.channels.retain(|_, channel| !channel.is_dead && channel.expires_ms > now_ms || channel.socket.is_some());
         let oldest = self.channels.iter().min_by_key(|(_, channel)| (channel.socket.is_some(), channel.used_ms));
         let evicted = oldest.filter(|_| self.channels.len() >= CHANNELS_MAX).map(|(id, _)| *id);
         self.made += 1;
@@ -75,6 +77,7 @@ impl Cloud {
             owner,
             token: token.to_owned(),
             made_ms: now_ms,
+            is_dead: false,
             expires_ms: now_ms + CHANNEL_LIFE_MS,
             used_ms: now_ms,
             topics: BTreeSet::new(),
@@ -87,8 +90,8 @@ impl Cloud {
 
     /// A channel that is there, for who shows its token.
     pub fn find(&mut self, now_ms: u64, channel: u64, token: &str) -> Option<&mut Channel> {
-        let found =
-            self.channels.get_mut(&channel).filter(|found| found.expires_ms > now_ms && found.token == token)?;
+        let found = self.channels.get_mut(&channel).filter(|found| !found.is_dead && found.expires_ms > now_ms);
+        let found = found.filter(|found| found.token == token)?;
         found.used_ms = now_ms;
         Some(found)
     }
@@ -104,13 +107,13 @@ impl Cloud {
 
     /// The token that a frame says is revoked.
     pub fn revoked_by(&self, text: &str) -> Option<&str> {
-        let (_, rest) = text.split_once("v2.system.token_revoked.")?;
+        let rest = text.strip_prefix(r#"{"topicName":"v2.system.token_revoked."#)?;
         self.tokens.get(&channel_of(&rest.replace('"', "/"))?).map(String::as_str)
     }
 
     /// Whether this channel is there, for whoever knows its `connectUri`.
     pub fn is_there(&self, now_ms: u64, channel: u64) -> bool {
-        self.channels.get(&channel).is_some_and(|found| found.expires_ms > now_ms)
+        self.channels.get(&channel).is_some_and(|found| !found.is_dead && found.expires_ms > now_ms)
     }
 }
 

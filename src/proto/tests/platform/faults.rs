@@ -157,6 +157,9 @@ impl Platform {
     pub fn fault_for(&mut self, fault: Fault, ms: u64) {
         self.faulty = true;
         self.weather.set(fault, self.now_ms + ms);
+        if fault == Fault::SpareTaken {
+            self.later(ms, Event::SpareFree);
+        }
     }
 
     pub fn faults_end(&mut self) {
@@ -169,6 +172,8 @@ impl Platform {
     pub fn strike(&mut self, fault: Fault, ms: u64) {
         self.faulty = true;
         self.say("!", &fault);
+        let now_ms = self.now_ms;
+        self.clients.iter_mut().for_each(|client| client.laws.account.struck(now_ms, fault));
         match fault {
             Fault::Stall => self.each_socket(false, |w, who, epoch| {
                 let now_ms = w.now_ms;

@@ -20,6 +20,8 @@ use crate::proto::time::Now;
 const SPARE_MAX_MS: u64 = 10 * 60_000;
 /// REST calls of a client in a minute, apart from what its rollovers and its application need.
 const CALLS_MAX: u64 = 30;
+/// How long after a second socket was dialled, or took over, its messages may be copies.
+const OVERLAP_MS: u64 = 3 * 60_000;
 /// What follows silence takes no longer.
 const PROMPT_MS: u64 = 1_000;
 
@@ -70,6 +72,8 @@ pub struct Laws {
     dial_not_before_ms: u64,
     recent_calls: VecDeque<u64>,
     recent_dials: VecDeque<u64>,
+    /// When two sockets were there last, or were to be.
+    overlapped_ms: Option<u64>,
     acted: u64,
     /// When each open socket last said something, or began to be read again.
     heard: BTreeMap<u64, u64>,
@@ -139,7 +143,8 @@ impl Laws {
         if let (What::Subscribe(channel), 200) = (what, reply.status) {
             self.subscribed.entry(channel).or_default();
         }
-        if reply.status == 429 {
+        // What is wanted of an older token says nothing of the one in use.
+        if reply.status == 429 && !matches!(what, What::Unsubscribe(_)) {
             let asked = reply.retry_after.as_ref().and_then(|text| text.parse::<u64>().ok()).unwrap_or(0);
             self.rest_not_before_ms = now.boot_ms + asked * 1_000;
         }
@@ -157,12 +162,14 @@ impl Laws {
     }
 
     /// A text was offered to the application.
-    pub fn read(&mut self, epoch: u64, text: &str, admitted: bool) {
+    pub fn read(&mut self, now: Now, epoch: u64, text: &str, admitted: bool) {
         let old = epoch < self.delivered_on;
         let handed = old && self.handovers.iter().rev().take(50).any(|pair| *pair == (epoch, self.delivered_on));
         assert!(!handed, "old after new");
         self.delivered_on = epoch;
-        self.account.read(text, admitted);
+        // An equal text by the other socket of a rollover is the same one.
+        let overlaps = self.overlapped_ms.is_some_and(|at| now.boot_ms <= at + OVERLAP_MS);
+        self.account.read(text, admitted, overlaps);
     }
 
     // ---- orders ---------------------------------------------------------------------------------------------
@@ -179,7 +186,10 @@ impl Laws {
             Notice::GapBegin(gap) => {
                 assert!(!self.gap_open, "a gap within a gap");
                 assert!(self.step.loss || self.step.aborted, "a gap although nothing was lost");
-                assert!(gap.from_wall_ms <= now.wall_ms || self.awake_ms > 0, "a gap that begins later than now");
+                assert!(
+                    gap.from_wall_ms <= now.wall_ms || self.account.is_blurred(),
+                    "a gap that begins later than now"
+                );
                 self.gap_open = true;
                 self.gaps.push(gap.clone());
                 self.account.gap_begins(now, gap);
@@ -194,6 +204,7 @@ impl Laws {
                 self.order.push("gap end".into());
             }
             Notice::Handover(handover) => {
+                self.overlapped_ms = Some(now.boot_ms);
                 self.handovers.push((handover.from_connection, handover.to_connection));
                 self.order.push("handover".into());
             }
@@ -348,6 +359,7 @@ impl Platform {
         assert!(in_use < 2, "a third socket");
         assert!(epoch > laws.last_epoch, "epoch {epoch} is not new");
         laws.last_epoch = epoch;
+        laws.overlapped_ms = laws.live.map(|_| now_ms).or(laws.overlapped_ms);
         assert_eq!(hold, laws.live.is_some(), "messages of a second socket, and only those, are held back");
         assert!(now_ms >= laws.dial_not_before_ms, "dialled before Retry-After");
         let dials = laws.subscribed.get_mut(&channel).expect("dialled before it was subscribed");

@@ -178,6 +178,9 @@ impl Platform {
         let topics = call.topics.iter().enumerate();
         found.topics = topics.clone().filter(|(index, topic)| !denied(*index, topic)).map(|(_, t)| t.clone()).collect();
         found.expires_ms = self.now_ms + CHANNEL_LIFE_MS;
+        if found.socket.is_some() {
+            self.clients[found.owner].laws.account.withdraw(|topic| found.topics.contains(topic));
+        }
         let results: Vec<String> = topics
             .map(|(index, topic)| match denied(index, topic) {
                 true => format!(
@@ -228,11 +231,13 @@ impl Platform {
         }
     }
 
-    /// The token of a channel has reached its end: so has the channel, its socket perhaps a little later.
+    /// The token of a channel has reached its end: so has the channel, for who is connected perhaps a little later.
     pub fn token_ends(&mut self, channel: u64) {
-        let Some(gone) = self.cloud.channels.remove(&channel) else { return };
-        if let (Some(epoch), Some(kept_ms)) = (gone.socket, self.nature.base.kept_ms) {
-            self.later(kept_ms, Event::CloseDue { who: gone.owner, epoch, code: 1008 });
+        let Some(found) = self.cloud.channels.get_mut(&channel) else { return };
+        found.is_dead = true;
+        let (who, socket) = (found.owner, found.socket);
+        if let (Some(epoch), Some(kept_ms)) = (socket, self.nature.base.kept_ms) {
+            self.later(kept_ms, Event::CloseDue { who, epoch, code: 1008 });
         }
     }
 

@@ -188,6 +188,7 @@ impl Platform {
         let copies = if self.one_in(20) { 2 } else { 1 };
         let correlation = if self.one_in(10) { self.made / 3 } else { self.made };
         let made = Rc::new(Made::new(self.made, &name, correlation, copies, self.now_ms));
+        self.say("  made", &(made.number, &made.name));
         for client in &mut self.clients {
             client.laws.account.made(&made);
         }
@@ -206,6 +207,7 @@ impl Platform {
         let wants = found.topics.iter().any(|topic| cloud::covers(topic, &made.name));
         let (who, Some(epoch)) = (found.owner, found.socket) else { return };
         if wants && self.socket(who, epoch).mute_ms.is_none() {
+            self.say("  written", &(made.number, who, epoch));
             self.clients[who].laws.account.written(made.number, self.now_ms);
             for _ in 0..made.copies {
                 self.send_down(who, epoch, Wire::Text(Rc::clone(&made.text)));

@@ -70,12 +70,12 @@ impl Socket {
 impl Platform {
     pub fn feed(&mut self, who: usize, input: session::Input) {
         let (random, now) = (self.dice.up_to(u64::MAX), self.now());
-        self.say(&format!("S{who} <"), &input);
+        self.say_of(who, "<", &input);
         let client = &mut self.clients[who];
         client.laws.before(now, &input, &client.sockets);
         client.session.handle(now, random, input);
         while let Some(output) = self.clients[who].session.poll() {
-            self.say(&format!("S{who}   >"), &output);
+            self.say_of(who, "  >", &output);
             self.judge(who, &output);
             self.obey(who, output);
         }
@@ -110,11 +110,8 @@ impl Platform {
                 let client = &mut self.clients[who];
                 if let Some(socket) = client.sockets.get_mut(&epoch) {
                     socket.end = End::Leaving;
-                    if let Some(since_ms) = socket.mute_ms {
-                        // Silence that is shorter than the watchdog's patience tells nobody anything.
-                        client.laws.account.excuse(since_ms, self.now_ms);
-                    }
                 }
+                self.excuse(who, epoch);
             }
             O::Abort { epoch } => {
                 self.send_up(who, epoch, Wire::Eof);
@@ -187,7 +184,16 @@ impl Platform {
         }
     }
 
+    /// Silence that is shorter than the watchdog's patience tells nobody anything.
+    fn excuse(&mut self, who: usize, epoch: u64) {
+        let client = &mut self.clients[who];
+        if let Some(since_ms) = client.sockets.get(&epoch).and_then(|socket| socket.mute_ms) {
+            client.laws.account.excuse(since_ms, self.now_ms);
+        }
+    }
+
     fn gone(&mut self, who: usize, epoch: u64) {
+        self.excuse(who, epoch);
         let Some(socket) = self.clients[who].sockets.get_mut(&epoch) else { return };
         (socket.end, socket.stalled) = (End::Gone, false);
         socket.unread.clear();
@@ -274,7 +280,8 @@ impl Platform {
         let now = self.now();
         let client = &mut self.clients[who];
         let admitted = client.session.admit(now, epoch, text.as_bytes());
-        client.laws.read(epoch, text, admitted);
+        client.laws.read(now, epoch, text, admitted);
+        self.say("  read", &(text, admitted));
     }
 
     pub fn stall(&mut self, who: usize, ms: u64) {

@@ -96,6 +96,8 @@ pub enum Event {
         who: usize,
         wanted: bool,
     },
+    /// Somebody else has returned the spare channel.
+    SpareFree,
     Dialled {
         who: usize,
         epoch: u64,
@@ -156,7 +158,8 @@ pub enum Event {
 struct Due {
     at_ms: u64,
     order: u64,
-    event: Event,
+    /// Boxed: the queue moves it about.
+    event: Box<Event>,
 }
 
 impl PartialEq for Due {
@@ -247,7 +250,7 @@ impl Platform {
         let credentials = Credentials {
             client_secret: Secret::new("hush-secret".into()),
             refresh_token: refresh.map(|text| Secret::new(text.into())),
-            code: None,
+            ..Credentials::default()
         };
         let clients = (0..nature.clients).map(|_| Client::new(&settings, nature.clients > 1)).collect();
         let mut world = Self {
@@ -316,7 +319,7 @@ impl Platform {
 
     pub fn at(&mut self, at_ms: u64, event: Event) {
         self.order += 1;
-        self.queue.push(Reverse(Due { at_ms, order: self.order, event }));
+        self.queue.push(Reverse(Due { at_ms, order: self.order, event: Box::new(event) }));
     }
 
     pub fn up_to(&mut self, bound: u64) -> u64 {
@@ -376,7 +379,7 @@ impl Platform {
         match of_client {
             _ if of_queue == Some(next) => {
                 let Some(Reverse(due)) = self.queue.pop() else { return false };
-                self.happen(due.event);
+                self.happen(*due.event);
             }
             Some((at_ms, who)) if at_ms == next => self.feed(who, session::Input::Timeout),
             _ => self.feed_source(refresher::Input::Timeout),
@@ -392,6 +395,7 @@ impl Platform {
             Event::RestAsked { who, id, request, sent_ms } => self.rest_asked(who, id, &request, sent_ms),
             Event::RestDone { who, id, outcome } => self.rest_done(who, id, outcome),
             Event::Spare { who, wanted } => self.spare_wanted(who, wanted),
+            Event::SpareFree => self.grant_spare(),
             Event::Dialled { who, epoch } => self.dialled(who, epoch),
             Event::ConnectDone { who, epoch, outcome } => self.connect_done(who, epoch, outcome),
             Event::Asked { who, epoch } => self.asked_to_upgrade(who, epoch),
@@ -458,6 +462,12 @@ impl Platform {
 
     pub fn until_state(&mut self, state: State, limit_ms: u64) {
         assert!(self.run_until(limit_ms, |w| w.state() == state), "not {state:?} but {:?}", self.state());
+    }
+
+    pub fn say_of(&self, who: usize, how: &str, what: &impl std::fmt::Debug) {
+        if self.trace {
+            println!("{} S{who} {how} {what:?}", self.now_ms);
+        }
     }
 
     pub fn say(&self, who: &str, what: &impl std::fmt::Debug) {
