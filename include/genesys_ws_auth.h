@@ -45,7 +45,22 @@
  *       token.grant = application
  *   client.secret
  *       secret text of at most 1048576 characters, none of them a control character: OAuth client secret;
- *       needed unless token.grant = application
+ *       needed with client.authentication = basic
+ *   client.authentication = basic
+ *       basic | none | private_key_jwt | tls: how the client proves who it is: id and secret; not at all (a
+ *       public client with PKCE); a JWT signed with client.private_key_pem (RFC 7523); its tls.client_cert
+ *       (RFC 8705)
+ *   client.private_key_file
+ *       text of at most 4096 characters, none of them a control character: PEM file of the key for
+ *       client.authentication = private_key_jwt, RSA (RS256) or P-256 (ES256), not encrypted
+ *   client.private_key_pem
+ *       secret PEM text of at most 1048576 bytes: PEM text of that key, instead of the file
+ *   client.key_id
+ *       text of at most 1024 characters, none of them a control character: kid of that key, where the server
+ *       wants one
+ *   client.assertion_audience
+ *       https URL (http to a loopback address) without credentials and fragment: whom that JWT is for (aud):
+ *       the server's issuer; token.url unless set
  *   token.url
  *       https URL (http to a loopback address) without credentials and fragment: token endpoint;
  *       https://api.{region}/oauth/token unless set, with profile = notifications
@@ -54,9 +69,9 @@
  *       secret text of at most 1048576 characters, none of them a control character: refresh token to begin
  *       with
  *   token.grant = auto
- *       auto | refresh_token | client_credentials | authorization_code | application: OAuth grant; auto is
- *       refresh_token if there is one, else client_credentials; application: on_ask provides tokens, and no
- *       credentials are needed
+ *       auto | refresh_token | client_credentials | authorization_code | application | saml2-bearer: OAuth
+ *       grant; auto is refresh_token if there is one, else client_credentials; application: on_ask provides
+ *       tokens, and no credentials are needed; saml2-bearer: token.saml_assertion is exchanged
  *   token.basic = rfc6749
  *       rfc6749 | raw: how id and secret enter the Basic header: form-url-encoded first, or as they are
  *   token.authorize_url
@@ -68,6 +83,18 @@
  *   token.redirect_uri
  *       text of at most 2048 characters, none of them a control character: redirect_uri of the
  *       authorization_code grant
+ *   token.redirect_listener = false
+ *       true or false: while an authorization code is asked for, listen for the redirect at
+ *       token.redirect_uri: http://127.0.0.1:PORT/PATH or http://[::1]:PORT/PATH; PORT 0 is any that is free
+ *   token.pkce = auto
+ *       auto | on | off: guard authorization codes by PKCE (RFC 7636, S256); auto is on with token.grant =
+ *       authorization_code or client.authentication = none, else off
+ *   token.saml_org
+ *       text of at most 1024 characters, none of them a control character: short name of the organisation
+ *       (orgName), for token.grant = saml2-bearer
+ *   token.saml_assertion
+ *       secret text of at most 1048576 characters, none of them a control character: SAML 2.0 assertion in
+ *       base64 to begin with; gwa_client_set_secret() brings the next one
  *   token.timeout_ms = 15000
  *       whole number, 1 to 300000 ms: a token request, from resolving to the last byte
  *   token.attempts = 3
@@ -97,6 +124,9 @@
  *       whole number, 1024 to 16777216 bytes: largest answer of the token endpoint
  *   scopes.required
  *       scopes separated by blanks: scopes the application needs
+ *   scopes.requested
+ *       scopes separated by blanks: scopes to ask for, by the authorize URL, client_credentials and
+ *       saml2-bearer; none: all that the OAuth client has
  *   scopes.unknown = auto
  *       auto | deny | allow: a token whose scopes cannot be known; auto is deny, with profile = notifications
  *       allow
@@ -510,7 +540,7 @@ extern "C" {
 #define GWA_E_FORBIDDEN 4311
 
 /**
- * The refresh token or authorization code is no longer valid.
+ * The refresh token, authorization code or assertion is no longer valid.
  */
 #define GWA_E_INVALID_GRANT 4312
 
@@ -917,7 +947,10 @@ extern "C" {
 #define GWA_REQUEST_PERSIST_REFRESH_TOKEN 1
 
 /**
- * The credentials no longer work: get an authorization code (from a person, by a browser) and complete with it.
+ * The credentials no longer work, or there are none yet: get an authorization code (from a person, by a browser, at
+ * gwa_request_authorize_url()) and complete with it, or with the whole URL that the browser was sent back to. A code that
+ * the server refuses is not asked for again until gwa_client_refresh_now() or gwa_client_set_secret().
+ * With token.redirect_listener it need not be answered: show the URL, and free the request.
  */
 #define GWA_REQUEST_AUTHORIZATION_CODE 2
 
@@ -1935,15 +1968,29 @@ gwa_status_t gwa_request_refresh_token(const gwa_request_t *request,
                                        gwa_text_t **out);
 
 /**
- * Answers a question. `answer` is copied: an authorization code (1 to 4096 bytes, no control characters) for
- * GWA_REQUEST_AUTHORIZATION_CODE; an access token (1 byte to 1 MiB of ASCII without control characters; token.max_bytes
+ * The URL at which a person signs in (GWA_REQUEST_AUTHORIZATION_CODE): token.authorize_url with client.id, token.redirect_uri,
+ * scopes.requested, a `state` of this question alone and, as token.pkce has it, a code_challenge. Show it to nobody else.
+ *
+ * NULL for other questions, and for a handle that is none. `len`, if not NULL, takes the length.
+ *
+ * Thread: any. Callback: allowed. Fork: NULL. Signal: unsafe. Blocking: no.
+ * Ownership: the request keeps the text until it is completed, failed or freed. Since: 0.1.0.
+ */
+const char *gwa_request_authorize_url(const gwa_request_t *request,
+                                      size_t *len);
+
+/**
+ * Answers a question. `answer` is copied: for GWA_REQUEST_AUTHORIZATION_CODE an authorization code (1 to 4096 bytes, no
+ * control characters), or the redirect that brought it (its URL or the query in it, at most 16384 bytes), whose `state` is
+ * then compared with that of gwa_request_authorize_url(); an access token (1 byte to 1 MiB of ASCII without control characters; token.max_bytes
  * applies) for GWA_REQUEST_TOKEN; nothing (NULL, 0) for GWA_REQUEST_PERSIST_REFRESH_TOKEN. `expires_in_ms` is how long the
  * access token still lives, or 0: then it was granted just now, for as long as its JWT says (exp minus iat), else for
  * 300 s. What is left less than 1 s is a failed attempt. For all other questions it is 0. An answer that comes after the
  * question timed out is ignored.
  *
- * Returns GWA_OK; GWA_E_BAD_HANDLE (also the second time); GWA_E_INVALID_ARGUMENT or GWA_E_INVALID_UTF8, and then the
- * question stays open.
+ * Returns GWA_OK; GWA_E_BAD_HANDLE (also the second time); GWA_E_INVALID_ARGUMENT (also for a redirect of another `state`),
+ * GWA_E_INVALID_UTF8, or GWA_E_OAUTH for a redirect that carries an `error`, and then the question stays open: the person may
+ * try again, or gwa_request_fail() ends it.
  *
  * Thread: any. Callback: allowed. Fork: GWA_E_FORKED. Signal: unsafe. Blocking: no.
  * Ownership: with GWA_OK the handle is dead. Since: 0.1.0.
@@ -2233,9 +2280,10 @@ gwa_status_t gwa_client_new(const gwa_config_t *config,
  * Starts the threads and returns at once. Rounds of attempts go on for ever, under the circuit breaker, until a final
  * state or a shutdown; callbacks tell what happens.
  *
- * Returns GWA_OK; GWA_E_BAD_HANDLE; GWA_E_BAD_STATE if it is started or closed already; GWA_E_INTERNAL if the system gives no
- * thread: then it can be started anew, unless on_thread holds a thread that was started up for more than a second,
- * which closes the client.
+ * Returns GWA_OK; GWA_E_BAD_HANDLE; GWA_E_BAD_STATE if it is started or closed already; GWA_E_CHANNEL_LIMIT if 19 clients of
+ * its token source have a channel (profile notifications): one of them has to end first; GWA_E_INTERNAL if the system
+ * gives no thread: then it can be started anew, unless on_thread holds a thread that was started up for more than a
+ * second, which closes the client.
  *
  * Thread: any. Callback: allowed. Fork: GWA_E_FORKED. Signal: unsafe. Blocking: no.
  * Ownership: the caller frees `*err` with gwa_error_free(); NULL for `err` is allowed. Since: 0.1.0.
@@ -2251,7 +2299,7 @@ gwa_status_t gwa_client_start(gwa_client_t *client,
  * `timeout_ms`: 0 does not wait, GWA_NO_LIMIT waits without limit.
  *
  * Returns GWA_OK; GWA_E_TIMEOUT; GWA_E_INTERRUPTED; GWA_E_CANCELLED by a shutdown; GWA_E_BAD_HANDLE; GWA_E_BAD_STATE;
- * GWA_E_REENTRANT; else what failed, from GWA_E_DNS to GWA_E_TOKEN_EXPIRED.
+ * GWA_E_REENTRANT; GWA_E_CHANNEL_LIMIT; else what failed, from GWA_E_DNS to GWA_E_TOKEN_REVOKED.
  *
  * Thread: any. Callback: GWA_E_REENTRANT. Fork: GWA_E_FORKED. Signal: unsafe. Blocking: up to timeout_ms.
  * Ownership: the caller frees `*err` with gwa_error_free(); NULL for `err` is allowed. Since: 0.1.0.
@@ -2279,7 +2327,8 @@ gwa_status_t gwa_client_send(gwa_client_t *client,
 
 /**
  * Asks for a new token now, e.g. after the application's own request was answered with 401, and returns at once. The
- * outcome comes by the on_token or on_state callback. Not more often than once in min(20 s, a quarter of the token's life).
+ * outcome comes by the on_token or on_state callback. Not more often than once in min(20 s, a quarter of the token's life);
+ * token.refresh_floor_ms says how long the 20 s are. A client that another one has displaced comes back.
  *
  * Returns GWA_OK; GWA_E_BAD_STATE if the client is not started; GWA_E_CLOSED; GWA_E_BAD_HANDLE.
  *
@@ -2324,8 +2373,8 @@ gwa_status_t gwa_client_token(gwa_client_t *client,
                               gwa_error_t **err);
 
 /**
- * Replaces client.secret, token.refresh_token or proxy.password (where proxy.user is set) of a client, running or not; the
- * next token request, or connection through the proxy, uses it. tls.client_key_pem cannot be replaced: it belongs to its
+ * Replaces client.secret, token.refresh_token, token.saml_assertion or proxy.password (where proxy.user is set) of a client,
+ * running or not; the next token request, or connection through the proxy, uses it. tls.client_key_pem cannot be replaced: it belongs to its
  * certificate, make another client. A client in GWA_STATE_REAUTH_REQUIRED begins anew; with proxy.password, if that was what was refused.
  * Of a client of gwa_client_new_with_source(), proxy.password is that of its own connections: a token source keeps the one it
  * was made with. `value` is UTF-8 and copied; the old one is wiped when it is no longer in use.
@@ -2490,8 +2539,8 @@ gwa_status_t gwa_client_unsubscribe(gwa_client_t *client,
                                     gwa_error_t **err);
 
 /**
- * How many topics a GWA_EVENT_TOPICS tells of; else 0. It tells of all that are subscribed to, after every answer of the
- * server; one that names only topics rejected by the library is told when their scopes are missing.
+ * How many topics a GWA_EVENT_TOPICS tells of; else 0. It tells of all that are subscribed to, whenever an answer of the server
+ * differs from the one before. Topics whose scopes a token lacks come in an event of their own.
  *
  * Thread: any. Callback: allowed. Fork: allowed. Signal: unsafe. Blocking: no.
  * Ownership: none. Since: 0.1.0.

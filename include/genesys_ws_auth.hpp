@@ -817,6 +817,8 @@ public:
         const gwa_status_t status = gwa_request_refresh_token(raw_.get(), &out);
         return detail::failure().of(status, text(out));
     }
+    /** The URL at which a person signs in (GWA_REQUEST_AUTHORIZATION_CODE), or an empty text; valid while this is. */
+    text_view authorize_url() const noexcept { return detail::text_of(gwa_request_authorize_url, raw_.get()); }
     /** Answers it; `answer` is what this kind of question asks for, or nothing. Empty afterwards, unless it failed. */
     result<void> try_complete(text_view answer = text_view(),
                               std::chrono::milliseconds expires_in = std::chrono::milliseconds::zero()) noexcept

@@ -227,7 +227,7 @@ impl Client {
         }
     }
 
-    /// Replaces `client.secret`, `token.refresh_token` or `proxy.password`, whether it runs or not.
+    /// Replaces `client.secret`, `token.refresh_token`, `token.saml_assertion` or `proxy.password`, whether it runs or not.
     ///
     /// # Errors
     /// `UnknownKey` for every other key, `BadValue`, `Closed`.
@@ -236,9 +236,10 @@ impl Client {
         let credential = match key {
             "client.secret" => Credential::ClientSecret(value.clone()),
             "token.refresh_token" => Credential::RefreshToken(value.clone()),
+            "token.saml_assertion" => Credential::SamlAssertion(value.clone()),
             "proxy.password" => return self.set_proxy_password(&value),
             _ => {
-                let text = format!("{key:?}; client.secret, token.refresh_token and proxy.password can be replaced.");
+                let text = format!("{key:?}; client.secret, token.refresh_token, token.saml_assertion and proxy.password can be replaced.");
                 return Err(Error::new(Code::UnknownKey, Stage::Call, text));
             }
         };

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::error::Error;
 use crate::hooks::Request;
+pub use crate::proto::oauth::Authorization;
 use crate::proto::token::Token;
 
 /// What a client is doing, as the application sees it (`GWA_STATE_…` in C).
@@ -201,8 +202,8 @@ pub struct Sent {
 pub enum Question {
     /// Store this rotated refresh token durably, then answer.
     PersistRefreshToken(crate::secret::Secret),
-    /// Get an authorization code; the credentials no longer work.
-    AuthorizationCode,
+    /// Get an authorization code; the credentials no longer work, or there are none yet. A person signs in at its URL.
+    AuthorizationCode(Authorization),
     /// Get an access token (`token.grant = application`): another one than before, if that was refused.
     AccessToken,
 }

@@ -9,7 +9,7 @@ use zeroize::Zeroizing;
 ///
 /// Cloning shares the one copy; it is wiped when the last clone is dropped. There is no `Display`,
 /// and `Debug` shows `***`, so a secret cannot reach a log, an error or an audit record by accident.
-#[derive(Clone)]
+#[derive(Clone, Default)]
 pub struct Secret(Arc<Zeroizing<String>>);
 
 impl Secret {

@@ -1,7 +1,6 @@
 /*
- * Keeps the refresh token in a directory: at start the stored one goes before that of the environment, and each new one
- * is stored (temporary file, fsync, rename, mode 0600) before the library uses the access token that came with it. The key
- * token.store has the library do that, for several processes too; this is for who keeps secrets elsewhere: in a vault, say.
+ * Keeps the refresh token in a directory: at start the stored one goes before that of the environment, and each new one is
+ * stored (fsync, rename) before its access token is used. token.store has the library do it; this is for other places.
  *
  *   cc persist_refresh_token.c $(pkg-config --cflags --libs genesys-ws-auth) -o persist_refresh_token
  *   ./persist_refresh_token /var/lib/recorder

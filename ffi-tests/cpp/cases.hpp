@@ -121,6 +121,7 @@ void every_item();
 void lifecycle();
 void releases();
 void poll_mode();
+void topics();
 void freed_in_callback();
 void two_clients();
 void questions();

@@ -13,6 +13,7 @@ const named all[] = {
     {"lifecycle", cases::lifecycle},
     {"releases", cases::releases},
     {"poll_mode", cases::poll_mode},
+    {"topics", cases::topics},
     {"freed_in_callback", cases::freed_in_callback},
     {"two_clients", cases::two_clients},
     {"questions", cases::questions},

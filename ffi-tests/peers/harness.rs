@@ -27,6 +27,7 @@ pub enum Peer {
     Node,
     /// `websockets`, `http.server`, `urllib` and `PyJWT`.
     Python,
+    #[allow(dead_code, reason = "for tests of its own")]
     /// `oidc-provider`, and `ws`; its client is what people do at such a server.
     Oidc,
 }

@@ -282,6 +282,8 @@ pub fn environment(sim: &Sim) -> Vec<(String, String)> {
     });
     add("GWA_TOKEN_URL", sim.token_url());
     add("GWA_WS_URL", sim.ws_url());
+    add("GWA_API_URL", sim.api_url());
+    add("GWA_STREAMING_HOST", sim.streaming_host());
     if !sim.ca_pem().is_empty() {
         let file = scratch().join(format!("ca-{}-{}.pem", std::process::id(), sim.addr().port()));
         fs::write(&file, sim.ca_pem()).expect("the CA file is written");

@@ -151,7 +151,7 @@ fn is_known(name: &str, value: &str) -> bool {
     match name {
         "Thread" => value == "any",
         "Callback" => ["allowed", "GWA_DEFERRED", "GWA_E_REENTRANT"].contains(&value),
-        "Fork" => ["allowed", "inert", "GWA_E_FORKED", "GWA_E_BAD_HANDLE"].contains(&value) || number(value),
+        "Fork" => ["allowed", "inert", "NULL", "GWA_E_FORKED", "GWA_E_BAD_HANDLE"].contains(&value) || number(value),
         "Signal" => ["safe", "unsafe"].contains(&value),
         "Blocking" => ["no", "up to timeout_ms", "up to free.timeout_ms", "reads files"].contains(&value),
         "Ownership" => !value.is_empty(),

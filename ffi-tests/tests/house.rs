@@ -39,7 +39,8 @@ const WALLS: &[(&str, &[&str], &str)] = &[
 
 /// Crates of the byte level and the only files that may name them.
 const BYTE_LEVEL: &[&str] = &["ureq::", "tungstenite::", "rustls::", "webpki::"];
-const BYTE_FILES: &[&str] = &["shell/http", "shell/dial", "shell/tls", "shell/stream", "shell/link", "shell/testing"];
+const BYTE_FILES: &[&str] =
+    &["shell/http", "shell/dial", "shell/tls", "shell/crypto", "shell/stream", "shell/link", "shell/testing"];
 
 /// The only files that read a clock.
 const CLOCKS: &[&str] = &["Instant::now", "SystemTime::now"];

@@ -71,7 +71,7 @@ fn what_it_prints_can_be_used() {
 fn the_notifications_profile_prints_a_configuration() {
     let mut sim = Command::new(SIM);
     sim.args(["--profile", "notifications", "--plain", "--heartbeat", "0.1", "--event-every-ms", "10"]);
-    sim.args(["--event-limit", "5", "--reject", "v2.routing.", "--rate-limit", "100"]);
+    sim.args(["--event-limit", "5", "--reject", "v2.routing.", "--rate-limit", "100", "--grace", "5"]);
     let script = r#"test -n "$GWA_API_URL" && test -z "$GWA_WS_URL" && printf 'CONFIG %s\n' "$GWA_CONFIG""#;
     let output = sim.args(["--run", "--", "sh", "-c", script]).output().unwrap();
     assert!(output.status.success(), "{output:?}");
@@ -84,7 +84,41 @@ fn the_notifications_profile_prints_a_configuration() {
     config.set_json(line).unwrap();
     let secret = genesys_ws_auth::secret::Secret::new(TokenPolicy::default().client_secret);
     config.set_secret("client.secret", secret).unwrap();
+    for bad in [&["--profile", "neither"][..], &["--event-colour", "red"], &["--heartbeat", "x"]] {
+        assert_eq!(Command::new(SIM).args(bad).output().unwrap().status.code(), Some(2), "{bad:?}");
+    }
     assert_eq!(config.settings().unwrap().streaming_host, host);
+}
+
+/// What `examples` do by the library: a token, a channel, a topic, an event; here by hand.
+#[test]
+fn the_printed_urls_lead_to_an_event() {
+    let mut sim = Command::new(SIM);
+    sim.args(["--plain", "--profile", "notifications", "--event-every-ms", "5", "--run-seconds", "60"]);
+    sim.args(["--closing-after", "0.3", "--stall-after", "50"]);
+    let mut child = sim.stdout(Stdio::piped()).spawn().unwrap();
+    let mut out = BufReader::new(child.stdout.take().unwrap());
+    let token = fetch_token(&read_export(&mut out, "GWA_TOKEN_URL").replace("http://", "").replace("/oauth/token", ""));
+    let addr = read_export(&mut out, "GWA_API_URL").replace("http://", "");
+    let api = |method: &str, path: &str, body: &str| -> Value {
+        let mut tcp = TcpStream::connect(&addr).unwrap();
+        let length = body.len();
+        let head = format!("{method} /api/v2/notifications/channels{path} HTTP/1.1\r\nConnection: close\r\n");
+        write!(tcp, "{head}Authorization: Bearer {token}\r\nContent-Length: {length}\r\n\r\n{body}").unwrap();
+        let mut reply = String::new();
+        tcp.read_to_string(&mut reply).unwrap();
+        serde_json::from_str(reply.split_once("\r\n\r\n").unwrap().1).unwrap()
+    };
+    let channel = api("POST", "", "");
+    let path = format!("/{}/subscriptions?ignoreErrors=true", channel["id"].as_str().unwrap());
+    assert_eq!(api("PUT", &path, r#"[{"id":"v2.users.1.presence"}]"#)["entities"][0]["state"], "Permitted");
+    let stream = TcpStream::connect(&addr).unwrap();
+    let (mut socket, _) = tungstenite::client(channel["connectUri"].as_str().unwrap(), stream).unwrap();
+    let event: Value = serde_json::from_str(socket.read().unwrap().to_text().unwrap()).unwrap();
+    assert_eq!(event["topicName"], "v2.users.1.presence");
+    while !socket.read().unwrap().to_text().unwrap().contains("v2.system.socket_closing") {}
+    child.kill().unwrap();
+    child.wait().unwrap();
 }
 
 #[test]

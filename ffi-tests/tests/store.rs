@@ -2,7 +2,7 @@
 
 use std::env;
 use std::fs;
-use std::io::{self, Write as _};
+use std::io;
 use std::os::unix::fs::{chown, PermissionsExt};
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
@@ -10,7 +10,8 @@ use std::time::Duration;
 
 use ffi_tests::cprog::{each, Outcome, Program, Variant};
 use ffi_tests::shim::preloaded;
-use ffi_tests::sim::{Log, Options, Rotation, Sim};
+use ffi_tests::sim::{Log, Options, Rotation, Sim, TokenPolicy};
+use genesys_ws_auth::{Client, Config, Secret};
 use serde_json::Value;
 
 /// No test waits longer for anything.
@@ -158,7 +159,7 @@ fn what_others_could_have_touched_is_refused() {
 /// Only root may give a file away.
 fn skip(what: &str, error: &io::Error) {
     assert!(env::var_os("GWA_REQUIRE_ALL").is_none_or(|value| value != "1"), "{what} is required: {error}");
-    writeln!(io::stderr(), "SKIPPED: {what}: {error}").unwrap();
+    eprintln!("SKIPPED: {what}: {error}");
 }
 
 #[test]
@@ -176,6 +177,44 @@ fn two_processes_never_use_one_refresh_token_twice() {
     assert!(used.len() >= 16 && once.len() == used.len(), "{} requests with {} tokens", used.len(), once.len());
     assert_eq!(refresh_tokens(&sim).len(), used.len(), "every request was granted");
     assert_eq!(Some(place.token()), refresh_tokens(&sim).pop());
+}
+
+/// Holds the store as another process does.
+fn locked(place: &Place) -> fs::File {
+    let file = fs::File::create(place.0.join("tokens.lock")).unwrap();
+    file.lock().unwrap();
+    file
+}
+
+#[test]
+fn who_does_not_get_the_lock_in_time_goes_on_without() {
+    let (sim, place) = (simulator(Variant::Plain, NO_GRACE), Place::new("locked"));
+    let held = locked(&place);
+    let outcome = place.program(&sim, Variant::Plain, "1").set("token.timeout_ms", 300).run().passed();
+    assert_eq!(outcome.number("failures"), 0, "what it got is stored all the same");
+    assert_eq!(Some(place.token()), refresh_tokens(&sim).pop());
+    drop(held);
+    place.program(&sim, Variant::Plain, "1").run().passed();
+}
+
+#[test]
+fn a_shutdown_does_not_wait_for_the_lock() {
+    let (sim, place) = (simulator(Variant::Plain, NO_GRACE), Place::new("shutdown"));
+    let held = locked(&place);
+    let policy = TokenPolicy::default();
+    let mut config = Config::new();
+    let file = place.file().display().to_string();
+    let token_url = sim.token_url();
+    let keys = [("token.url", token_url.as_str()), ("ws.url", &sim.ws_url()), ("tls.ca_pem", sim.ca_pem())];
+    let more = [("client.id", policy.client_id.as_str()), ("token.store", &file), ("token.timeout_ms", "300000")];
+    keys.iter().chain(&more).for_each(|(key, value)| config.set(key, value).unwrap());
+    config.set_secret("client.secret", Secret::new(policy.client_secret)).unwrap();
+    config.set_secret("token.refresh_token", Secret::new(policy.refresh_token)).unwrap();
+    let client = Client::new(&config).unwrap();
+    client.start().unwrap();
+    assert!(client.shutdown(Some(BOUND)).complete, "five minutes are no shutdown");
+    assert_eq!(sim.record().token_requests(), 0);
+    drop(held);
 }
 
 /// What `shim_store` saw: `open 2 600 tokens.lock`, say.

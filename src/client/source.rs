@@ -126,7 +126,8 @@ pub(super) fn carry(settings: &crate::config::Settings) -> Carry {
     let credentials = Credentials {
         client_secret: settings.client_secret.clone(),
         refresh_token: settings.refresh_token.clone(),
-        code: None,
+        saml_assertion: settings.saml_assertion.clone(),
+        ..Credentials::default()
     };
     Carry { credentials, unauthorized: 0, memory: Memory::default() }
 }

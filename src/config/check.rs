@@ -8,9 +8,9 @@ use crate::hooks::Hooks;
 use crate::secret::Secret;
 
 use super::settings::{
-    AuditPolicy, BasicEncoding, ClientIdentity, Delivery, Grant, Pem, Profile, Settings, Trust, UnknownScopes,
+    AuditPolicy, ClientAuthentication, ClientIdentity, Delivery, Grant, Pem, Profile, Settings, Trust, UnknownScopes,
 };
-use super::{proxy, url, Draft, TrustChoice};
+use super::{credentials, proxy, url, Draft, TrustChoice};
 
 /// Largest PEM file.
 const MAX_CA_FILE: u64 = 16 << 20;
@@ -35,12 +35,16 @@ pub(super) fn settings(draft: &Draft, hooks: &Hooks, role: Role) -> Result<Setti
             "a source of tokens has no events to poll and no messages; callbacks only",
         ));
     }
+    settings.client_identity = client_identity(draft)?;
+    settings.pkce = draft.pkce.unwrap_or(pkce(settings.grant, settings.authentication));
     if role != Role::Borrower {
-        credentials(&settings, hooks)?;
+        settings.signing_key = pem("client.private_key", &draft.private_key_file, draft.private_key_pem.clone())?;
+        credentials::check(&settings, hooks)?;
     }
     let or = |given: &String, default: String| if given.is_empty() { default } else { given.clone() };
     let region = settings.region.clone();
     settings.token_url = or(&draft.token_url, token_url(settings.profile, &region));
+    settings.assertion_audience = or(&draft.assertion_audience, settings.token_url.clone());
     settings.authorize_url = or(&draft.authorize_url, authorize_url(&region));
     match settings.profile {
         Profile::AuthMessage => settings.ws_url = or(&draft.ws_url, ws_url(&region)),
@@ -72,7 +76,6 @@ pub(super) fn settings(draft: &Draft, hooks: &Hooks, role: Role) -> Result<Setti
     }
     let is_api = address("api.url", &settings.api_url, ("https", "http"), plain)?;
     settings.trust = trust(draft)?;
-    settings.client_identity = client_identity(draft)?;
     let used = |url: &str, is_tls: bool| (!url.is_empty()).then_some(is_tls);
     // The socket of a channel is where its API is: with TLS, or both on this machine without.
     let socket = used(&settings.ws_url, is_wss).or(used(&settings.api_url, is_api));
@@ -119,42 +122,16 @@ pub(super) fn unknown_scopes(profile: Profile) -> UnknownScopes {
     }
 }
 
+/// `token.pkce` unless set. Codes of a public client have nothing else to guard them, and for all others it is recommended
+/// (RFC 9700 2.1.1); but a code that is asked for when another grant has failed may come from a URL of the application's own,
+/// and a server that saw no challenge refuses a verifier.
+pub(super) fn pkce(grant: Grant, authentication: ClientAuthentication) -> bool {
+    grant == Grant::AuthorizationCode || authentication == ClientAuthentication::None
+}
+
 /// `ws.url` unless set.
 pub(super) fn ws_url(region: &str) -> String {
     format!("wss://api.{region}/ws")
-}
-
-fn credentials(settings: &Settings, hooks: &Hooks) -> Result<(), Error> {
-    let nobody_answers = hooks.on_ask.is_none() && settings.delivery != Delivery::Poll;
-    if settings.grant == Grant::Application {
-        // No request is made, so nothing proves who we are.
-        return if nobody_answers {
-            Err(missing("the callback on_ask (for token.grant = application)"))
-        } else {
-            Ok(())
-        };
-    }
-    if settings.client_id.is_empty() {
-        return Err(missing("client.id"));
-    }
-    if settings.client_secret.is_empty() {
-        return Err(missing("client.secret"));
-    }
-    if settings.basic == BasicEncoding::Raw && settings.client_id.contains(':') {
-        return Err(contradiction("client.id", "a colon would end it early with token.basic = raw"));
-    }
-    if settings.grant == Grant::RefreshToken && settings.refresh_token.is_none() && settings.token_store.is_empty() {
-        return Err(missing("token.refresh_token or token.store (for token.grant = refresh_token)"));
-    }
-    if settings.grant == Grant::AuthorizationCode {
-        if settings.redirect_uri.is_empty() {
-            return Err(missing("token.redirect_uri (for token.grant = authorization_code)"));
-        }
-        if nobody_answers {
-            return Err(missing("the callback on_ask (for token.grant = authorization_code)"));
-        }
-    }
-    Ok(())
 }
 
 /// Checks a URL, if there is one; whether it is the one with TLS.
@@ -201,19 +178,23 @@ fn trust(draft: &Draft) -> Result<Trust, Error> {
 
 /// Certificate and key, each from a file or as text. They are read, and compared, when TLS is set up.
 fn client_identity(draft: &Draft) -> Result<Option<ClientIdentity>, Error> {
-    let one = |name: &str, file: &str, text: Option<Secret>| match (file.is_empty(), text) {
-        (true, None) => Ok(None),
-        (true, Some(text)) => Ok(Some(Pem::Text(text))),
-        (false, None) => Ok(Some(Pem::File(file.into()))),
-        (false, Some(_)) => Err(contradiction(&format!("{name}_file"), &format!("{name}_pem is set too"))),
-    };
     let text = Some(&draft.client_cert_pem).filter(|pem| !pem.is_empty()).map(|pem| Secret::new(pem.clone()));
-    let certificate = one("tls.client_cert", &draft.client_cert_file, text)?;
-    match (certificate, one("tls.client_key", &draft.client_key_file, draft.client_key_pem.clone())?) {
+    let certificate = pem("tls.client_cert", &draft.client_cert_file, text)?;
+    match (certificate, pem("tls.client_key", &draft.client_key_file, draft.client_key_pem.clone())?) {
         (None, None) => Ok(None),
         (Some(certificate), Some(key)) => Ok(Some(ClientIdentity { certificate, key })),
         (Some(_), None) => Err(missing("tls.client_key_file or tls.client_key_pem (for a client certificate)")),
         (None, Some(_)) => Err(missing("tls.client_cert_file or tls.client_cert_pem (for a client's key)")),
+    }
+}
+
+/// From a file or as text.
+fn pem(name: &str, file: &str, text: Option<Secret>) -> Result<Option<Pem>, Error> {
+    match (file.is_empty(), text) {
+        (true, None) => Ok(None),
+        (true, Some(text)) => Ok(Some(Pem::Text(text))),
+        (false, None) => Ok(Some(Pem::File(file.into()))),
+        (false, Some(_)) => Err(contradiction(&format!("{name}_file"), &format!("{name}_pem is set too"))),
     }
 }
 
@@ -241,10 +222,10 @@ fn ca_file(path: &str) -> Result<Trust, Error> {
     Ok(Trust::File(path.to_owned()))
 }
 
-fn missing(what: &str) -> Error {
+pub(super) fn missing(what: &str) -> Error {
     Error::new(Code::MissingKey, Stage::Configure, format!("{what}."))
 }
 
-fn contradiction(key: &str, why: &str) -> Error {
+pub(super) fn contradiction(key: &str, why: &str) -> Error {
     Error::new(Code::BadValue, Stage::Configure, format!("\"{key}\": {why}."))
 }

@@ -9,7 +9,7 @@ use crate::secret::Secret;
 use super::check;
 use super::keys::{keys, Key};
 use super::region;
-use super::settings::{Profile, UnknownScopes};
+use super::settings::{ClientAuthentication, Grant, Profile, UnknownScopes};
 use super::value::{Type, Value};
 
 /// Stands for a value that is not shown.
@@ -115,6 +115,12 @@ impl Written {
         let own = self.text_of(name);
         match name {
             "token.url" if own.is_empty() => Some(check::token_url(self.profile(), self.region())),
+            "client.assertion_audience"
+                if own.is_empty() && self.authentication() == ClientAuthentication::PrivateKeyJwt =>
+            {
+                Some(self.derived("token.url").unwrap_or_else(|| self.text_of("token.url").to_owned()))
+            }
+            "token.pkce" if own == "auto" => Some(if self.pkce() { "on" } else { "off" }.to_owned()),
             "token.authorize_url" if own.is_empty() => Some(check::authorize_url(self.region())),
             "ws.url" if own.is_empty() && self.profile() == Profile::AuthMessage => Some(check::ws_url(self.region())),
             "api.url" if own.is_empty() && self.profile() == Profile::Notifications => {
@@ -147,6 +153,21 @@ impl Written {
         } else {
             Profile::AuthMessage
         }
+    }
+
+    fn authentication(&self) -> ClientAuthentication {
+        match self.text_of("client.authentication") {
+            "none" => ClientAuthentication::None,
+            "private_key_jwt" => ClientAuthentication::PrivateKeyJwt,
+            "tls" => ClientAuthentication::Tls,
+            _ => ClientAuthentication::Basic,
+        }
+    }
+
+    fn pkce(&self) -> bool {
+        let grant =
+            if self.text_of("token.grant") == "authorization_code" { Grant::AuthorizationCode } else { Grant::Auto };
+        check::pkce(grant, self.authentication())
     }
 
     fn trust(&self) -> &'static str {

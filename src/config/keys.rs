@@ -6,7 +6,8 @@ use crate::error::{Code, Error, Stage};
 use crate::secret::Secret;
 
 use super::settings::{
-    AuditPolicy, BasicEncoding, Delivery, Displaced, Grant, Pin, Profile, TlsVersion, UnknownScopes,
+    AuditPolicy, BasicEncoding, ClientAuthentication, Delivery, Displaced, Grant, Pin, Profile, TlsVersion,
+    UnknownScopes,
 };
 use super::value::{Type, Value};
 use super::{Draft, TrustChoice};
@@ -171,15 +172,24 @@ static KEYS: &[Key] = &[
     key!("profile", Type::Choice(&["auth-message", "notifications"]), "auth-message", "which wire is spoken: an auth message on one socket, or Genesys Cloud's Notifications API", |d, v| d.settings.profile = pick(&[Profile::AuthMessage, Profile::Notifications], &v)),
     key!("region", Type::Region, "mypurecloud.com", "Genesys Cloud region: the name AWS has for it, as eu-central-1, or its domain", |d, v| d.settings.region = v.text.into()),
     key!("client.id", Type::Text { max: 1_024 }, "", "OAuth client id; needed unless token.grant = application", |d, v| d.settings.client_id = v.text.into()),
-    key!("client.secret", Type::Secret, "", "OAuth client secret; needed unless token.grant = application", |d, v| d.settings.client_secret = v.secret.unwrap_or_else(|| Secret::new(String::new()))),
+    key!("client.secret", Type::Secret, "", "OAuth client secret; needed with client.authentication = basic", |d, v| d.settings.client_secret = v.secret.unwrap_or_else(|| Secret::new(String::new()))),
+    key!("client.authentication", Type::Choice(&["basic", "none", "private_key_jwt", "tls"]), "basic", "how the client proves who it is: id and secret; not at all (a public client with PKCE); a JWT signed with client.private_key_pem (RFC 7523); its tls.client_cert (RFC 8705)", |d, v| d.settings.authentication = pick(&[ClientAuthentication::Basic, ClientAuthentication::None, ClientAuthentication::PrivateKeyJwt, ClientAuthentication::Tls], &v)),
+    key!("client.private_key_file", Type::Text { max: 4_096 }, "", "PEM file of the key for client.authentication = private_key_jwt, RSA (RS256) or P-256 (ES256), not encrypted", |d, v| d.private_key_file = v.text.into()),
+    key!("client.private_key_pem", Type::SecretPem, "", "PEM text of that key, instead of the file", |d, v| d.private_key_pem = v.secret.filter(|secret| !secret.is_empty())),
+    key!("client.key_id", Type::Text { max: 1_024 }, "", "kid of that key, where the server wants one", |d, v| d.settings.key_id = v.text.into()),
+    key!("client.assertion_audience", Type::Url { secure: "https", plain: "http" }, "", "whom that JWT is for (aud): the server's issuer; token.url unless set", |d, v| d.assertion_audience = v.text.into()),
 
     key!("token.url", Type::Url { secure: "https", plain: "http" }, "", "token endpoint; https://api.{region}/oauth/token unless set, with profile = notifications https://login.{region}/oauth/token", |d, v| d.token_url = v.text.into()),
     key!("token.refresh_token", Type::Secret, "", "refresh token to begin with", |d, v| d.settings.refresh_token = v.secret.filter(|secret| !secret.is_empty())),
-    key!("token.grant", Type::Choice(&["auto", "refresh_token", "client_credentials", "authorization_code", "application"]), "auto", "OAuth grant; auto is refresh_token if there is one, else client_credentials; application: on_ask provides tokens, and no credentials are needed", |d, v| d.settings.grant = pick(&[Grant::Auto, Grant::RefreshToken, Grant::ClientCredentials, Grant::AuthorizationCode, Grant::Application], &v)),
+    key!("token.grant", Type::Choice(&["auto", "refresh_token", "client_credentials", "authorization_code", "application", "saml2-bearer"]), "auto", "OAuth grant; auto is refresh_token if there is one, else client_credentials; application: on_ask provides tokens, and no credentials are needed; saml2-bearer: token.saml_assertion is exchanged", |d, v| d.settings.grant = pick(&[Grant::Auto, Grant::RefreshToken, Grant::ClientCredentials, Grant::AuthorizationCode, Grant::Application, Grant::Saml2Bearer], &v)),
     key!("token.basic", Type::Choice(&["rfc6749", "raw"]), "rfc6749", "how id and secret enter the Basic header: form-url-encoded first, or as they are", |d, v| d.settings.basic = pick(&[BasicEncoding::Rfc6749, BasicEncoding::Raw], &v)),
     key!("token.authorize_url", Type::Url { secure: "https", plain: "http" }, "", "where a user signs in for an authorization code; https://login.{region}/oauth/authorize unless set", |d, v| d.authorize_url = v.text.into()),
     key!("token.idle_timeout_ms", ms(0, 38_880_000_000), "0", "idle timeout of the organisation: a token is renewed before it; 0: there is none", |d, v| d.settings.idle_timeout_ms = Some(v.number).filter(|&idle| idle > 0)),
     key!("token.redirect_uri", Type::Text { max: 2_048 }, "", "redirect_uri of the authorization_code grant", |d, v| d.settings.redirect_uri = v.text.into()),
+    key!("token.redirect_listener", Type::Flag, "false", "while an authorization code is asked for, listen for the redirect at token.redirect_uri: http://127.0.0.1:PORT/PATH or http://[::1]:PORT/PATH; PORT 0 is any that is free", |d, v| d.settings.redirect_listener = v.flag),
+    key!("token.pkce", Type::Choice(&["auto", "on", "off"]), "auto", "guard authorization codes by PKCE (RFC 7636, S256); auto is on with token.grant = authorization_code or client.authentication = none, else off", |d, v| d.pkce = pick(&[None, Some(true), Some(false)], &v)),
+    key!("token.saml_org", Type::Text { max: 1_024 }, "", "short name of the organisation (orgName), for token.grant = saml2-bearer", |d, v| d.settings.saml_org = v.text.into()),
+    key!("token.saml_assertion", Type::Secret, "", "SAML 2.0 assertion in base64 to begin with; gwa_client_set_secret() brings the next one", |d, v| d.settings.saml_assertion = v.secret.filter(|secret| !secret.is_empty())),
     key!("token.timeout_ms", ms(1, 300_000), "15000", "a token request, from resolving to the last byte", |d, v| d.settings.token_timeout_ms = v.number),
     key!("token.attempts", count(1, 100), "3", "attempts in a round", |d, v| d.settings.attempts_per_round = u32::try_from(v.number).unwrap_or(u32::MAX)),
     key!("token.lead_ms", ms(0, 86_400_000), "0", "renew this long before the token ends, within a tenth and a half of its life; 0: by the built-in rule", |d, v| d.settings.lead_ms = Some(v.number).filter(|&lead| lead > 0)),
@@ -193,6 +203,7 @@ static KEYS: &[Key] = &[
     key!("token.max_response_bytes", bytes(1_024, 16 << 20), "65536", "largest answer of the token endpoint", |d, v| d.settings.max_response_bytes = size(&v)),
 
     key!("scopes.required", Type::Scopes, "", "scopes the application needs", |d, v| d.settings.required_scopes = v.list),
+    key!("scopes.requested", Type::Scopes, "", "scopes to ask for, by the authorize URL, client_credentials and saml2-bearer; none: all that the OAuth client has", |d, v| d.settings.requested_scopes = v.list),
     key!("scopes.unknown", Type::Choice(&["auto", "deny", "allow"]), "auto", "a token whose scopes cannot be known; auto is deny, with profile = notifications allow", |d, v| d.unknown_scopes = pick(&[None, Some(UnknownScopes::Deny), Some(UnknownScopes::Allow)], &v)),
 
     key!("api.url", Type::Url { secure: "https", plain: "http" }, "", "REST API of profile = notifications, without a path; https://api.{region} unless set", |d, v| d.api_url = v.text.into()),

@@ -4,6 +4,7 @@
 //! set, what two keys say together when a client is made ([`Config::settings`]). Values are never quoted in errors.
 
 mod check;
+mod credentials;
 mod effective;
 mod json;
 mod keys;
@@ -49,6 +50,14 @@ pub(crate) struct Draft {
     ws_url: String,
     /// `token.authorize_url`, or empty.
     authorize_url: String,
+    /// `client.private_key_file`, or empty.
+    private_key_file: String,
+    /// `client.private_key_pem`.
+    private_key_pem: Option<Secret>,
+    /// `client.assertion_audience`, or empty.
+    assertion_audience: String,
+    /// `token.pkce`, unless it follows from grant and authentication.
+    pkce: Option<bool>,
     /// `api.url`, or empty.
     api_url: String,
     /// `notifications.streaming_host`, or empty.
@@ -202,7 +211,7 @@ impl Config {
     }
 }
 
-/// Checks a secret that replaces one of a client: `client.secret` or `token.refresh_token`.
+/// Checks a secret that replaces one of a client: `client.secret`, `token.refresh_token` or `token.saml_assertion`.
 pub(crate) fn check_secret(key: &str, value: &Secret) -> Result<(), Error> {
     let (key, _) = keys::find(key)?;
     if !key.is_secret() {

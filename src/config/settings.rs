@@ -41,6 +41,22 @@ pub enum Grant {
     AuthorizationCode,
     /// None: the application provides tokens of its own.
     Application,
+    /// A SAML assertion of the organisation's identity provider (RFC 7522).
+    Saml2Bearer,
+}
+
+/// How the client proves who it is at the token endpoint.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum ClientAuthentication {
+    /// Id and secret in a Basic header (RFC 6749 2.3.1).
+    #[default]
+    Basic,
+    /// Not at all: a public client, whose codes are guarded by PKCE (RFC 7636).
+    None,
+    /// A JWT signed with a key of its own (RFC 7523 2.2).
+    PrivateKeyJwt,
+    /// Its certificate, shown in the TLS handshake (RFC 8705).
+    Tls,
 }
 
 /// How client id and secret enter the Basic header.
@@ -204,10 +220,28 @@ pub struct Settings {
     pub refresh_token: Option<Secret>,
     /// Grant of the token request.
     pub grant: Grant,
+    /// How the client proves who it is.
+    pub authentication: ClientAuthentication,
+    /// Key that signs its assertions, in PEM.
+    pub signing_key: Option<Pem>,
+    /// `kid` of that key, or empty.
+    pub key_id: String,
+    /// `aud` of its assertions; the token endpoint unless set.
+    pub assertion_audience: String,
     /// Encoding of the Basic header.
     pub basic: BasicEncoding,
+    /// Whether authorization codes are guarded by PKCE.
+    pub pkce: bool,
+    /// `orgName` of the SAML grant.
+    pub saml_org: String,
+    /// SAML assertion to begin with.
+    pub saml_assertion: Option<Secret>,
+    /// Scopes to ask for; none: what the client has.
+    pub requested_scopes: Vec<String>,
     /// `redirect_uri` of the authorization-code grant.
     pub redirect_uri: String,
+    /// Whether the redirect is listened for there.
+    pub redirect_listener: bool,
     /// Token endpoint; `https://api.{region}/oauth/token` unless set.
     pub token_url: String,
     /// Socket; `wss://api.{region}/ws` unless set. Empty in the profile `notifications`.
@@ -368,8 +402,17 @@ impl Default for Settings {
             client_secret: Secret::new(String::new()),
             refresh_token: None,
             grant: Grant::Auto,
+            authentication: ClientAuthentication::Basic,
+            signing_key: None,
+            key_id: String::new(),
+            assertion_audience: String::new(),
             basic: BasicEncoding::Rfc6749,
+            pkce: false,
+            saml_org: String::new(),
+            saml_assertion: None,
+            requested_scopes: Vec::new(),
             redirect_uri: String::new(),
+            redirect_listener: false,
             token_url: "https://api.mypurecloud.com/oauth/token".into(),
             ws_url: "wss://api.mypurecloud.com/ws".into(),
             authorize_url: "https://login.mypurecloud.com/oauth/authorize".into(),

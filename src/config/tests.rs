@@ -69,8 +69,19 @@ fn every_key_changes_something_of_its_own() {
 }
 
 /// Fields that are filled when the whole is checked.
-const DERIVED: [&str; 8] =
-    ["token_url", "ws_url", "authorize_url", "api_url", "streaming_host", "unknown_scopes", "trust", "client_identity"];
+const DERIVED: [&str; 11] = [
+    "signing_key",
+    "assertion_audience",
+    "pkce",
+    "token_url",
+    "ws_url",
+    "authorize_url",
+    "api_url",
+    "streaming_host",
+    "unknown_scopes",
+    "trust",
+    "client_identity",
+];
 
 #[test]
 fn every_field_of_the_settings_can_be_reached() {
@@ -160,6 +171,24 @@ fn what_is_needed_and_missing_is_named() {
     assert!(error.to_string().contains("on_ask"), "{error}");
     let polled = [("token.grant", "authorization_code"), ("token.redirect_uri", "app://x"), ("delivery", "poll")];
     assert_eq!(with(&polled).settings().unwrap().grant, Grant::AuthorizationCode);
+}
+
+#[test]
+fn a_listener_is_for_loopback() {
+    let set = |uri| {
+        let keys = [("delivery", "poll"), ("client.authentication", "none"), ("token.grant", "authorization_code")];
+        let listens = [("token.redirect_listener", "true"), ("token.redirect_uri", uri)];
+        with(&[&keys[..], &listens[..]].concat()).settings()
+    };
+    for uri in ["http://127.0.0.1:0/cb", "http://127.0.0.1:8137/", "http://[::1]:1/cb"] {
+        assert!(set(uri).unwrap().redirect_listener, "{uri}");
+    }
+    for uri in
+        ["http://localhost:1/cb", "https://127.0.0.1:1/cb", "http://0.0.0.0:1/cb", "http://127.0.0.1:1", "app:/cb"]
+    {
+        let error = set(uri).unwrap_err();
+        assert!(error.code() == Code::BadValue && error.to_string().contains("token.redirect_uri"), "{uri}: {error}");
+    }
 }
 
 #[test]

@@ -176,7 +176,7 @@ impl<'a> gwa_event_t<'a> {
 pub(super) fn question_number(question: &Question) -> i32 {
     match question {
         Question::PersistRefreshToken(_) => super::request::GWA_REQUEST_PERSIST_REFRESH_TOKEN,
-        Question::AuthorizationCode => super::request::GWA_REQUEST_AUTHORIZATION_CODE,
+        Question::AuthorizationCode(_) => super::request::GWA_REQUEST_AUTHORIZATION_CODE,
         Question::AccessToken => super::request::GWA_REQUEST_TOKEN,
     }
 }

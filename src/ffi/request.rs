@@ -1,6 +1,7 @@
 //! `gwa_request_t`: a question of the library, answered once.
 
 use std::ffi::{c_char, c_void};
+use std::ptr;
 
 use crate::error::{Code, Error, Stage};
 use crate::event::Question;
@@ -14,13 +15,16 @@ use super::handle::{self, Checked, Object};
 use super::live::Live;
 use super::raw::{self, invalid};
 use super::status::gwa_status_t;
-use super::text::{self, gwa_text_t};
+use super::text::{self, gwa_text_t, Text};
 use std::sync::Arc;
 
 /// Store the refresh token of gwa_request_refresh_token() durably, then complete with no answer (NULL, 0, 0). The
 /// server has already forgotten the one before. After token.persist_timeout_ms the new access token is used anyway.
 pub const GWA_REQUEST_PERSIST_REFRESH_TOKEN: i32 = 1;
-/// The credentials no longer work: get an authorization code (from a person, by a browser) and complete with it.
+/// The credentials no longer work, or there are none yet: get an authorization code (from a person, by a browser, at
+/// gwa_request_authorize_url()) and complete with it, or with the whole URL that the browser was sent back to. A code that
+/// the server refuses is not asked for again until gwa_client_refresh_now() or gwa_client_set_secret().
+/// With token.redirect_listener it need not be answered: show the URL, and free the request.
 pub const GWA_REQUEST_AUTHORIZATION_CODE: i32 = 2;
 /// Get an access token and complete with it and with the time it still lives (token.grant = application). It is asked for
 /// when the one before comes near its end, or was refused: then the same one again is a failed attempt. After
@@ -34,13 +38,20 @@ const MAX_TOKEN: usize = 1 << 20;
 /// A question of the library; a checked handle. Answer it once, from any thread, now or later.
 pub struct gwa_request_t {
     request: Request,
+    authorize_url: Option<Text>,
     _live: Live,
 }
 
 impl gwa_request_t {
     /// The object behind a new handle.
     pub(super) fn new(request: Request) -> Self {
-        Self { request, _live: Live::new() }
+        let authorize_url = match &request.question {
+            Question::AuthorizationCode(authorization) if !authorization.url().is_empty() => {
+                Some(Text::new(authorization.url()))
+            }
+            _ => None,
+        };
+        Self { request, authorize_url, _live: Live::new() }
     }
 }
 
@@ -92,15 +103,35 @@ pub unsafe extern "C" fn gwa_request_refresh_token(
     })
 }
 
-/// Answers a question. `answer` is copied: an authorization code (1 to 4096 bytes, no control characters) for
-/// GWA_REQUEST_AUTHORIZATION_CODE; an access token (1 byte to 1 MiB of ASCII without control characters; token.max_bytes
+/// The URL at which a person signs in (GWA_REQUEST_AUTHORIZATION_CODE): token.authorize_url with client.id, token.redirect_uri,
+/// scopes.requested, a `state` of this question alone and, as token.pkce has it, a code_challenge. Show it to nobody else.
+///
+/// NULL for other questions, and for a handle that is none. `len`, if not NULL, takes the length.
+///
+/// Thread: any. Callback: allowed. Fork: NULL. Signal: unsafe. Blocking: no.
+/// Ownership: the request keeps the text until it is completed, failed or freed. Since: 0.1.0.
+#[no_mangle]
+pub unsafe extern "C" fn gwa_request_authorize_url(request: *const gwa_request_t, len: *mut usize) -> *const c_char {
+    // SAFETY: writable or NULL.
+    let len = unsafe { raw::optional_out(len) };
+    boundary::value(ptr::null(), || {
+        let found = handle::find(request).ok();
+        // The table holds the object, and so the text, as long as the handle is good.
+        text::lend(found.as_ref().and_then(|found| found.authorize_url.as_ref()).map(Text::with_nul), len)
+    })
+}
+
+/// Answers a question. `answer` is copied: for GWA_REQUEST_AUTHORIZATION_CODE an authorization code (1 to 4096 bytes, no
+/// control characters), or the redirect that brought it (its URL or the query in it, at most 16384 bytes), whose `state` is
+/// then compared with that of gwa_request_authorize_url(); an access token (1 byte to 1 MiB of ASCII without control characters; token.max_bytes
 /// applies) for GWA_REQUEST_TOKEN; nothing (NULL, 0) for GWA_REQUEST_PERSIST_REFRESH_TOKEN. `expires_in_ms` is how long the
 /// access token still lives, or 0: then it was granted just now, for as long as its JWT says (exp minus iat), else for
 /// 300 s. What is left less than 1 s is a failed attempt. For all other questions it is 0. An answer that comes after the
 /// question timed out is ignored.
 ///
-/// Returns GWA_OK; GWA_E_BAD_HANDLE (also the second time); GWA_E_INVALID_ARGUMENT or GWA_E_INVALID_UTF8, and then the
-/// question stays open.
+/// Returns GWA_OK; GWA_E_BAD_HANDLE (also the second time); GWA_E_INVALID_ARGUMENT (also for a redirect of another `state`),
+/// GWA_E_INVALID_UTF8, or GWA_E_OAUTH for a redirect that carries an `error`, and then the question stays open: the person may
+/// try again, or gwa_request_fail() ends it.
 ///
 /// Thread: any. Callback: allowed. Fork: GWA_E_FORKED. Signal: unsafe. Blocking: no.
 /// Ownership: with GWA_OK the handle is dead. Since: 0.1.0.
@@ -185,12 +216,8 @@ fn checked(question: &Question, answer: &[u8], expires_in_ms: u64) -> Result<Ans
         }
         Question::PersistRefreshToken(_) if answer.is_empty() => Ok(Answer::Done),
         Question::PersistRefreshToken(_) => Err(invalid("answer", "is not empty")),
-        Question::AuthorizationCode => {
-            let code = text::utf8(answer, "answer")?;
-            if code.is_empty() || code.len() > 4_096 || code.chars().any(char::is_control) {
-                return Err(invalid("answer", "is not a code of 1 to 4096 bytes without control characters"));
-            }
-            Ok(Answer::Code(Secret::new(code.to_owned())))
+        Question::AuthorizationCode(authorization) => {
+            authorization.code_of(text::utf8(answer, "answer")?).map(Answer::Code)
         }
     }
 }
@@ -198,7 +225,7 @@ fn checked(question: &Question, answer: &[u8], expires_in_ms: u64) -> Result<Ans
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::ptr;
+    use crate::event::Authorization;
     use std::sync::mpsc::{channel, Receiver};
 
     fn asked(question: Question) -> (*mut gwa_request_t, Receiver<Result<Answer, Error>>) {
@@ -209,7 +236,7 @@ mod tests {
 
     #[test]
     fn a_question_is_answered_once() {
-        let (request, answers) = asked(Question::AuthorizationCode);
+        let (request, answers) = asked(Question::AuthorizationCode(Authorization::default()));
         assert_eq!(gwa_request_kind(request), GWA_REQUEST_AUTHORIZATION_CODE);
         // SAFETY: a literal of four bytes; NULL without bytes.
         let complete = |len| unsafe { gwa_request_complete(request, c"code".as_ptr().cast(), len, 0) };
@@ -237,7 +264,7 @@ mod tests {
         assert_eq!(unsafe { gwa_request_complete(request, c"token".as_ptr().cast(), 5, 0) }, 0);
         let unsaid = answers.try_recv().unwrap().unwrap();
         assert!(matches!(unsaid, Answer::AccessToken { expires_in_ms: None, .. }));
-        let (request, _) = asked(Question::AuthorizationCode);
+        let (request, _) = asked(Question::AuthorizationCode(Authorization::default()));
         // SAFETY: as above.
         let status = unsafe { gwa_request_complete(request, c"token".as_ptr().cast(), 5, 60_000) };
         assert_eq!(status, Code::InvalidArgument.number(), "only a token has a life");
@@ -270,7 +297,7 @@ mod tests {
 
     #[test]
     fn a_refusal_says_why() {
-        let (request, answers) = asked(Question::AuthorizationCode);
+        let (request, answers) = asked(Question::AuthorizationCode(Authorization::default()));
         // SAFETY: NULL or a literal.
         assert_eq!(unsafe { gwa_request_fail(request, 0, ptr::null()) }, Code::InvalidArgument.number());
         // SAFETY: as above.

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use crate::client;
 use crate::error::{Code, Error, Stage};
-use crate::event::{Gap, Handover, MessageKind, Notice, Question, Sent, State, StateChange};
+use crate::event::{Authorization, Gap, Handover, MessageKind, Notice, Question, Sent, State, StateChange};
 use crate::hooks::{AuditView, HookFailed, Message, Request};
 
 use super::audit::*;
@@ -128,7 +128,7 @@ fn tokens_and_outcomes_are_part_of_their_events() {
 
 #[test]
 fn events_of_the_queue_are_owned() {
-    let request = Request::new(1, Question::AuthorizationCode, Arc::new(|_, _| ()));
+    let request = Request::new(1, Question::AuthorizationCode(Authorization::default()), Arc::new(|_, _| ()));
     let audit = client::Event::Audit { json_with_nul: "{}\0".into(), seq: 5, kind: "scope_validation", siem: true };
     let log = client::Event::Log { level: GWA_LOG_WARN, target: "socket", text: "lost".into() };
     for (event, kind) in
@@ -218,7 +218,7 @@ fn a_question_reaches_the_application_as_a_handle() {
     let reply = Arc::new(move |id, answer: Result<_, Error>| sender.send((id, answer.is_ok())).unwrap());
     let lines = Lines::default();
     let hook = callbacks::ask(Some(ask), registration(&lines)).unwrap();
-    hook(Request::new(7, Question::AuthorizationCode, reply));
+    hook(Request::new(7, Question::AuthorizationCode(Authorization::default()), reply));
     assert_eq!(receiver.try_recv(), Ok((7, true)));
 }
 

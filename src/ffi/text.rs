@@ -45,7 +45,7 @@ impl gwa_text_t {
 }
 
 /// Gives `with_nul` without its NUL to C: the address returned, the length to `len`.
-fn lend(with_nul: Option<&[u8]>, len: Option<Out<'_, usize>>) -> *const c_char {
+pub(super) fn lend(with_nul: Option<&[u8]>, len: Option<Out<'_, usize>>) -> *const c_char {
     if let Some(len) = len {
         len.write(with_nul.map_or(0, |bytes| bytes.len().saturating_sub(1)));
     }

@@ -104,8 +104,8 @@ pub unsafe extern "C" fn gwa_client_unsubscribe(
     })
 }
 
-/// How many topics a GWA_EVENT_TOPICS tells of; else 0. It tells of all that are subscribed to, after every answer of the
-/// server; one that names only topics rejected by the library is told when their scopes are missing.
+/// How many topics a GWA_EVENT_TOPICS tells of; else 0. It tells of all that are subscribed to, whenever an answer of the server
+/// differs from the one before. Topics whose scopes a token lacks come in an event of their own.
 ///
 /// Thread: any. Callback: allowed. Fork: allowed. Signal: unsafe. Blocking: no.
 /// Ownership: none. Since: 0.1.0.

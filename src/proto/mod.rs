@@ -24,6 +24,7 @@ pub mod notifications;
 pub mod oauth;
 pub mod outbox;
 pub mod permits;
+pub mod pkce;
 pub mod refresher;
 pub mod retry_after;
 pub mod scope;

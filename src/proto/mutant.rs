@@ -59,6 +59,12 @@ mutants! {
     StaleReply,
     /// A refused authorization code is sent again.
     CodeTwice,
+    /// A SAML assertion that was refused is sent again.
+    AssertionTwice,
+    /// A code that was refused is asked for again, at once.
+    AsksForEver,
+    /// Assertions are dated by this machine's clock, whatever the server's says.
+    OwnClockSigned,
     /// No authorization code is asked for.
     NeverAsks,
     /// A refused token is not replaced.

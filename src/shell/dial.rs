@@ -15,6 +15,7 @@ use self::resolve::Lookup;
 use self::target::known_addresses;
 pub use self::target::Target;
 use self::tunnel::{Through, Tunnel};
+use super::crypto::SigningKey;
 use super::stream::Stream;
 use super::tls::{self, TlsClient, TrustReport};
 use super::wait::{Ready, Waiter};
@@ -30,12 +31,15 @@ pub struct Net {
     pub settings: Arc<Settings>,
     /// Absent only when no endpoint speaks TLS.
     tls: Option<TlsClient>,
+    /// Signs the assertions of `client.authentication = private_key_jwt`.
+    pub signing_key: Option<SigningKey>,
     /// What has replaced `proxy.password` since.
     proxy_password: Arc<Mutex<Option<Secret>>>,
 }
 
 impl Net {
-    /// Checks the URLs and reads the trust store, unless all endpoints are plain loopback ones, or not there.
+    /// Checks the URLs and reads signing key and trust store; the latter unless all endpoints are plain loopback ones, or
+    /// not there.
     pub fn new(settings: Arc<Settings>) -> Result<Self, Error> {
         let is_tls = |url: &str| match url {
             "" => Ok(false),
@@ -44,7 +48,8 @@ impl Net {
         let urls = [&settings.token_url, &settings.ws_url, &settings.api_url, &settings.streaming_url()];
         let needs_tls = urls.into_iter().try_fold(false, |any, url| Ok::<_, Error>(any | is_tls(url)?))?;
         let tls = needs_tls.then(|| TlsClient::new(&settings)).transpose()?;
-        Ok(Self { settings, tls, proxy_password: Arc::default() })
+        let signing_key = settings.signing_key.as_ref().map(SigningKey::load).transpose()?;
+        Ok(Self { settings, tls, signing_key, proxy_password: Arc::default() })
     }
 
     /// Which trust store is in use, if one is.

@@ -5,10 +5,11 @@
 //!                            HTTP      ◀──inbox──  sockets        queues       callbacks
 //! ```
 //!
-//! ureq, tungstenite and rustls are named in `http`, `dial`, `tls`, `stream` and `link` only.
+//! ureq, tungstenite and rustls are named in `http`, `dial`, `tls`, `crypto`, `stream` and `link` only.
 
 mod active;
 pub mod clock;
+pub mod crypto;
 pub mod delivery;
 pub mod dial;
 mod endpoints;
@@ -19,7 +20,6 @@ mod inbox;
 pub mod interrupt;
 mod link;
 pub mod random;
-#[allow(dead_code, reason = "the refresh thread comes next")]
 mod redirect;
 mod refresh_thread;
 mod shared;

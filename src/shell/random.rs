@@ -1,8 +1,9 @@
-//! The only entropy: jitter, frame masks, identifiers.
+//! The only entropy: jitter, frame masks, identifiers, and what nobody may guess.
 
 use std::hash::{BuildHasher, Hasher, RandomState};
 
 use ring::rand::{SecureRandom, SystemRandom};
+use zeroize::Zeroizing;
 
 /// Bytes got from the system at a time.
 const POOL: usize = 256;
@@ -35,6 +36,12 @@ impl Entropy {
         parts.join("-")
     }
 
+    /// `N` bytes that guard a secret, straight from the system; `None` if it refuses.
+    pub fn secret<const N: usize>() -> Option<Zeroizing<[u8; N]>> {
+        let mut bytes = Zeroizing::new([0; N]);
+        SystemRandom::new().fill(&mut *bytes).ok().map(|()| bytes)
+    }
+
     /// `N` random bytes; each byte of the pool is given out once and wiped.
     pub fn bytes<const N: usize>(&mut self) -> [u8; N] {
         if self.used + N > POOL {
@@ -50,7 +57,7 @@ impl Entropy {
     }
 
     /// Fills the pool. If the system refuses, which it does not after boot, std's hash keys stand in:
-    /// nothing here guards a secret, and a panic or a constant would be worse.
+    /// nothing out of the pool guards a secret, and a panic or a constant would be worse.
     fn refill(&mut self) {
         self.used = 0;
         if self.system.fill(&mut self.pool).is_err() {

@@ -1,9 +1,13 @@
 //! gwa-refresh: drives the refresher, and makes the clients' REST calls while that has nothing to do. All HTTP runs here,
 //! so that the socket thread never waits for it.
 
+mod listening;
+
 use std::sync::mpsc::Receiver;
 use std::sync::Arc;
 
+use self::listening::Listening;
+use super::crypto;
 use super::http::{Cancel, Http};
 use super::inbox::ToRefresh;
 use super::random::Entropy;
@@ -11,7 +15,6 @@ use super::source::{may_repeat, unanswered, Call, Source};
 use super::store::{Lock, Store};
 use super::wait::Waiter;
 use crate::error::{Code, Error, Stage};
-use crate::event::{Notice, Question};
 use crate::hooks::Answer;
 use crate::metrics::Counter;
 use crate::proto::http::{Method, Request};
@@ -42,6 +45,7 @@ impl Carry {
                 self.credentials.refresh_token = Some(secret);
                 self.memory.unsaved = true;
             }
+            Credential::SamlAssertion(secret) => self.credentials.saml_assertion = Some(secret),
             Credential::ProxyPassword => return,
         }
         self.unauthorized = 0;
@@ -66,6 +70,8 @@ pub struct RefreshThread {
     pub endpoint: String,
     /// A request that was cancelled; the machine hears of it after the close.
     pub broken_off: Option<(u64, Error)>,
+    /// Who waits for a browser, while a question is open.
+    pub listening: Option<Listening>,
     /// The machine was told to stop.
     pub closed: bool,
     pub stopped: bool,
@@ -90,11 +96,13 @@ impl RefreshThread {
                 self.take(message);
             }
             self.despair();
+            self.serve_browser();
             self.obey();
             if !self.stopped && !self.make_call() {
                 self.wait();
             }
         }
+        self.listening = None;
         self.source.delivery.count(Counter::SenselessInputs, self.machine.senseless());
     }
 
@@ -149,6 +157,9 @@ impl RefreshThread {
         let random = self.entropy.random_u64();
         // Whoever answered may have been unregistered.
         self.machine.set_can_ask(self.source.delivery.has_on_ask());
+        if self.machine.wants_fresh() {
+            crypto::fresh().into_iter().for_each(|fresh| self.machine.refill(fresh));
+        }
         self.machine.handle(self.source.clock.now(), random, input);
     }
 
@@ -156,16 +167,16 @@ impl RefreshThread {
         while let Some(output) = self.machine.poll() {
             match output {
                 Output::Http { epoch, request } => self.request(epoch, &request),
+                Output::Sign { epoch, claims } => {
+                    let outcome = self.source.assertion(&claims);
+                    self.handle(Input::Signed { epoch, outcome });
+                }
                 Output::Publish(token) => self.source.publish(&token),
                 Output::News(news) => self.pass_on(news),
+                Output::Ask { id, question } => self.ask(id, question),
                 Output::LoadStore { wait_ms } => self.load_store(wait_ms),
                 Output::Store(refresh_token) => self.save(&refresh_token),
                 Output::FreeStore => self.lock = None,
-                Output::Ask { id, question } => {
-                    let delivery = &self.source.delivery;
-                    delivery.count(Counter::TokenRequests, u64::from(question == Question::AccessToken));
-                    delivery.push_notice(Notice::Ask { id, question });
-                }
                 Output::Audit(record) => {
                     let id = self.entropy.uuid_v4();
                     self.source.record(id, record);
@@ -221,13 +232,13 @@ impl RefreshThread {
     /// One attempt at a REST call. It ends when a token request is due, or something is said that may ask for one.
     fn call(&mut self, mut call: Call) {
         self.calls.cancel_at(self.machine.next_timeout());
-        let (started_ms, timeout_ms) = (self.source.clock.now().boot_ms, call.timeout_ms());
-        let request = Request { timeout_ms, ..call.request.clone() };
-        let outcome = Http::rest(&call.net).send(&request, &self.calls, &mut self.waiter, &self.source.clock);
+        let started_ms = self.source.clock.now().boot_ms;
+        let outcome = Http::rest(&call.net).send(&call.request, &self.calls, &mut self.waiter, &self.source.clock);
         match outcome {
             Err(error) if error.code() == Code::Cancelled => {
                 if may_repeat(&call.request, self.calls.is_sent()) {
-                    call.spent_ms += self.source.clock.now().boot_ms.saturating_sub(started_ms).max(1);
+                    let spent_ms = self.source.clock.now().boot_ms.saturating_sub(started_ms).max(1);
+                    call.request.timeout_ms = call.request.timeout_ms.saturating_sub(spent_ms);
                     self.source.put_back(call);
                 } else {
                     self.source.answer_call(&call, Err(unanswered()));
@@ -330,7 +341,8 @@ impl RefreshThread {
     }
 
     fn wait(&mut self) {
-        let until = self.machine.next_timeout();
+        let browser = self.listening.as_ref().and_then(Listening::deadline);
+        let until = self.machine.next_timeout().into_iter().chain(browser).min();
         // A wait that fails leaves nothing to do but to look again: the machine's deadlines still hold.
         let _ = self.waiter.wait(until, self.source.clock.now());
         if self.is_due() {

@@ -340,6 +340,7 @@ impl Source {
             calls: calls.clone(),
             source: Arc::clone(self),
             broken_off: None,
+            listening: None,
             closed: false,
             stopped: false,
         };
@@ -382,6 +383,12 @@ impl Source {
         let can_ask = self.delivery.has_on_ask();
         let Carry { credentials, unauthorized, memory } = carry.clone();
         Refresher::new(Arc::clone(&self.settings), credentials, can_ask, unauthorized).after(memory)
+    }
+
+    /// Signs the claims of a client assertion.
+    pub(super) fn assertion(&self, claims: &str) -> Result<Secret, Error> {
+        let none = || Error::new(Code::MissingKey, Stage::Token, "client.private_key_pem or _file.");
+        self.net.signing_key.as_ref().ok_or_else(none)?.assertion(claims, &self.settings.key_id)
     }
 
     /// Host and port of the token endpoint, if there is one.

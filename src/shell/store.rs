@@ -118,7 +118,11 @@ impl Store {
         file.sync_all()?;
         drop(file);
         fs::rename(fresh, &self.path)?;
-        File::open(self.directory())?.sync_all()
+        match File::open(self.directory())?.sync_all() {
+            // Some file systems have nothing to sync of a directory.
+            Err(error) if error.raw_os_error() == Some(libc::EINVAL) => Ok(()),
+            outcome => outcome,
+        }
     }
 
     fn text(&self, refresh_token: &Secret, configured: &str, wall_ms: u64) -> Zeroizing<Vec<u8>> {

@@ -18,6 +18,7 @@ use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, RootCertStore, SupportedProtocolVersion};
 
 pub use self::fault::fault;
+pub use self::identity::read as read_pem;
 use self::identity::Identity;
 use self::roots::Sources;
 use self::verifier::Verifier;

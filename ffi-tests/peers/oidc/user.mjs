@@ -1,6 +1,7 @@
 // What people and other programs do at an OAuth server, over HTTPS by hand: trusts NODE_EXTRA_CA_CERTS.
 //   node user.mjs login URL [--deny] [--visit]   signs in at an authorization URL; says `LOCATION …`, where that leads,
 //                                                and with --visit what answers there
+//   node user.mjs get URL [--method M] [--host H]   asks for any URL; says `STATUS …`, `HEADERS …`, `BODY …`
 //   node user.mjs post URL [--id ID --secret S] NAME=VALUE…   posts a form; says `STATUS …`, then `BODY …`
 import { request as plain } from 'node:http';
 import { request as secure } from 'node:https';
@@ -11,6 +12,8 @@ const { values: args, positionals: [what, address, ...fields] } = parseArgs({
   options: {
     deny: { type: 'boolean', default: false },
     visit: { type: 'boolean', default: false },
+    method: { type: 'string', default: 'GET' },
+    host: { type: 'string' },
     id: { type: 'string' },
     secret: { type: 'string' },
   },
@@ -70,16 +73,19 @@ async function login(start) {
   throw new Error('no end of redirects');
 }
 
+async function visit(url) {
+  const { answer, text } = await ask(url, { method: args.method, headers: args.host ? { host: args.host } : {} });
+  say(`STATUS ${answer.statusCode}`);
+  say(`HEADERS ${JSON.stringify(answer.headers)}`);
+  say(`BODY ${JSON.stringify(text)}`);
+}
+
 async function main() {
+  if (what === 'get') return visit(new URL(address));
   if (what === 'login') {
     const location = await login(address);
     say(`LOCATION ${location}`);
-    if (!args.visit) return;
-    const { answer, text } = await ask(location);
-    say(`STATUS ${answer.statusCode}`);
-    say(`HEADERS ${JSON.stringify(answer.headers)}`);
-    say(`BODY ${JSON.stringify(text)}`);
-    return;
+    return args.visit ? visit(location) : undefined;
   }
   const pairs = fields.map((field) => [field.slice(0, field.indexOf('=')), field.slice(field.indexOf('=') + 1)]);
   const encode = (field) => new URLSearchParams({ x: field }).toString().slice(2);

@@ -119,7 +119,8 @@ impl TokenScript<'_> {
         self
     }
 
-    /// No access token issued so far is good any longer; live sockets stay.
+    /// No access token issued so far is good any longer. Live sockets of `/ws` stay; channels end with their tokens, and
+    /// what their sockets get then is [`super::NotifyPolicy::close_after_expiry`].
     pub fn revoke_access(self) -> Self {
         self.hub.ledger().forget_access();
         self

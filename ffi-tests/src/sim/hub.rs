@@ -168,6 +168,7 @@ impl Hub {
     pub(crate) fn drop_sockets(&self) {
         // The record is never locked while the crowd is: `accept` has them the other way round.
         let indices: Vec<usize> = lock(&self.crowd).sockets.keys().copied().collect();
+        indices.iter().for_each(|&index| self.books().detach(index));
         self.record.note(|log, at| {
             for &index in &indices {
                 log.end(at, index, End::Dropped);

@@ -178,6 +178,8 @@ pub enum AuthReply {
 pub enum Action {
     /// A text message.
     Text(String),
+    /// A text of a channel's own, `v2.system.*` say: not counted as a message.
+    System(String),
     /// A binary message.
     Binary(Vec<u8>),
     /// A text message in several frames.
@@ -262,6 +264,12 @@ impl Action {
     pub fn unsolicited_auth(status: &str) -> Self {
         let frame = serde_json::json!({"type": "auth", "status": status, "message": "unsolicited"});
         Action::Text(frame.to_string())
+    }
+
+    /// `v2.system.socket_closing` (Genesys Cloud, "WebSocket manual reconnect").
+    pub fn closing_notice() -> Self {
+        let body = r#"{"message":"Websocket closing soon"}"#;
+        Action::System(format!(r#"{{"topicName":"v2.system.socket_closing","eventBody":{body}}}"#))
     }
 
     /// A close frame.

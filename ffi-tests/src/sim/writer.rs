@@ -260,6 +260,7 @@ impl Writer {
     fn act(&mut self, action: Action) {
         match action {
             Action::Text(text) => self.message(&Outgoing::text(&text)),
+            Action::System(text) => self.system(&text),
             Action::Binary(data) => self.message(&Outgoing::binary(&data)),
             Action::Fragmented { text, parts } => self.message(&Outgoing::fragmented(&text, parts)),
             Action::Trickle { text, chunk, delay_ms } => self.trickle(&text, chunk, delay_ms),
@@ -270,11 +271,13 @@ impl Writer {
                 self.act(Action::Drop);
             }
             Action::Drop => {
+                self.hub.books().detach(self.index);
                 self.note_end(End::Dropped);
                 self.link.finish();
                 self.end_direction();
             }
             Action::Reset => {
+                self.hub.books().detach(self.index);
                 self.note_end(End::Reset);
                 self.link.reset();
                 self.gone = true;
@@ -321,6 +324,7 @@ impl Writer {
     }
 
     fn close(&mut self, code: u16, reason: &str) {
+        self.hub.books().detach(self.index);
         if self.emit(&frame::close(code, reason), 1) {
             self.note_end(End::ServerClosed(code));
             self.closing = true;

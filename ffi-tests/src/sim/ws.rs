@@ -305,10 +305,14 @@ impl Session {
 
     fn take_close(&mut self, code: u16, reason: String) {
         let connection = self.index;
+        // Before the answer: whoever has it finds the channel without a socket, and makes room by it.
+        self.hub.books().detach(connection);
         self.hub.record.note(|log, at| {
             log.closes.push(Close { at, connection, code, reason });
             log.end(at, connection, End::ClientClosed(code));
         });
+        // Before it is answered: whoever has the answer knows that the channel is without a socket.
+        self.hub.books().detach(connection);
         self.order(Order::ClientClosed(code));
     }
 

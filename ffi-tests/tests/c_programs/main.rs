@@ -9,6 +9,7 @@ mod examples;
 mod failures;
 mod live;
 mod source;
+mod topics;
 
 use std::time::Duration;
 

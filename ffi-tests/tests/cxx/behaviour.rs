@@ -46,6 +46,7 @@ fn sim(variant: Variant, renewing: bool) -> Sim {
         options.token.lifetime = Duration::from_secs(5) * variant.slowness().min(5);
     }
     let sim = Sim::start(options);
+    sim.channels().reject("v2.refused.", "no permission", &["routing:queue:view"]);
     sim.token().policy(|policy| policy.rotation = Rotation::KeepOld);
     sim
 }
@@ -68,6 +69,11 @@ fn lifecycle() {
 #[test]
 fn poll_mode() {
     run("poll_mode", |_| true, false, &[("token.persist_timeout_ms", "50")]);
+}
+
+#[test]
+fn topics() {
+    run("topics", |_| true, false, &[]);
 }
 
 #[test]

@@ -228,6 +228,7 @@ fn chapters_agree_with_the_tags() {
     let mut listed = rows("fork.md", "GWA_E_BAD_HANDLE");
     listed.extend(rows("fork.md", "| -1"));
     listed.extend(rows("fork.md", "| 0"));
+    listed.extend(rows("fork.md", "| NULL"));
     assert_eq!(listed, tagged("Fork", &own));
 }
 

@@ -4,6 +4,7 @@
 mod docs;
 mod files;
 mod loops;
+mod notifications;
 mod plugin;
 mod syslog;
 mod tokens;

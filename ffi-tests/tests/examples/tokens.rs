@@ -1,5 +1,6 @@
 //! Programs that take part in what becomes of tokens.
 
+use std::cell::RefCell;
 use std::fs::{self, File};
 use std::io::{Read as _, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
@@ -12,7 +13,7 @@ use std::time::Duration;
 
 use ffi_tests::cprog::{each, output, Variant};
 use ffi_tests::example::{command, Live, Recipe};
-use ffi_tests::sim::{Issue, Rotation, Sim};
+use ffi_tests::sim::{AuthorizeReply, ClientAuth, Issue, Pump, Rotation, Sim};
 
 use crate::{closed_with_1000, ended_well, eventful, eventful_for, lives_through, showed_its_states, shown, BOUND};
 
@@ -136,6 +137,72 @@ fn own_token() {
         assert_eq!((sim.record().token_requests(), sim.token().issued().len()), (0, given));
         assert!(given >= 2, "one for the start, one for the renewal");
         fs::remove_dir_all(directory).unwrap();
+    });
+}
+
+/// What a browser shows after it has followed every redirect: status and text.
+fn browse(url: &str, sim: &Sim) -> (String, String) {
+    const BROWSER: &str = "import ssl, sys, urllib.error, urllib.request
+try:
+    answer = urllib.request.urlopen(sys.argv[1], context=ssl.create_default_context(cadata=sys.argv[2]), timeout=60)
+except urllib.error.HTTPError as error:
+    answer = error
+print(answer.status)
+print(answer.read().decode(), end='')";
+    let mut browser = Command::new("python3");
+    browser.args(["-I", "-c", BROWSER, url, &sim.ca_pem()]).env("no_proxy", "*");
+    let shown = output(&mut browser).unwrap_or_else(|why| panic!("{why}"));
+    let (status, text) = shown.split_once('\n').expect("a status and a page");
+    (status.to_owned(), text.to_owned())
+}
+
+#[test]
+fn pkce_login() {
+    if output(Command::new("python3").arg("--version")).is_err() {
+        return crate::skip("examples/c/pkce_login.c", "there is no python3 to be the browser");
+    }
+    each("examples/c/pkce_login.c", |variant| {
+        let mut options = variant.options();
+        options.token.client_auth = ClientAuth::Public;
+        options.ws.pump = Some(Pump::every(Duration::from_millis(50)));
+        let sim = Sim::start(options);
+        sim.token().on_authorize(AuthorizeReply::WrongState).always_authorize(AuthorizeReply::Consent);
+        let program = Recipe::c("c/pkce_login.c", &["-std=c99"]).build(variant);
+        let mut command = command(&program, variant);
+        command.arg("http://127.0.0.1:0/callback").env("GWA_AUTHORIZE_URL", sim.authorize_url());
+        for name in ["GENESYS_CLIENT_SECRET", "GENESYS_REFRESH_TOKEN"] {
+            command.env(name, ""); // a public client has none
+        }
+        let live = Live::start(command, &sim, variant);
+        let url = RefCell::new(String::new());
+        live.wait_for("the URL", |lines| {
+            let found = lines.iter().find_map(|line| line.strip_prefix("open     "));
+            *url.borrow_mut() = found.unwrap_or_default().to_owned();
+            found.is_some()
+        });
+        let url = url.into_inner();
+        let (status, text) = browse(&url, &sim);
+        assert_eq!((status.as_str(), text.contains("another sign-in")), ("400", true), "{text}");
+        assert_eq!(sim.record().token_requests(), 0, "the answer to another question is none to this");
+        let (status, text) = browse(&url, &sim);
+        assert_eq!((status.as_str(), text.contains("close this window")), ("200", true), "{text}");
+        live.wait_for("messages", |lines| !crate::numbers(lines).is_empty());
+        live.signal("TERM");
+        let ended = live.finish().well();
+        assert!(shown(&ended.lines, "Ready (authenticated)") && shown(&ended.lines, "token    until 20"), "{ended:?}");
+        let forms = sim.record().read(|log| {
+            let posts = log.requests.iter().filter(|request| request.method == "POST");
+            posts
+                .map(|request| ["grant_type", "redirect_uri", "client_id"].map(|name| request.form(name)))
+                .collect::<Vec<_>>()
+        });
+        assert_eq!(forms[0][0].as_deref(), Some("authorization_code"));
+        assert!(
+            forms[0][1].as_ref().is_some_and(|uri| !uri.contains(":0/") && uri.ends_with("/callback")),
+            "{forms:?}"
+        );
+        assert!(forms[0][2].is_some(), "it says who it is, and proves nothing: {forms:?}");
+        closed_with_1000(&sim);
     });
 }
 

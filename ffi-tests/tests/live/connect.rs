@@ -116,7 +116,7 @@ fn two_401s_ask_for_an_authorization_code() {
         .with_refresh_token()
         .key("token.redirect_uri", "http://localhost/callback")
         .answering(|request| match request.question {
-            Question::AuthorizationCode => request.complete(Answer::Code(Secret::new("a-code".into()))),
+            Question::AuthorizationCode(_) => request.complete(Answer::Code(Secret::new("a-code".into()))),
             _ => request.complete(Answer::Done),
         })
         .build();

@@ -26,10 +26,11 @@ fn a_client_that_goes_takes_its_calls_along() {
     let source = bed.source();
     let patient = |config: &mut genesys_ws_auth::Config| config.set("api.timeout_ms", "300000").unwrap();
     let (slow, quick) = (bed.guest_of(&source, patient), bed.guest_of(&source, patient));
-    bed.sim.api().then(Route::Create, ApiReply::Hang);
+    bed.sim.api().always(Route::Create, ApiReply::Hang);
     slow.client.start().unwrap();
     bed.wait_sim("the call that hangs", |log| log.rest_requests("POST", "/channels") == 1);
     quick.client.start().unwrap();
+    bed.sim.api().honest();
     slow.close();
     // Not after the time that a call may take, which is longer than this test waits for anything.
     quick.ready();

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use ffi_tests::sim::Options;
 use genesys_ws_auth::event::State;
 
 use crate::bed::*;
@@ -46,9 +47,9 @@ fn events_that_come_by_both_sockets_in_any_order_are_one() {
     guest.close();
 }
 
-/// So many rollovers in a row, under an event each 5 ms.
-fn rollovers(n: usize) {
-    let bed = Bed::new(pumping(5));
+/// So many rollovers in a row, under an event each millisecond.
+fn rollovers(n: usize, options: Options) {
+    let bed = Bed::new(options);
     let guest = bed.connected();
     let start = Instant::now();
     for _ in 0..n {
@@ -65,12 +66,12 @@ fn rollovers(n: usize) {
 }
 
 #[test]
-fn rollovers_in_a_row_lose_nothing_and_repeat_nothing() {
-    rollovers(150);
+fn a_thousand_rollovers_lose_nothing_and_repeat_nothing() {
+    rollovers(1_000, pumping(1));
 }
 
 #[test]
 #[ignore = "a long job"]
-fn thousand_rollovers() {
-    rollovers(1_000);
+fn ten_thousand_rollovers_over_tls() {
+    rollovers(10_000, Options { tls: Options::default().tls, ..pumping(1) });
 }

@@ -5,6 +5,7 @@
 mod client;
 #[path = "../../peers/daemon.rs"]
 mod daemon;
+#[allow(dead_code, reason = "shared with the tests of other peers")]
 #[path = "../../peers/harness.rs"]
 mod harness;
 

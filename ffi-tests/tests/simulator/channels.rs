@@ -5,13 +5,14 @@ use std::io::Write as _;
 use std::time::Duration;
 
 use ffi_tests::sim::{
-    Action, ApiReply, ChannelEnd, End, EventPump, Farewell, Issue, Log, Options, Route, Sim, TokenReply,
+    Action, ApiReply, ChannelEnd, End, EventPump, Farewell, Issue, Log, Options, Plan, Route, Sim, TokenReply, Trigger,
+    UpgradeReply,
 };
 use serde_json::{json, Value};
 use tungstenite::Message;
 
 use crate::api::{self, channel, head, live, open, rest, start, subscribe, USER};
-use crate::client::{read_close, read_json, Socket, BOUND};
+use crate::client::{read_close, read_json, read_text, Socket, BOUND};
 
 const QUEUE: &str = "v2.routing.queues.7.users";
 
@@ -48,6 +49,20 @@ fn a_second_socket_displaces_the_first() {
     sim.channels().displace(&id);
     assert_eq!(read_close(&mut second).0, 1000);
     assert_eq!(sim.channels().live(), [id], "the channel lives on");
+}
+
+#[test]
+fn a_channel_is_without_its_socket_once_that_was_closed() {
+    let sim = start();
+    sim.channels().policy(|policy| policy.channel_limit = 2);
+    let (_, older, _socket) = live(&sim, &[USER]);
+    let (token, newer, mut socket) = live(&sim, &[USER]);
+    socket.close(None).unwrap();
+    assert!(matches!(socket.read().unwrap(), Message::Close(_)));
+    // At once: the one that has just been closed makes room, not the one that is connected.
+    let (third, _) = channel(&sim, &token);
+    assert_eq!(sim.channels().live(), [older, third]);
+    assert_eq!(sim.channels().socket(&newer), None);
 }
 
 #[test]
@@ -93,6 +108,8 @@ fn nothing_is_kept_for_an_absent_socket() {
     let mut socket = open(&sim, &uri).unwrap();
     sim.channels().event(USER, None);
     assert_eq!(read_json(&mut socket)["eventBody"]["seq"], 2);
+    assert!(sim.record().wait_until(BOUND, |log| log.events_sent().contains(&2)));
+    assert_eq!(sim.record().read(Log::events_lost), [1]);
 }
 
 #[test]
@@ -115,14 +132,28 @@ fn a_revoked_token_takes_its_channels_along() {
 }
 
 #[test]
-fn an_expired_token_ends_the_socket() {
+fn a_dead_token_ends_the_socket() {
     let sim = start();
-    sim.token().then(TokenReply::Issue(Issue::new().lifetime(Duration::from_millis(1500))));
     let (token, id, mut socket) = live(&sim, &[USER]);
+    sim.token().revoke_access();
     assert_eq!(read_close(&mut socket).0, 1008);
     let gone = rest(&sim, &token, "GET", &format!("notifications/channels/{id}"), "");
-    assert_eq!((gone.status, gone.json()["code"].clone()), (401, json!("credentials.expired")));
-    assert!(matches!(sim.record().snapshot().connections[0].end, Some((_, End::ServerClosed(1008)))));
+    assert_eq!((gone.status, gone.json()["code"].clone()), (401, json!("bad.credentials")));
+    let log = sim.record().snapshot();
+    assert!(matches!(log.connections[0].end, Some((_, End::ServerClosed(1008)))));
+    assert!(matches!(log.channels[0].end, Some((_, ChannelEnd::TokenDied))));
+    // A token past its time is told from one that never was.
+    sim.token().then(TokenReply::Issue(Issue::new().lifetime(Duration::ZERO)));
+    let late = api::token(&sim);
+    assert_eq!(rest(&sim, &late, "GET", "tokens/me", "").json()["code"], "credentials.expired");
+    // Where sockets outlive their tokens, only events end.
+    sim.channels().policy(|policy| policy.close_after_expiry = None);
+    let (_, _, mut stays) = live(&sim, &[USER]);
+    sim.token().revoke_access();
+    assert!(sim.channels().live().is_empty());
+    sim.channels().event(USER, None);
+    stays.send(r#"{"message":"ping"}"#.into()).unwrap();
+    assert_eq!(read_json(&mut stays)["eventBody"]["message"], "pong");
 }
 
 #[test]
@@ -195,6 +226,32 @@ fn a_closing_notice_precedes_a_close() {
     let (_, id, _socket) = live(&sim, &[USER]);
     sim.channels().kill_token(&id, Farewell { notice: false, close: None });
     assert!(sim.channels().live().iter().all(|live| *live != id));
+}
+
+#[test]
+fn upgrades_and_plans_are_those_of_every_socket() {
+    let sim = start();
+    let token = api::token(&sim);
+    let (id, uri) = channel(&sim, &token);
+    subscribe(&sim, &token, &id, &[USER]);
+    assert_eq!(open(&sim, &format!("{uri}0")).err(), Some(404));
+    let body = "maintenance".to_owned();
+    sim.ws().on_upgrade(UpgradeReply::Status { code: 503, headers: Vec::new(), body });
+    assert_eq!(open(&sim, &uri).err(), Some(503));
+    assert_eq!(sim.channels().socket(&id), None);
+    let text = Action::Text("planned".to_owned());
+    sim.ws().plan_next(Plan::new().on(Trigger::Auths(1), [text]).on(Trigger::Messages(2), [Action::Reset]));
+    let mut socket = open(&sim, &uri).unwrap();
+    assert_eq!(read_text(&mut socket), "planned");
+    sim.channels().event(USER, None);
+    assert_eq!(read_json(&mut socket)["eventBody"]["seq"], 1);
+    assert!(socket.read().is_err());
+    assert!(closed(&sim, 0) && sim.record().read(Log::forced_drops) == 1);
+    // `notifications.streaming_host` may be a name: the certificate is good for it.
+    let host = format!("streaming.localhost:{}", sim.addr().port());
+    sim.channels().policy(|policy| policy.connect_host = Some(host.clone()));
+    assert!(channel(&sim, &token).1.starts_with(&format!("wss://{host}/channels/streaming-0-")));
+    assert!(crate::client::dial_as(&sim, "streaming.localhost").is_ok());
 }
 
 #[test]

@@ -5,6 +5,7 @@ mod channels;
 mod client;
 mod grants;
 mod push;
+mod rollover;
 mod server;
 mod sockets;
 mod tokens;

@@ -17,7 +17,9 @@ impl Refresher {
         for wish in std::mem::take(&mut self.wanted) {
             self.out.push_back(Output::Answer { id: wish.id, outcome: Err(cancelled()) });
         }
-        let waits = matches!(self.phase, Phase::Fetching { asked: None } | Phase::Storing(_));
+        // What still has to be signed was not sent.
+        let waits =
+            matches!(self.phase, Phase::Fetching { asked: None } | Phase::Storing(_)) && self.unsigned.is_none();
         let wake_ms = now.boot_ms + self.settings.close_timeout_ms;
         if waits && !active(Mutant::CloseDropsAnswer) {
             self.closing = true;
@@ -53,6 +55,7 @@ impl Refresher {
             Input::Timeout | Input::Loaded(_) => {}
             Input::Start
             | Input::Replied { .. }
+            | Input::Signed { .. }
             | Input::Refused { .. }
             | Input::GiveUp { .. }
             | Input::Wanted { .. }

@@ -37,6 +37,8 @@ impl Refresher {
         self.out.push_back(Output::News(News::Verifying));
         // The code is spent and the old refresh token may be dead, whatever is wrong with the access token.
         let from_code = self.credentials.code.take().is_some();
+        self.credentials.verifier.take_if(|_| from_code);
+        self.has_corrected_clock = false;
         let rotated = self.adopt(&granted);
         let arrival = Box::new(Arrival { granted, rotated, from_code, probed: None });
         match self.to_store(arrival.rotated.as_ref()) {
@@ -81,6 +83,10 @@ impl Refresher {
 
     /// Takes a rotated refresh token over, unless the application has replaced the one it came from meanwhile.
     pub(super) fn adopt(&mut self, granted: &Granted) -> Option<Secret> {
+        // RFC 7521 4.1: the assertion is what is shown again.
+        if self.settings.grant == Grant::Saml2Bearer {
+            return None;
+        }
         let held = &self.credentials.refresh_token;
         let rotated = granted.refresh_token.clone().filter(|new| held.as_ref() != Some(new))?;
         if *held != self.requested_refresh && !active(Mutant::ReplacementOverwritten) {

@@ -22,6 +22,13 @@ pub enum Input {
         /// The answer.
         outcome: http::Outcome,
     },
+    /// The answer to [`Output::Sign`] of this epoch: the assertion, or why there is none.
+    Signed {
+        /// Epoch of the request.
+        epoch: u64,
+        /// The assertion.
+        outcome: Result<Secret, Error>,
+    },
     /// The server refused the token with this serial.
     Refused {
         /// Serial of the refused token.
@@ -78,6 +85,8 @@ pub enum Credential {
     ClientSecret(Secret),
     /// `token.refresh_token`.
     RefreshToken(Secret),
+    /// `token.saml_assertion`.
+    SamlAssertion(Secret),
     /// `proxy.password`: whoever makes connections has it already.
     ProxyPassword,
 }
@@ -91,6 +100,13 @@ pub enum Output {
         epoch: u64,
         /// The request.
         request: Request,
+    },
+    /// Sign these claims (`client.authentication = private_key_jwt`); answer with [`Input::Signed`].
+    Sign {
+        /// Epoch of the request that waits for it.
+        epoch: u64,
+        /// A JSON object.
+        claims: String,
     },
     /// A new token is in force.
     Publish(Arc<Token>),

@@ -11,8 +11,8 @@
 //!                    Blocked ── asks the application for an authorization code after a second 401
 //! ```
 //!
-//! With a token store `Loading` comes before `Fetching` and `Storing` after it (see [`store`]); `Probing` asks for the
-//! scopes of an opaque token (see [`probe`]), and `Revoking` is the last thing of a machine that is to revoke its token.
+//! With a token store `Loading` comes before `Fetching` and `Storing` after it (`store.rs`); `Probing` asks for the
+//! scopes of an opaque token (`probe.rs`), and `Revoking` is the last thing of a machine that is to revoke its token.
 //!
 //! With `token.grant = application` a question takes the place of the request; all else is the same.
 //!
@@ -21,8 +21,10 @@
 mod end;
 mod grant;
 mod io;
+mod listening;
 mod phase;
 mod probe;
+mod proofs;
 mod provider;
 mod store;
 mod wishes;
@@ -35,15 +37,15 @@ use self::phase::Phase;
 use self::wishes::{serve, Wish};
 use super::backoff::{retry_ms, Held, Retry};
 use super::dice::Dice;
-use super::http::{self, Reply};
+use super::http::{self, Reply, Request};
 use super::http_date;
 use super::mutant::{active, Mutant};
 use super::oauth::{self, Credentials, Granted, Proof};
+use super::pkce::Fresh;
 use super::time::Now;
 use super::token::Token;
 use crate::config::settings::{Grant, Settings};
 use crate::error::{Code, Error, Stage};
-use crate::event::Question;
 use crate::secret::Secret;
 
 /// An authorization code is asked for after this many 401s in a row.
@@ -60,6 +62,8 @@ pub struct Memory {
     pub refused: Option<Secret>,
     /// The refresh token in force is not in the store.
     pub unsaved: bool,
+    /// How far the server's clock is ahead.
+    pub ahead_ms: i64,
 }
 
 /// The machine that keeps a token fresh. See the [module](self) for its states.
@@ -81,6 +85,14 @@ pub struct Refresher {
     requested_refresh: Option<Secret>,
     /// What the request proved our right with.
     requested_proof: Proof,
+    /// How far the server's clock is ahead of ours, as far as is known, and as was known when the request was made.
+    ahead_ms: i64,
+    requested_ahead_ms: i64,
+    has_corrected_clock: bool,
+    /// Texts that nobody may guess: for one use.
+    fresh: Option<Fresh>,
+    /// The request that waits for its assertion.
+    unsigned: Option<Request>,
     /// What a server could repeat of the request in flight.
     requested_secrets: Vec<Secret>,
     serial: u64,
@@ -125,6 +137,11 @@ impl Refresher {
             requested_version: 0,
             requested_refresh: None,
             requested_proof: Proof::Missing,
+            ahead_ms: 0,
+            requested_ahead_ms: 0,
+            has_corrected_clock: false,
+            fresh: None,
+            unsigned: None,
             requested_secrets: Vec::new(),
             serial: 0,
             asks: 0,
@@ -153,8 +170,9 @@ impl Refresher {
 
     /// Goes on where an earlier machine stopped.
     pub fn after(self, memory: Memory) -> Self {
-        let Memory { serial, asks, refused, unsaved } = memory;
-        Self { serial, asks, refused, store: store::Known { unsaved, ..store::Known::default() }, ..self }
+        let Memory { serial, asks, refused, unsaved, ahead_ms } = memory;
+        let store = store::Known { unsaved, ..store::Known::default() };
+        Self { serial, asks, refused, ahead_ms, store, ..self }
     }
 
     /// Takes a fact in. `random` feeds the jitter.
@@ -166,6 +184,7 @@ impl Refresher {
         match input {
             Input::Start => self.start(now),
             Input::Replied { epoch, outcome } => self.replied(now, epoch, outcome),
+            Input::Signed { epoch, outcome } => self.signed(now, epoch, outcome),
             Input::Refused { serial } => self.refused(now, serial),
             Input::GiveUp { error, serial } => self.give_up(now, error, serial),
             Input::Wanted { id, min_left_ms } => self.wanted(now, id, min_left_ms),
@@ -202,7 +221,8 @@ impl Refresher {
 
     /// What the next machine has to know.
     pub fn memory(&self) -> Memory {
-        Memory { serial: self.serial, asks: self.asks, refused: self.refused.clone(), unsaved: self.store.unsaved }
+        let Self { serial, asks, ahead_ms, .. } = *self;
+        Memory { serial, asks, refused: self.refused.clone(), unsaved: self.store.unsaved, ahead_ms }
     }
 
     /// The token in force.
@@ -276,20 +296,10 @@ impl Refresher {
     fn request_token(&mut self, now: Now) {
         let timeout_ms = self.attempt_ms(now, self.settings.token_timeout_ms);
         let Some(request) = oauth::request(&self.settings, &self.credentials, timeout_ms) else {
-            let text = "The grant needs a refresh token or an authorization code, and there is none.";
-            let error = Error::new(Code::ReauthRequired, Stage::Token, text);
-            self.block(now, error);
+            self.block(now, self.no_proof());
             return self.ask_for_code(now);
         };
-        self.epoch += 1;
-        self.requested = now;
-        self.requested_version = self.credentials_version;
-        self.requested_proof = oauth::proof(self.settings.grant, &self.credentials);
-        self.requested_refresh = self.credentials.refresh_token.clone();
-        self.requested_secrets = oauth::secrets_of(&request, &self.credentials);
-        self.set_phase(Phase::Fetching { asked: None }, None);
-        self.out.push_back(Output::News(News::Fetching));
-        self.out.push_back(Output::Http { epoch: self.epoch, request });
+        self.begin_request(now, request);
     }
 
     /// `min(most, max(3 s, remaining/4))` while a token is held, else `most` (15 s).
@@ -304,7 +314,7 @@ impl Refresher {
     }
 
     fn replied(&mut self, now: Now, epoch: u64, outcome: http::Outcome) {
-        let stale = epoch != self.epoch && !active(Mutant::StaleReply);
+        let stale = (epoch != self.epoch || self.unsigned.is_some()) && !active(Mutant::StaleReply);
         if matches!(self.phase, Phase::Probing(_)) && !stale {
             return self.probed(now, outcome);
         }
@@ -328,6 +338,7 @@ impl Refresher {
         let half_way = now.boot_ms.saturating_sub(self.requested.boot_ms) / 2;
         let signed = |ms: u64| i64::try_from(ms).unwrap_or(i64::MAX);
         let ahead_ms = signed(date_ms + 500).saturating_sub(signed(now.wall_ms.saturating_sub(half_way)));
+        self.ahead_ms = ahead_ms;
         self.out.push_back(Output::ServerClock { ahead_ms });
     }
 
@@ -386,16 +397,17 @@ impl Refresher {
         // A refused code must not be sent again.
         self.credentials.code.take_if(|_| !active(Mutant::CodeTwice));
         // The credential that was refused has been replaced meanwhile: the new one gets its own round.
-        if self.requested_version != self.credentials_version {
+        if self.requested_version != self.credentials_version || self.was_out_of_time(&error) {
             return self.begin_round(now);
         }
         if self.may_read_again(&error) {
             return self.load(now, Some(error));
         }
+        self.drop_assertion(&error);
         if error.code() == Code::Unauthorized {
             self.unauthorized = self.unauthorized.saturating_add(1);
         }
-        let asks = self.unauthorized >= UNAUTHORIZED_BEFORE_ASKING || error.code() == Code::InvalidGrant;
+        let asks = self.calls_for_code(&error);
         self.block(now, error);
         if asks {
             self.ask_for_code(now);
@@ -422,17 +434,6 @@ impl Refresher {
         self.out.push_back(Output::News(News::Blocked { error, started_ms }));
     }
 
-    fn ask_for_code(&mut self, now: Now) {
-        let Phase::Blocked { asked, .. } = &mut self.phase else { return };
-        if !self.can_ask || asked.is_some() || active(Mutant::NeverAsks) {
-            return;
-        }
-        self.asks += 1;
-        *asked = Some(self.asks);
-        self.wake_ms = Some(now.boot_ms + self.settings.authorize_timeout_ms);
-        self.out.push_back(Output::Ask { id: self.asks, question: Question::AuthorizationCode });
-    }
-
     fn block_error(&self) -> Error {
         match &self.phase {
             Phase::Blocked { error, .. } => error.clone(),
@@ -448,6 +449,7 @@ impl Refresher {
         }
         self.phase = phase;
         self.wake_ms = wake_ms;
+        self.unsigned = None;
     }
 }
 

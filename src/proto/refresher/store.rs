@@ -15,6 +15,9 @@ use crate::proto::oauth::Proof;
 use crate::proto::time::Now;
 use crate::secret::Secret;
 
+/// What comes on top of a request while the store is locked: reading and writing it.
+const LOCK_MARGIN_MS: u64 = 1_000;
+
 /// What the machine knows of the store.
 #[derive(Debug, Default)]
 pub(super) struct Known {
@@ -31,7 +34,8 @@ pub(super) struct Known {
 impl Refresher {
     /// Whether there is one, for a grant that has refresh tokens.
     pub(super) fn has_store(&self) -> bool {
-        let has_refresh_tokens = !matches!(self.settings.grant, Grant::ClientCredentials | Grant::Application);
+        let has_refresh_tokens =
+            !matches!(self.settings.grant, Grant::ClientCredentials | Grant::Saml2Bearer | Grant::Application);
         !self.settings.token_store.is_empty() && has_refresh_tokens
     }
 
@@ -39,9 +43,15 @@ impl Refresher {
     pub(super) fn load(&mut self, now: Now, refusal: Option<Error>) {
         self.store.read_again |= refusal.is_some();
         self.store.locked = true;
-        let wait_ms = self.attempt_ms(now, self.settings.token_timeout_ms);
+        let wait_ms = self.lock_wait_ms(now);
         self.set_phase(Phase::Loading { refusal }, None);
         self.out.push_back(Output::LoadStore { wait_ms });
+    }
+
+    /// Longer than another process may hold it for one request, but not for more than half of what a token has left.
+    fn lock_wait_ms(&self, now: Now) -> u64 {
+        let most = self.settings.token_timeout_ms + LOCK_MARGIN_MS;
+        self.held(now).map_or(most, |held| (held.remaining_ms / 2).max(3_000).min(most))
     }
 
     pub(super) fn loaded(&mut self, now: Now, outcome: Result<Option<Found>, Error>) {

@@ -170,6 +170,7 @@ impl Refresher {
                 self.credentials.refresh_token = Some(secret);
                 self.store.unsaved = true;
             }
+            Credential::SamlAssertion(secret) => self.credentials.saml_assertion = Some(secret),
             Credential::ProxyPassword => return,
         }
         self.unauthorized = 0;

@@ -20,10 +20,10 @@ impl World {
             }
             Question::PersistRefreshToken(_) if self.on(Fault::AppCannotPersist) => (5, fault("disk full")),
             Question::PersistRefreshToken(_) => (self.up_to(self.nature.persist_ms), Ok(Answer::Done)),
-            Question::AuthorizationCode if self.on(Fault::AppHasNoCode) => return,
-            Question::AuthorizationCode if self.on(Fault::AppDeniesCode) => (500, fault("nobody there")),
+            Question::AuthorizationCode(_) if self.on(Fault::AppHasNoCode) => return,
+            Question::AuthorizationCode(_) if self.on(Fault::AppDeniesCode) => (500, fault("nobody there")),
             Question::AccessToken => return self.asked_for_token(id),
-            Question::AuthorizationCode => {
+            Question::AuthorizationCode(_) => {
                 let code = self.server.new_code();
                 (self.up_to(60_000), Ok(Answer::Code(Secret::new(code))))
             }

@@ -47,6 +47,8 @@ pub struct Hand {
     pub requests: Vec<Request>,
     pub tokens: Vec<Arc<Token>>,
     pub errors: Vec<Error>,
+    /// How long the lock of the store may be waited for.
+    pub lock_waits: Vec<u64>,
 }
 
 impl Hand {
@@ -56,10 +58,17 @@ impl Hand {
 
     pub fn after(settings: Settings, can_ask: bool, memory: Memory) -> Self {
         let refresh_token = settings.refresh_token.clone();
-        let credentials = Credentials { client_secret: secret("hush"), refresh_token, code: None };
+        let credentials = Credentials { client_secret: secret("hush"), refresh_token, ..Credentials::default() };
         let refresher = Refresher::new(Arc::new(settings), credentials, can_ask, 0).after(memory);
-        let (now, none) = (Now::default(), Vec::new);
-        Self { refresher, now, epoch: 0, requests: none(), tokens: Vec::new(), errors: Vec::new() }
+        Self {
+            refresher,
+            now: Now::default(),
+            epoch: 0,
+            requests: Vec::new(),
+            tokens: Vec::new(),
+            errors: Vec::new(),
+            lock_waits: Vec::new(),
+        }
     }
 
     /// What one input brings, a word for each output.
@@ -89,7 +98,11 @@ impl Hand {
                 self.tokens.push(token);
                 "publish".into()
             }
-            Output::LoadStore { .. } => "load".into(),
+            Output::LoadStore { wait_ms } => {
+                self.lock_waits.push(wait_ms);
+                "load".into()
+            }
+            Output::Sign { .. } => "sign".into(),
             Output::Store(token) => format!("store {}", token.expose()),
             Output::FreeStore => "free".into(),
             Output::Ask { question: Question::PersistRefreshToken(token), .. } => format!("persist {}", token.expose()),

@@ -4,10 +4,12 @@
 //!   and its sockets, [`app`] the application;
 //! * [`server`] is the token endpoint and the socket server; [`faults`] the reviewed list of what goes wrong;
 //! * [`watch`] holds what must be true after every single step;
-//! * [`stories`], [`losses`], [`tokens`], [`provider`], [`sharing`] and [`wishes`] tell one rule each in the world, [`alone`] feeds the session
-//!   by hand, [`notify_alone`] and [`notify_live`] that of the profile `notifications`, [`notify_chaos`] feeds it anything;
+//! * [`stories`], [`losses`], [`tokens`], [`grants`], [`provider`], [`sharing`] and [`wishes`] tell one rule each in the
+//!   world, [`alone`] feeds the session by hand, [`notify_alone`] and [`notify_live`] that of the profile `notifications`,
+//!   [`notify_chaos`] feeds it anything;
 //! * [`token_laws`] and [`socket_laws`] tell the rules a second time, and are asked after every step too;
 //! * [`store`] and [`opaque`] feed the refresher by [`hand`]: what lies between request and publication;
+//! * [`store_walk`] is several processes that share a token store;
 //! * [`random`] walks through days at random, [`dense`] through minutes full of faults;
 //! * [`fleets`] runs a thousand clients behind one credential, see [`fleet`];
 //! * [`platform`] is Genesys Cloud itself, for the profile `notifications`;
@@ -23,6 +25,7 @@ mod dense;
 mod faults;
 mod fleet;
 mod fleets;
+mod grants;
 mod hand;
 mod losses;
 mod mutants;
@@ -39,6 +42,7 @@ mod server;
 mod sharing;
 mod socket_laws;
 mod store;
+mod store_walk;
 mod stories;
 mod token_laws;
 mod tokens;
@@ -74,4 +78,12 @@ fn muted<T>(what: impl FnOnce() -> T) -> T {
     let result = what();
     MUTED.with(|muted| muted.set(false));
     result
+}
+
+/// No output shows a secret in `Debug`. Formatting is slow, so a walk looks at some of them.
+fn keeps_secrets(output: &impl std::fmt::Debug, dice: &mut crate::proto::dice::Dice) {
+    if dice.up_to(15) == 0 {
+        let text = format!("{output:?}");
+        assert!(!text.contains("hush"), "a secret shows: {text}");
+    }
 }

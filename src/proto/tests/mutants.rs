@@ -3,8 +3,7 @@
 use std::panic::catch_unwind;
 
 use super::{
-    alone, asked, dense, fleets, losses, muted, notify_alone, notify_live, opaque, provider, random, sharing, store,
-    stories, tokens, wishes,
+    alone, asked, dense, fleets, grants, losses, muted, notify_alone, notify_live, opaque, provider, random, sharing, store, store_walk, stories, tokens, wishes,
 };
 use crate::proto::mutant::{activate, Mutant};
 
@@ -89,10 +88,12 @@ fn stories() -> impl Iterator<Item = &'static fn()> {
         .chain(asked::ALL)
         .chain(store::ALL)
         .chain(opaque::ALL)
+        .chain(store_walk::ALL)
         .chain(wishes::ALL)
         .chain(stories::ALL)
         .chain(losses::ALL)
         .chain(tokens::ALL)
+        .chain(grants::ALL)
         .chain(provider::ALL)
         .chain(sharing::ALL)
         .chain(fleets::ALL)

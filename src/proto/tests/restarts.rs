@@ -13,7 +13,7 @@ use crate::secret::Secret;
 
 /// A machine of an application that provides its own tokens, and that was started.
 fn started(memory: Memory) -> (Refresher, u64) {
-    let credentials = Credentials { client_secret: Secret::new(String::new()), refresh_token: None, code: None };
+    let credentials = Credentials { client_secret: Secret::new(String::new()), ..Credentials::default() };
     let rules = Settings { grant: Grant::Application, required_scopes: Vec::new(), ..settings() };
     let mut refresher = Refresher::new(Arc::new(rules), credentials, true, 0).after(memory);
     let asked = feed(&mut refresher, Input::Start).iter().find_map(|output| match output {
@@ -66,7 +66,7 @@ fn a_token_that_was_refused_is_refused_by_the_next_machine_too() {
 
 /// A machine with a request in flight, during which this was replaced.
 fn in_flight(replaced: Option<Credential>) -> Refresher {
-    let credentials = Credentials { client_secret: Secret::new("hush".into()), refresh_token: None, code: None };
+    let credentials = Credentials { client_secret: Secret::new("hush".into()), ..Credentials::default() };
     let mut refresher = Refresher::new(Arc::new(settings()), credentials, false, 0);
     feed(&mut refresher, Input::Start);
     replaced.into_iter().for_each(|credential| drop(feed(&mut refresher, Input::Credential(credential))));

@@ -18,6 +18,8 @@ pub const ALL: &[fn()] = &[
     what_comes_at_the_end_is_stored,
     a_refused_access_token_leaves_its_refresh_token_stored,
     without_refresh_tokens_there_is_no_store,
+    the_lock_is_waited_for_longer_than_one_request_takes,
+    what_a_person_signed_in_for_is_stored,
 ];
 
 /// A machine that has its first token, got with what was stored.
@@ -195,6 +197,43 @@ fn without_refresh_tokens_there_is_no_store() {
     let mut hand = Hand::new(Settings { token_store: String::new(), ..stored() }, false);
     assert_eq!(hand.feed(Input::Start), ["request hush-r0"]);
     assert_eq!(hand.rotated("hush-s1"), ["publish"]);
+}
+
+fn the_lock_is_waited_for_longer_than_one_request_takes() {
+    let mut hand = holding(false);
+    assert_eq!(hand.lock_waits, [16_000]);
+    hand.feed(Input::RefreshNow);
+    assert_eq!(hand.lock_waits, [16_000; 2]);
+    hand.finds("hush-s1", true);
+    // With what is left of the token it becomes less.
+    while hand.refresher.token().is_some_and(|token| token.is_usable(hand.now.boot_ms + 10_000)) {
+        hand.no_answer();
+        hand.wait();
+        hand.finds("hush-s1", true);
+    }
+    let last = *hand.lock_waits.last().unwrap();
+    assert!((3_000..16_000).contains(&last), "{:?}", hand.lock_waits);
+}
+
+fn what_a_person_signed_in_for_is_stored() {
+    let none = Settings { refresh_token: None, grant: Grant::AuthorizationCode, ..stored() };
+    let mut hand = Hand::new(none, true);
+    hand.feed(Input::Start);
+    assert_eq!(hand.finds_nothing(), ["free", "blocked", "ask"]);
+    assert_eq!(hand.feed(Input::Answered { id: 1, answer: Ok(Answer::Code(secret("hush-code"))) }), ["load"]);
+    let request = hand.finds_nothing();
+    assert!(hand.requests[0].body.text().contains("code=hush-code"), "{request:?}");
+    assert_eq!(hand.rotated("hush-r1"), ["store hush-r1"]);
+    assert_eq!(hand.feed(Input::Stored(Ok(()))), ["persist hush-r1", "free"]);
+    // A stored token that has died: what comes of the next sign-in replaces it.
+    hand.feed(Input::Answered { id: 2, answer: Ok(Answer::Done) });
+    hand.feed(Input::RefreshNow);
+    hand.finds("hush-r1", true);
+    assert_eq!(hand.refused(), ["load"]);
+    assert_eq!(hand.finds("hush-r1", true), ["free", "blocked", "ask"]);
+    hand.feed(Input::Answered { id: 3, answer: Ok(Answer::Code(secret("hush-next"))) });
+    hand.finds("hush-r1", true);
+    assert_eq!(hand.rotated("hush-r2"), ["store hush-r2"]);
 }
 
 #[test]

@@ -38,6 +38,8 @@ struct Flight {
     epoch: u64,
     refresh: Option<String>,
     code: Option<String>,
+    /// Whether it had one, spent or not.
+    by_code: bool,
     replaced: bool,
 }
 
@@ -51,6 +53,7 @@ struct Step {
     must_be_silent: bool,
     must_answer: bool,
     must_ask: bool,
+    must_not_ask: bool,
     must_fail: bool,
     must_end_round: bool,
     is_timeout: bool,
@@ -135,6 +138,8 @@ impl TokenLaws {
             Input::Start if self.phase == Phase::Stopped => self.begin(now),
             Input::Start => self.step.must_be_silent = true,
             Input::Replied { epoch, outcome } => self.reply(now, *epoch, outcome),
+            // A second half of the step before it.
+            Input::Signed { .. } => {}
             Input::Refused { serial } => self.refused(now, *serial),
             Input::GiveUp { serial, .. } => self.given_up(*serial),
             Input::Wanted { id, min_left_ms } => self.wanted(now, *id, *min_left_ms),
@@ -313,7 +318,7 @@ impl TokenLaws {
             Output::Ask { id, question } => {
                 self.asked = Some(*id);
                 match question {
-                    Question::AuthorizationCode => {
+                    Question::AuthorizationCode(_) => {
                         self.step.asked = true;
                         self.due = Some((now.boot_ms + self.settings.authorize_timeout_ms, slept(now)));
                     }
@@ -335,7 +340,7 @@ impl TokenLaws {
             Output::News(news) => self.news(now, news),
             Output::Stopped => self.step.stopped = true,
             Output::LoadStore { .. } | Output::Store(_) | Output::FreeStore => unreachable!("{NO_STORE}"),
-            Output::Audit(_) | Output::ServerClock { .. } => {}
+            Output::Audit(_) | Output::Sign { .. } | Output::ServerClock { .. } => {}
         }
     }
 
@@ -358,7 +363,8 @@ impl TokenLaws {
         } else if let Some(given) = form.strip_prefix("grant_type=refresh_token&refresh_token=") {
             assert_eq!(Some(given), self.refresh.as_deref(), "another refresh token than the newest");
         }
-        self.flight = Some(Flight { epoch, refresh: self.refresh.clone(), code, replaced: false });
+        let by_code = code.is_some();
+        self.flight = Some(Flight { epoch, refresh: self.refresh.clone(), code, by_code, replaced: false });
         (self.phase, self.due) = (Phase::Fetching, None);
     }
 
@@ -371,13 +377,15 @@ impl TokenLaws {
             }
             News::RoundFailed { .. } => (self.step.round_failed, self.attempts) = (true, 0),
             News::Blocked { .. } => {
+                let had_code = self.flight.as_ref().is_some_and(|flight| flight.by_code);
                 self.spend();
                 self.step.blocked = true;
                 (self.phase, self.due, self.asked, self.attempts) = (Phase::Blocked, None, None, 0);
                 let replaced = self.flight.as_ref().is_some_and(|flight| flight.replaced);
                 if let (Some(Said::Failed(code, _)), false) = (&self.step.reply, replaced) {
                     self.unauthorized += u32::from(*code == Code::Unauthorized);
-                    self.step.must_ask = self.unauthorized >= 2 || *code == Code::InvalidGrant;
+                    self.step.must_ask = (self.unauthorized >= 2 || *code == Code::InvalidGrant) && !had_code;
+                    self.step.must_not_ask = had_code;
                 }
             }
             News::Fetching => {}
@@ -438,6 +446,7 @@ impl TokenLaws {
         assert!(!step.must_publish || step.published, "a good token is not published");
         assert!(!step.must_answer || step.answered > 0, "a wish that can be answered is not");
         assert!(step.must_end_round == step.round_failed, "the end of a round: {}", step.round_failed);
+        assert!(!step.must_not_ask || !step.asked, "a refused code is asked for again at once");
         assert!(!step.must_ask || !self.can_ask || step.asked, "no authorization code is asked for");
         let known = refresher.credentials().refresh_token.as_ref().map(|text| text.expose().to_owned());
         assert_eq!(known, self.refresh, "the refresh token in force");

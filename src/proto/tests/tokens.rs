@@ -134,7 +134,8 @@ fn persisting_takes_five_seconds_at_most() {
 #[test]
 fn who_has_been_unregistered_is_not_asked() {
     let secret = |text: &str| Secret::new(text.into());
-    let credentials = Credentials { client_secret: secret("hush"), refresh_token: Some(secret("hush-r0")), code: None };
+    let credentials =
+        Credentials { client_secret: secret("hush"), refresh_token: Some(secret("hush-r0")), ..Credentials::default() };
     let mut refresher = Refresher::new(Arc::new(settings()), credentials, true, 0);
     let at = |boot_ms| Now { boot_ms, ..Now::default() };
     let asked_and_published = |refresher: &mut Refresher| {
@@ -205,7 +206,7 @@ fn a_failed_renewal_keeps_the_token() {
 /// Requests for a successor before `t_usable` of a token of this lifetime, when every one fails after `fail_ms`.
 fn attempts(lifetime_ms: u64, fail_ms: u64, lead_ms: Option<u64>, seed: u64) -> usize {
     let client_secret = Secret::new("hush".into());
-    let credentials = Credentials { client_secret, refresh_token: None, code: None };
+    let credentials = Credentials { client_secret, ..Credentials::default() };
     let settings = Arc::new(Settings { lead_ms, ..settings() });
     let mut refresher = Refresher::new(settings, credentials, false, 0);
     let (mut now, mut usable_ms, mut count) = (Now::default(), u64::MAX, 0);
@@ -290,7 +291,7 @@ fn the_second_401_asks_for_a_code() {
     assert!(w.watch.asks.is_empty());
     w.refresh_now();
     w.run_for(1_000);
-    assert!(matches!(w.watch.asks[..], [(_, Question::AuthorizationCode)]));
+    assert!(matches!(w.watch.asks[..], [(_, Question::AuthorizationCode(_))]));
     w.run_for(MINUTE);
     if w.state() == State::ReauthRequired {
         // The answer came while the endpoint still refused everything: asked again.

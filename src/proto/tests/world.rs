@@ -14,11 +14,13 @@ use crate::config::settings::Settings;
 use crate::error::Error;
 use crate::proto::dice::Dice;
 use crate::proto::http::Request;
-use crate::proto::oauth::Credentials;
+use crate::proto::oauth::{assertion, Credentials};
+use crate::proto::pkce::{Fresh, BYTES};
 use crate::proto::refresher::{self, Refresher};
 use crate::proto::session::{self, Rounds, Session};
 use crate::proto::time::Now;
 use crate::secret::Secret;
+use zeroize::Zeroizing;
 
 /// Where wall time begins: 2026-01-01.
 const WALL_MS: u64 = 1_767_225_600_000;
@@ -114,6 +116,8 @@ pub struct World {
     order: u64,
     rounds: u32,
     pub dice: Dice,
+    /// For what nobody may guess.
+    fresh: Dice,
     pub refresher: Refresher,
     pub session: Session,
     pub nature: Nature,
@@ -133,6 +137,18 @@ pub struct World {
     pub trace: bool,
 }
 
+/// As the shell makes it, of another generator.
+pub fn fresh(dice: &mut Dice) -> Fresh {
+    let mut bytes = Zeroizing::new([0; BYTES]);
+    bytes.iter_mut().for_each(|byte| *byte = dice.up_to(255) as u8);
+    Fresh::new(&bytes, sha256)
+}
+
+/// SHA-256, by which a server checks a verifier.
+pub fn sha256(bytes: &[u8]) -> [u8; 32] {
+    ring::digest::digest(&ring::digest::SHA256, bytes).as_ref().try_into().unwrap()
+}
+
 impl World {
     /// A world at rest.
     pub fn new(seed: u64, settings: Settings, nature: Nature) -> Self {
@@ -140,7 +156,8 @@ impl World {
         let credentials = Credentials {
             client_secret: Secret::new("hush-secret".into()),
             refresh_token: nature.rotates.then(|| Secret::new("hush-r0".into())),
-            code: None,
+            saml_assertion: settings.saml_assertion.clone(),
+            ..Credentials::default()
         };
         let mut world = Self {
             now_ms: 0,
@@ -150,6 +167,7 @@ impl World {
             order: 0,
             rounds: 0,
             dice: Dice::new(seed),
+            fresh: Dice::new(!seed),
             refresher: Refresher::new(Arc::clone(&settings), credentials, nature.answers, 0),
             session: Session::new(Arc::clone(&settings), None),
             server: Server::new(),
@@ -282,6 +300,9 @@ impl World {
         self.say("R <", &input);
         self.watch.before_refresher(self.now_ms, &input);
         self.token_laws.before(self.now(), random, &input);
+        if self.refresher.wants_fresh() {
+            self.refresher.refill(fresh(&mut self.fresh));
+        }
         self.refresher.handle(self.now(), random, input);
         while let Some(output) = self.refresher.poll() {
             self.say("R   >", &output);
@@ -299,6 +320,10 @@ impl World {
             O::Http { epoch, request } => {
                 let delay = self.network_ms();
                 self.later(delay, Event::Request { epoch, request, sent_ms: self.now_ms });
+            }
+            O::Sign { epoch, claims } => {
+                let signed = assertion::signed(&assertion::signing_input(&claims, "ES256", ""), b"hush-signature");
+                self.feed_refresher(refresher::Input::Signed { epoch, outcome: Ok(signed) });
             }
             O::Publish(token) => self.cross_to_session(session::Input::Publish(token)),
             O::News(news) => self.cross_to_session(session::Input::News(news)),

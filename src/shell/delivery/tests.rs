@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::audit::{Outcome, Phase, Record, ScopeAudit, ScopeResult};
-use crate::event::{MessageKind, Notice, Question, Sent, State, StateChange};
+use crate::event::{Authorization, MessageKind, Notice, Question, Sent, State, StateChange};
 use crate::hooks::{Answer, AuditView, Message};
 
 pub(super) const LONG: Duration = Duration::from_secs(20);
@@ -250,7 +250,7 @@ fn a_question_is_answered_through_its_reply() {
     let delivery = delivery(|_| (), Hooks { on_ask: Some(Arc::new(hook)), ..Hooks::default() });
     assert!(delivery.has_on_ask());
     delivery.set_reply(Arc::new(move |id, outcome| answer.lock().unwrap().send((id, outcome)).unwrap()));
-    delivery.push_notice(Notice::Ask { id: 5, question: Question::AuthorizationCode });
+    delivery.push_notice(Notice::Ask { id: 5, question: Question::AuthorizationCode(Authorization::default()) });
     let dispatcher = dispatch(&delivery);
     finish(&delivery, dispatcher);
     assert_eq!(answers.recv_timeout(LONG).unwrap(), (5, Ok(Answer::Done)));

@@ -69,7 +69,10 @@ fn everything_comes_in_the_order_it_was_queued() {
     record(&delivery, "", attempt(Outcome::Success { scopes: vec![] }));
     assert_eq!(next(&delivery), "one\0");
     text(&delivery, b"two");
-    delivery.push_notice(Notice::Ask { id: 4, question: crate::event::Question::AuthorizationCode });
+    delivery.push_notice(Notice::Ask {
+        id: 4,
+        question: crate::event::Question::AuthorizationCode(crate::event::Authorization::default()),
+    });
     let rest: Vec<String> = std::iter::repeat_with(|| next(&delivery)).take_while(|event| event != "none").collect();
     let expected = [
         "scope_validation 1 false",

@@ -10,7 +10,7 @@ use super::tests::*;
 use super::tests_poll::{next, polled};
 use super::*;
 use crate::error::{Code, Error};
-use crate::event::{MessageKind, Notice, Question};
+use crate::event::{Authorization, MessageKind, Notice, Question};
 use crate::hooks::{Answer, AuditView, Callback, Message, Moment, ThreadKind};
 
 /// Owned by a hook: tells the thread that drops it.
@@ -401,10 +401,10 @@ fn questions_that_nobody_hears_any_more_are_answered_at_once() {
         answer.send((id, outcome.map_err(|error| error.code()))).unwrap();
     }));
     assert!(delivery.has_on_ask());
-    delivery.push_notice(Notice::Ask { id: 1, question: Question::AuthorizationCode });
+    delivery.push_notice(Notice::Ask { id: 1, question: Question::AuthorizationCode(Authorization::default()) });
     assert!(delivery.unregister(Callback::Ask, Some(Duration::ZERO)));
     assert!(!delivery.has_on_ask());
-    delivery.push_notice(Notice::Ask { id: 2, question: Question::AuthorizationCode });
+    delivery.push_notice(Notice::Ask { id: 2, question: Question::AuthorizationCode(Authorization::default()) });
     assert_eq!(answers.try_recv(), Ok((2, Err(Code::Cancelled))));
     let dispatcher = dispatch(&delivery);
     assert_eq!(answers.recv_timeout(LONG), Ok((1, Err(Code::Cancelled))), "it was in the queue");

@@ -73,7 +73,7 @@ fn parts_with(poison: &Arc<AtomicBool>, hooks: Hooks) -> (Parts, Receiver<Told>)
         on_sent: Some(Arc::new(on_sent)),
         ..hooks
     };
-    let credentials = Credentials { client_secret: Secret::new("secret".into()), refresh_token: None, code: None };
+    let credentials = Credentials { client_secret: Secret::new("secret".into()), ..Credentials::default() };
     let (net, shared) = (Net::new(Arc::clone(&settings)).unwrap(), Arc::<Shared>::default());
     let delivery = Delivery::new(&settings, hooks, clocks);
     let source = Source::new(

@@ -5,6 +5,7 @@ use std::net::{SocketAddr, TcpStream};
 
 use super::*;
 use crate::shell::clock::Clock;
+use crate::sys::Descriptors;
 
 struct Rig {
     clock: Clock,
@@ -174,4 +175,17 @@ fn it_ends_with_its_question() {
     rig.redirect.close();
     assert!(rig.redirect.is_over() && rig.is_refused());
     assert!((&half).read(&mut [0]).map_or(true, |read| read == 0));
+}
+
+#[test]
+fn a_child_can_close_what_it_inherits() {
+    let owner = std::sync::Arc::<Descriptors>::default();
+    let _entered = Descriptors::enter(Some(std::sync::Arc::clone(&owner)));
+    // As in a child, where nothing is dropped.
+    let mut rig = mem::ManuallyDrop::new(Rig::new("http://127.0.0.1:0/cb"));
+    let mut client = rig.connect();
+    rig.advance_until(0, |redirect| redirect.connections.len() == 1);
+    owner.close_all();
+    assert!(rig.is_refused());
+    assert!(client.read(&mut [0]).map_or(true, |read| read == 0));
 }

@@ -70,7 +70,7 @@ impl Bed {
             ..Settings::default()
         });
         let clock = Clock::new();
-        let credentials = Credentials { client_secret: Secret::new("secret".into()), refresh_token: None, code: None };
+        let credentials = Credentials { client_secret: Secret::new("secret".into()), ..Credentials::default() };
         let parts = Parts {
             clock,
             net: Net::new(Arc::clone(&settings)).unwrap(),

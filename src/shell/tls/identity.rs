@@ -47,7 +47,8 @@ impl Identity {
     }
 }
 
-fn read(pem: &Pem) -> Result<Zeroizing<Vec<u8>>, Error> {
+/// The text of a PEM, from wherever it lies.
+pub fn read(pem: &Pem) -> Result<Zeroizing<Vec<u8>>, Error> {
     match pem {
         Pem::Text(text) => Ok(Zeroizing::new(text.expose().as_bytes().to_vec())),
         Pem::File(path) => {

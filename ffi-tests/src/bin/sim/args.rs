@@ -4,7 +4,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use ffi_tests::sim::{
-    Action, AuthReply, EventPump, Options, Plan, Pump, Rotation, Sim, TlsOptions, TokenForm, TokenPolicy, Trigger,
+    Action, AuthReply, AuthorizeReply, ClientAuth, EventPump, Options, Plan, Pump, Rotation, Sim, TlsOptions,
+    TokenForm, TokenPolicy, Trigger,
 };
 
 pub const HELP: &str = "\
@@ -20,6 +21,10 @@ server      --port N               listen on 127.0.0.1:N (any free port)
             --ca-file PATH         where the CA's certificate is written (a temporary file)
 tokens      --lifetime SECONDS     how long access tokens are good (3600)
             --rotate               each refresh token is good once
+            --grace SECONDS        each refresh token stays good so long after its use, or until the new one is used;
+                                   a use after that revokes all of its login
+            --consent              users consent at once on the sign-in page (/oauth/authorize)
+            --public-client        no secret: PKCE, and no refresh tokens
             --opaque               access tokens are no JWTs
             --scope \"A B\"          granted scopes
             --client-id ID         --client-secret SECRET         --refresh-token TOKEN
@@ -37,6 +42,9 @@ channels    --heartbeat SECONDS    time between two heartbeats of a socket (30)
             --event-limit N        end after so many
             --channel-lifetime SECONDS  how long a channel lives after it was subscribed (86400)
             --rate-limit N         REST requests a minute and token, beyond that 429
+            --closing-after SECONDS  the first socket gets v2.system.socket_closing so long after its upgrade, and ten
+                                   seconds later a close
+            --stall-after SECONDS  the first socket gets nothing any more but pongs
             --reject START         topics that begin so are rejected
 run         --ready-file PATH      export lines for a shell, written when all is ready
             --run-seconds N        end after so long
@@ -49,6 +57,7 @@ pub struct Args {
     pub options: Options,
     pub notifications: bool,
     pub rejected: Vec<String>,
+    pub consent: bool,
     pub reauth: Option<AuthReply>,
     pub plan: Plan,
     pub ca_file: Option<PathBuf>,
@@ -65,6 +74,7 @@ impl Args {
             options: Options::default(),
             notifications: false,
             rejected: Vec::new(),
+            consent: false,
             reauth: None,
             plan: Plan::new(),
             ca_file: None,
@@ -95,6 +105,9 @@ impl Args {
             sim.ws().always_reauth(reply.clone());
         }
         sim.ws().plan(0, self.plan.clone());
+        if self.consent {
+            sim.token().always_authorize(AuthorizeReply::Consent);
+        }
         for start in &self.rejected {
             sim.channels().reject(start, "Not permitted by --reject", &["notifications:topic:view"]);
         }
@@ -109,6 +122,8 @@ impl Args {
             "--rotate" => {
                 self.options.token.rotation = Rotation::RevokeOld { grace: Duration::ZERO };
             }
+            "--consent" => self.consent = true,
+            "--public-client" => self.options.token.client_auth = ClientAuth::Public,
             "--opaque" => self.options.token.form = TokenForm::Opaque,
             "--echo" => self.options.ws.echo = true,
             "--refuse-reauth" => {
@@ -134,7 +149,8 @@ impl Args {
             "--port" => self.options.port = number(word, &value)?,
             "--ca-file" => self.ca_file = Some(value.into()),
             "--lifetime" => token.lifetime = seconds(word, &value)?,
-            "--scope" => token.scope = value,
+            "--grace" => token.rotation = Rotation::Family { grace: seconds(word, &value)? },
+            "--scope" => (token.scope, token.answer_scope) = (value, true),
             "--client-id" => token.client_id = value,
             "--client-secret" => token.client_secret = value,
             "--refresh-token" => token.refresh_token = value,
@@ -144,13 +160,17 @@ impl Args {
             "--message-size" => self.pump().size = number(word, &value)?,
             "--binary-every" => self.pump().binary_every = number(word, &value)?,
             "--drop-after" => {
-                let ms = seconds(word, &value)?.as_millis() as u64;
-                self.plan(Trigger::AfterMs(ms), vec![Action::Drop]);
+                self.plan(after(word, &value)?, vec![Action::Drop]);
             }
             "--drop-after-renewals" => {
                 let oks = number::<u64>(word, &value)?.saturating_add(1);
                 self.plan(Trigger::Auths(oks), vec![Action::Pause { ms: 500 }, Action::Drop]);
             }
+            "--closing-after" => {
+                let actions = [Action::closing_notice(), Action::Pause { ms: 10_000 }, Action::close(1001, "closing")];
+                self.plan(after(word, &value)?, actions.into());
+            }
+            "--stall-after" => self.plan(after(word, &value)?, vec![Action::Stall]),
             "--ready-file" => self.ready_file = Some(value.into()),
             "--run-seconds" => self.run_time = Some(seconds(word, &value)?),
             "--json-summary" => self.json_summary = Some(value.into()),
@@ -214,6 +234,10 @@ impl Args {
     fn plan(&mut self, trigger: Trigger, actions: Vec<Action>) {
         self.plan = std::mem::take(&mut self.plan).on(trigger, actions);
     }
+}
+
+fn after(word: &str, value: &str) -> Result<Trigger, String> {
+    Ok(Trigger::AfterMs(seconds(word, value)?.as_millis() as u64))
 }
 
 fn program(mut words: impl Iterator<Item = String>) -> Result<Vec<String>, String> {

@@ -91,6 +91,7 @@ fn exports(args: &Args, sim: &Sim, ca_file: Option<&Path>) -> Vec<(&'static str,
     ];
     if args.notifications {
         all.push(("GWA_PROFILE", "notifications".to_owned()));
+        all.push(("GWA_AUTHORIZE_URL", sim.authorize_url()));
         all.push(("GWA_API_URL", sim.api_url()));
         all.push(("GWA_STREAMING_HOST", sim.streaming_host()));
         all.push(("GWA_CONFIG", configuration(args, sim, ca_file)));
@@ -110,6 +111,7 @@ fn configuration(args: &Args, sim: &Sim, ca_file: Option<&Path>) -> String {
         "region": "localhost",
         "client.id": args.options.token.client_id,
         "token.url": sim.token_url(),
+        "token.authorize_url": sim.authorize_url(),
         "api.url": sim.api_url(),
         "notifications.streaming_host": sim.streaming_host(),
     });

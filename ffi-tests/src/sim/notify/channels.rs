@@ -266,7 +266,8 @@ impl Books {
             let connection = self.channels.get(&id).and_then(|channel| channel.connection);
             if let (Some(connection), Some(after)) = (connection, after) {
                 let pause = Action::Pause { ms: u64::try_from(after.as_millis()).unwrap_or(u64::MAX) };
-                hub.order(Some(connection), &Order::Act(vec![pause, Action::close(1008, "token expired")]));
+                let words = if why == ChannelEnd::Expired { "channel expired" } else { "token expired" };
+                hub.order(Some(connection), &Order::Act(vec![pause, Action::close(1008, words)]));
             }
         }
     }

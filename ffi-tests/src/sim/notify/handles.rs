@@ -125,8 +125,7 @@ impl ChannelScript<'_> {
     /// `v2.system.socket_closing` on the sockets of all channels, or of one. What follows is [`ChannelScript::act`]'s:
     /// a close, an end without a word, or nothing.
     pub fn socket_closing(self, id: Option<&str>) -> Self {
-        let body = r#"{"message":"Websocket closing soon"}"#;
-        self.text(id, &format!(r#"{{"topicName":"v2.system.socket_closing","eventBody":{body}}}"#))
+        self.act(id, [Action::closing_notice()])
     }
 
     /// `v2.system.no_longer_subscribed.{id}` with reason `another_channel_subscribed`; the channel lives on.

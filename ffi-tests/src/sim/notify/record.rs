@@ -1,5 +1,6 @@
 //! What the record keeps of channels and their events.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crate::sim::record::Log;
@@ -83,6 +84,20 @@ impl Log {
             open.count()
         };
         sockets().map(|c| open_at(c.at)).max().unwrap_or(0)
+    }
+
+    /// Numbers of the events that at least one socket of a channel has sent.
+    pub fn events_sent(&self) -> BTreeSet<u64> {
+        let sockets = self.connections.iter().filter(|c| c.channel.is_some());
+        sockets.flat_map(|connection| connection.sent.seqs()).collect()
+    }
+
+    /// Numbers of the events that no socket has sent, up to the last one that one has: what a client must have
+    /// reported as a gap.
+    pub fn events_lost(&self) -> Vec<u64> {
+        let sent = self.events_sent();
+        let last = sent.last().copied().unwrap_or(0);
+        (1..last).filter(|number| !sent.contains(number)).collect()
     }
 
     /// REST requests of this method whose path ends so, whatever came of them.

@@ -79,7 +79,7 @@ pub fn settings() -> Arc<Settings> {
 impl Client {
     /// A client at rest.
     pub fn new(settings: &Arc<Settings>) -> Self {
-        let credentials = Credentials { client_secret: Secret::new("hush".into()), refresh_token: None, code: None };
+        let credentials = Credentials { client_secret: Secret::new("hush".into()), ..Credentials::default() };
         Self {
             refresher: Refresher::new(Arc::clone(settings), credentials, false, 0),
             session: Session::new(Arc::clone(settings), None),
@@ -174,9 +174,13 @@ fn refresher_said(output: refresher::Output, facts: &mut VecDeque<Fact>, deeds: 
         O::Http { epoch, .. } => deeds.push(Deed::Ask { epoch }),
         O::Publish(token) => facts.push_back(Fact::Session(session::Input::Publish(token))),
         O::News(news) => facts.push_back(Fact::Session(session::Input::News(news))),
-        O::LoadStore { .. } | O::Store(_) | O::FreeStore | O::Ask { .. } | O::Answer { .. } | O::Stopped => {
-            panic!("not in these plans: {output:?}")
-        }
+        O::LoadStore { .. }
+        | O::Store(_)
+        | O::FreeStore
+        | O::Ask { .. }
+        | O::Sign { .. }
+        | O::Answer { .. }
+        | O::Stopped => panic!("not in these plans: {output:?}"),
         O::Audit(_) | O::ServerClock { .. } => {}
     }
 }

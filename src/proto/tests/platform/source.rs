@@ -60,6 +60,7 @@ impl Platform {
                 let answer = Err(Error::new(Code::CallbackFailed, Stage::Callback, "nobody there"));
                 self.later(10, Event::ToSource(refresher::Input::Answered { id, answer }));
             }
+            O::Sign { .. } => panic!("this client has a secret"),
             O::LoadStore { .. } | O::Store(_) | O::FreeStore => panic!("there is no store here: {output:?}"),
             O::ServerClock { .. } | O::Audit(_) | O::Answer { .. } | O::Stopped => {}
         }

@@ -254,7 +254,7 @@ impl Platform {
         let credentials = Credentials {
             client_secret: Secret::new("hush-secret".into()),
             refresh_token: refresh.map(|text| Secret::new(text.into())),
-            code: None,
+            ..Credentials::default()
         };
         let clients = (0..nature.clients).map(|_| Client::new(&settings, nature.clients > 1)).collect();
         let mut world = Self {

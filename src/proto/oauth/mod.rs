@@ -1,14 +1,19 @@
 //! The token request as data, and what its answer means (RFC 6749 4–6, and Genesys's ways).
 
-use base64::engine::general_purpose::STANDARD;
-use base64::Engine;
-use serde_json::{Map, Value};
-use zeroize::{Zeroize, Zeroizing};
+pub mod assertion;
+mod authorize;
+mod form;
+mod request;
 
+use serde_json::{Map, Value};
+use zeroize::Zeroize;
+
+pub use self::authorize::Authorization;
+pub use self::request::{proof, request, secrets_of, Proof};
 use super::frame::{printable, without_secrets};
-use super::http::{Body, Method, Reply, Request};
+use super::http::Reply;
 use super::retry_after;
-use crate::config::settings::{BasicEncoding, Grant, Settings};
+use crate::config::settings::Settings;
 use crate::error::{Code, Error, Stage};
 use crate::secret::Secret;
 
@@ -16,7 +21,7 @@ use crate::secret::Secret;
 pub const LONG_WAIT_MS: u64 = 180_000;
 
 /// The credentials in force.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Credentials {
     /// Client secret.
     pub client_secret: Secret,
@@ -24,6 +29,12 @@ pub struct Credentials {
     pub refresh_token: Option<Secret>,
     /// Authorization code; serves once.
     pub code: Option<Secret>,
+    /// What proves that the code was asked for here (RFC 7636 4.1): of the last question.
+    pub verifier: Option<Secret>,
+    /// Where the redirect of the last question comes to, if not to `token.redirect_uri`: the port was to be chosen.
+    pub redirect_uri: Option<String>,
+    /// SAML assertion, until it is refused.
+    pub saml_assertion: Option<Secret>,
 }
 
 /// A granted token as answered, nothing checked but its form.
@@ -39,111 +50,6 @@ pub struct Granted {
     pub refresh_token: Option<Secret>,
     /// `scope`.
     pub scope: Option<String>,
-}
-
-/// What proves our right in the next request.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Proof {
-    /// `authorization_code`.
-    Code,
-    /// `refresh_token`.
-    RefreshToken,
-    /// `client_credentials`.
-    ClientCredentials,
-    /// Nothing at hand: the application has to be asked for a code.
-    Missing,
-}
-
-/// Which grant the next request uses: a code that was just handed over, else as set.
-pub fn proof(grant: Grant, credentials: &Credentials) -> Proof {
-    let refresh = credentials.refresh_token.is_some();
-    match grant {
-        _ if credentials.code.is_some() => Proof::Code,
-        Grant::Auto | Grant::RefreshToken | Grant::AuthorizationCode if refresh => Proof::RefreshToken,
-        Grant::Auto | Grant::ClientCredentials => Proof::ClientCredentials,
-        // `Application`: the application is asked instead, for the token itself.
-        Grant::RefreshToken | Grant::AuthorizationCode | Grant::Application => Proof::Missing,
-    }
-}
-
-/// The request for a token; `None` when there is no proof to send.
-pub fn request(settings: &Settings, credentials: &Credentials, timeout_ms: u64) -> Option<Request> {
-    let mut form = Form::default();
-    match proof(settings.grant, credentials) {
-        Proof::Code => {
-            form.add("grant_type", "authorization_code");
-            form.add("code", credentials.code.as_ref()?.expose());
-            form.add("redirect_uri", &settings.redirect_uri);
-        }
-        Proof::RefreshToken => {
-            form.add("grant_type", "refresh_token");
-            form.add("refresh_token", credentials.refresh_token.as_ref()?.expose());
-        }
-        Proof::ClientCredentials => form.add("grant_type", "client_credentials"),
-        Proof::Missing => return None,
-    }
-    Some(Request {
-        method: Method::Post,
-        url: settings.token_url.clone(),
-        authorization: basic(settings, &credentials.client_secret),
-        body: Body::Form(form.finish()),
-        timeout_ms,
-    })
-}
-
-fn basic(settings: &Settings, client_secret: &Secret) -> Secret {
-    let encode = |text: &str| match settings.basic {
-        BasicEncoding::Rfc6749 => form_encoded(text),
-        BasicEncoding::Raw => Zeroizing::new(text.to_owned()),
-    };
-    let pair = Zeroizing::new(format!("{}:{}", *encode(&settings.client_id), *encode(client_secret.expose())));
-    let encoded = Zeroizing::new(STANDARD.encode(pair.as_bytes()));
-    Secret::new(format!("Basic {}", *encoded))
-}
-
-#[derive(Default)]
-struct Form(Zeroizing<String>);
-
-impl Form {
-    fn add(&mut self, name: &str, value: &str) {
-        let separator = if self.0.is_empty() { "" } else { "&" };
-        // A new string each time: growing in place would leave an unwiped copy behind.
-        self.0 = Zeroizing::new(format!("{}{separator}{name}={}", *self.0, *form_encoded(value)));
-    }
-
-    fn finish(mut self) -> Secret {
-        Secret::new(std::mem::take(&mut *self.0))
-    }
-}
-
-/// Everything of a request that a server could repeat: credentials plain and encoded, and the Basic header.
-pub fn secrets_of(request: &Request, credentials: &Credentials) -> Vec<Secret> {
-    let Credentials { client_secret, refresh_token, code } = credentials;
-    let basic = request.authorization.expose().strip_prefix("Basic ").unwrap_or_default();
-    let plain = [Some(client_secret), refresh_token.as_ref(), code.as_ref()].into_iter().flatten();
-    let encoded = plain.clone().map(|secret| Secret::new(std::mem::take(&mut *form_encoded(secret.expose()))));
-    let mut all: Vec<Secret> = plain.cloned().chain(encoded).collect();
-    all.push(Secret::new(basic.to_owned()));
-    all
-}
-
-/// `application/x-www-form-urlencoded` (WHATWG URL 5.2), as RFC 6749 appendix B asks.
-fn form_encoded(text: &str) -> Zeroizing<String> {
-    let mut out = Zeroizing::new(String::with_capacity(text.len() * 3));
-    for byte in text.bytes() {
-        match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'*' => out.push(char::from(byte)),
-            b' ' => out.push('+'),
-            _ => {
-                const HEX: [char; 16] =
-                    ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'A', 'B', 'C', 'D', 'E', 'F'];
-                out.push('%');
-                out.extend(HEX.get(usize::from(byte >> 4)));
-                out.extend(HEX.get(usize::from(byte & 15)));
-            }
-        }
-    }
-    out
 }
 
 /// What the answer means. `secrets` are struck out of any text of the server that enters the error.
@@ -281,14 +187,6 @@ mod tests {
         Settings { client_id: "id one".into(), ..Settings::default() }
     }
 
-    fn credentials(refresh_token: Option<&str>) -> Credentials {
-        Credentials {
-            client_secret: Secret::new("s:&é".into()),
-            refresh_token: refresh_token.map(|text| Secret::new(text.into())),
-            code: None,
-        }
-    }
-
     fn reply(status: u16, body: &str) -> Reply {
         Reply { status, body: body.into(), ..Reply::default() }
     }
@@ -299,28 +197,6 @@ mod tests {
 
     fn granted(body: &str) -> Granted {
         read(reply(200, body), &settings(), &[], 0).unwrap()
-    }
-
-    #[test]
-    fn the_request_is_the_tutorials() {
-        let request = request(&settings(), &credentials(Some("r+/=")), 1).unwrap();
-        assert_eq!(request.body.text(), "grant_type=refresh_token&refresh_token=r%2B%2F%3D");
-        assert_eq!(request.authorization.expose(), format!("Basic {}", STANDARD.encode("id+one:s%3A%26%C3%A9")));
-        let raw = Settings { basic: BasicEncoding::Raw, ..settings() };
-        let request = super::request(&raw, &credentials(None), 1).unwrap();
-        assert_eq!(request.body.text(), "grant_type=client_credentials");
-        assert_eq!(request.authorization.expose(), format!("Basic {}", STANDARD.encode("id one:s:&é")));
-    }
-
-    #[test]
-    fn a_code_goes_first_and_a_missing_proof_is_no_request() {
-        let set = Settings { grant: Grant::AuthorizationCode, redirect_uri: "http://x/".into(), ..settings() };
-        assert!(request(&set, &credentials(None), 1).is_none());
-        let with_code = Credentials { code: Some(Secret::new("c".into())), ..credentials(Some("r")) };
-        assert_eq!(
-            request(&set, &with_code, 1).unwrap().body.text(),
-            "grant_type=authorization_code&code=c&redirect_uri=http%3A%2F%2Fx%2F"
-        );
     }
 
     #[test]
@@ -381,21 +257,6 @@ mod tests {
         assert_eq!(wait("180"), (Code::Throttled, Some(180_000)));
         assert_eq!(wait("181"), (Code::ThrottledLong, Some(181_000)));
         assert_eq!(wait("soon"), (Code::Throttled, None));
-    }
-
-    #[test]
-    fn whatever_of_the_request_a_server_repeats_is_struck_out() {
-        let credentials = credentials(Some("refresh+token/with=signs"));
-        let request = request(&settings(), &credentials, 1).unwrap();
-        let secrets = secrets_of(&request, &credentials);
-        let sent = format!("{} {} s:&é", request.authorization.expose(), request.body.text());
-        let body = serde_json::json!({"error": "invalid_grant", "error_description": sent, "x": 1}).to_string();
-        let with_id = Reply { correlation_id: Some(sent), ..reply(400, &body) };
-        let shown = format!("{:?}", read(with_id, &settings(), &secrets, 0).unwrap_err());
-        let basic = request.authorization.expose().strip_prefix("Basic ").unwrap();
-        for secret in [basic, "refresh+token/with=signs", "refresh%2Btoken", "s:&é"] {
-            assert!(!shown.contains(secret), "{secret} in {shown}");
-        }
     }
 
     #[test]
