@@ -371,8 +371,8 @@ impl Platform {
         }
         let lifetime_ms = self.nature.base.lifetime_ms;
         let client = &mut self.clients[who];
-        // What waits for the application to read is not in the way.
-        let counts = |s: &&Socket| matches!(s.end, End::Dialing | End::Open) || s.end == End::Leaving && !s.stalled;
+        // One that is closed already, and waits for the other end or to be read, is no longer in use.
+        let counts = |s: &&Socket| matches!(s.end, End::Dialing | End::Open);
         let in_use = client.sockets.values().filter(counts).count();
         let laws = &mut client.laws;
         laws.may_act("dialled");
