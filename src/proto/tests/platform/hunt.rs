@@ -24,6 +24,7 @@ const WALK_NOTICES: &[Mutant] = &[
     Mutant::GapWithoutId,
     Mutant::StaleRest,
     Mutant::RestForEver,
+    Mutant::StaleChannelUsed,
     Mutant::ChannelLetExpire,
     Mutant::RevokedIgnored,
     Mutant::OldKeepsSubscriptions,
@@ -33,13 +34,8 @@ const WALK_NOTICES: &[Mutant] = &[
 ];
 
 /// What takes a story.
-const STORY_NOTICES: &[Mutant] = &[
-    Mutant::StaleChannelUsed,
-    Mutant::ReusedForEver,
-    Mutant::DoubtIgnored,
-    Mutant::ClosingIgnored,
-    Mutant::TopicsForgotten,
-];
+const STORY_NOTICES: &[Mutant] =
+    &[Mutant::ReusedForEver, Mutant::DoubtIgnored, Mutant::ClosingIgnored, Mutant::TopicsForgotten];
 
 /// Whether this rule is one of the profile's: looked for here and nowhere else.
 pub fn is_ours(mutant: Mutant) -> bool {
