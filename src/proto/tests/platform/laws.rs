@@ -424,7 +424,8 @@ impl Platform {
         assert!(!laws.revoked.contains(&call.token), "a token is shown that was revoked");
         assert!(now_ms >= laws.rest_not_before_ms, "{:?} before Retry-After", call.what);
         if let What::Probe(channel) | What::Subscribe(channel) = call.what {
-            assert!(!laws.gone.contains(&channel), "channel {channel} is asked for although it is gone");
+            let asks_again = laws.gone.contains(&channel) && !laws.is_of_live(call.what, sockets);
+            assert!(!asks_again, "channel {channel} is asked for although it is gone");
             assert!(self.cloud.is_made_with(channel, &call.token), "channel {channel} with another token than its own");
         }
         match call.what {
