@@ -540,7 +540,7 @@ extern "C" {
 #define GWA_E_FORBIDDEN 4311
 
 /**
- * The refresh token or authorization code is no longer valid.
+ * The refresh token, authorization code or assertion is no longer valid.
  */
 #define GWA_E_INVALID_GRANT 4312
 

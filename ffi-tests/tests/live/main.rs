@@ -3,6 +3,7 @@
 mod answers;
 mod closing;
 mod connect;
+mod grants;
 mod handover;
 mod harness;
 mod hundred;
