@@ -231,6 +231,7 @@ impl Bed {
             ("notifications.streaming_host", &host),
             ("notifications.topics", TOPIC),
             ("token.refresh_floor_ms", "0"),
+            ("notifications.linger_ms", "0"),
         ] {
             config.set(key, value).unwrap();
         }
