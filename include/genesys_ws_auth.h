@@ -145,6 +145,9 @@
  *       whole number, 1 to 600000 ms: silence, heartbeats included, after which a socket counts as dead
  *   notifications.channel_reuses = 10
  *       whole number, 0 to 1000: how often a channel is connected again before a new one is made
+ *   notifications.linger_ms = 3000
+ *       whole number, 0 to 60000 ms: how long a channel that is replaced keeps its topics once the next one
+ *       is live: events may be on a longer way by it
  *   notifications.displaced = stop
  *       stop | return: when another client has taken the channel: wait for gwa_client_refresh_now(), or come
  *       back after 5 to 10 minutes
