@@ -24,7 +24,7 @@ static gwa_error_t *error;
 static gwa_text_t *text;
 static gwa_token_t *token;
 static gwa_audit_t *audit;
-static gwa_event_t *message, *change, *lost, *gap, *token_event, *sent, *asked, *record, *line;
+static gwa_event_t *message, *change, *lost, *gap, *token_event, *sent, *asked, *record, *line, *told;
 static const char *const scopes[] = {"notifications"};
 static const char *const topics[] = {"v2.users.a.presence"};
 static const char *secret;
@@ -339,6 +339,28 @@ static inline void sample(gwa_event_t *event)
     *place = event;
 }
 
+/* What became of a topic, by a client of the other profile. */
+static inline void take_topics(void)
+{
+    gwa_config_t *polled = silent_config("poll");
+    gwa_client_t *donor = NULL;
+    gwa_error_t *why = NULL;
+    set(polled, "profile", "notifications");
+    set(polled, "ws.url", "");
+    set(polled, "api.url", needed("GWA_API_URL"));
+    set(polled, "notifications.streaming_host", needed("GWA_STREAMING_HOST"));
+    check_ok(__FILE__, __LINE__, "gwa_client_new", gwa_client_new(polled, &donor, &why), &why);
+    gwa_config_free(polled);
+    CHECK_STATUS(gwa_client_subscribe(donor, topics, 1, NULL, 0, NULL), GWA_OK);
+    check_ok(__FILE__, __LINE__, "gwa_client_start", gwa_client_start(donor, &why), &why);
+    while (gwa_event_kind(told) != GWA_EVENT_TOPICS) {
+        gwa_event_free(told);
+        told = NULL;
+        CHECK_STATUS(gwa_client_next_event(donor, (uint32_t)(30000 * slowness()), &told), GWA_OK);
+    }
+    CHECK_STATUS(gwa_client_free(donor), GWA_OK);
+}
+
 /* One event of each kind, by a client in poll mode whose first socket the server drops. They outlive it. */
 static inline void take_samples(void)
 {
@@ -355,6 +377,7 @@ static inline void take_samples(void)
         sample(event);
     }
     CHECK_STATUS(gwa_client_free(donor), GWA_OK);
+    take_topics();
     secret = needed("GENESYS_CLIENT_SECRET");
     config = silent_config("callbacks");
     CHECK_STATUS(gwa_config_set(config, "no.such.key", "", &error), GWA_E_UNKNOWN_KEY);
@@ -367,7 +390,7 @@ static inline void take_samples(void)
 
 static inline void free_samples(void)
 {
-    gwa_event_t *events[] = {message, change, lost, gap, token_event, sent, asked, record, line};
+    gwa_event_t *events[] = {message, change, lost, gap, token_event, sent, asked, record, line, told};
     size_t i;
     for (i = 0; i < COUNT_OF(events); i++) {
         gwa_event_free(events[i]);

@@ -1,6 +1,7 @@
 /*
  * Topics of the profile notifications: subscribed and unsubscribed before the start and while it runs, with scopes that the
- * token has and has not; what became of each is told; they survive the loss of the socket, whose gap names the last event.
+ * token has and has not; what became of each is told; they survive the loss of the socket, whose gap names the last event,
+ * and that of the channel.
  */
 #include "common.h"
 
@@ -9,6 +10,8 @@ static const char *const scoped[] = {"v2.users.scoped.presence"};
 static const char *const second[] = {"v2.users.b.presence"};
 static const char *const third[] = {"v2.refused.c"};
 static const char *const fourth[] = {"v2.ready.d"};
+static const char *const fifth[] = {"v2.ready.e"};
+static const char *const sixth[] = {"v2.users.f.presence"};
 static const char *const has_not[] = {"conversation:read", "presence:write"};
 static const char *const has[] = {"conversation:read"};
 
@@ -140,6 +143,36 @@ static void after_a_loss(void)
     event_of("v2.users.b.presence");
 }
 
+/*
+ * The harness evicts the channel without a word when it sees the fifth topic. No event comes any more, and whoever subscribes
+ * then learns why.
+ */
+static void after_an_eviction(void)
+{
+    gwa_error_t *err = NULL;
+    gwa_event_t *event = NULL;
+    gwa_status_t outcome = GWA_OK;
+    unsigned turn = 0;
+    CHECK_OK(gwa_client_subscribe(client, fifth, 1, NULL, 0, &err));
+    while (outcome == GWA_OK) {
+        gwa_status_t status = gwa_client_next_event(client, 500, &event);
+        if (status == GWA_E_TIMEOUT) {
+            CHECK_OK(turn++ % 2 == 0 ? gwa_client_subscribe(client, sixth, 1, NULL, 0, &err)
+                                     : gwa_client_unsubscribe(client, sixth, 1, &err));
+            continue;
+        }
+        CHECK_STATUS(status, GWA_OK);
+        if (gwa_event_kind(event) == GWA_EVENT_GAP_BEGIN) {
+            outcome = gwa_event_outcome(event);
+        }
+        gwa_event_free(event);
+    }
+    CHECK_STATUS(outcome, GWA_E_CHANNEL_GONE);
+    CHECK_OK(gwa_client_subscribe(client, sixth, 1, NULL, 0, &err));
+    gwa_event_free(next(GWA_EVENT_GAP_END));
+    event_of("v2.users.f.presence");
+}
+
 int main(void)
 {
     gwa_config_t *config = new_config();
@@ -155,6 +188,7 @@ int main(void)
     before_the_start();
     while_it_runs();
     after_a_loss();
+    after_an_eviction();
     CHECK_OK(gwa_client_shutdown(client, 5000 * (uint32_t)slowness(), NULL, &err));
     CHECK_STATUS(gwa_client_subscribe(client, first, 1, NULL, 0, NULL), GWA_E_CLOSED);
     while (gwa_client_next_event(client, 0, &event) == GWA_OK) {

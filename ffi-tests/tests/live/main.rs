@@ -6,6 +6,7 @@ mod connect;
 mod grants;
 mod handover;
 mod harness;
+mod hundred;
 mod inn;
 mod loss;
 mod overlap;
