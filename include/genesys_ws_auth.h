@@ -540,7 +540,7 @@ extern "C" {
 #define GWA_E_FORBIDDEN 4311
 
 /**
- * The refresh token or authorization code is no longer valid.
+ * The refresh token, authorization code or assertion is no longer valid.
  */
 #define GWA_E_INVALID_GRANT 4312
 
@@ -2280,9 +2280,10 @@ gwa_status_t gwa_client_new(const gwa_config_t *config,
  * Starts the threads and returns at once. Rounds of attempts go on for ever, under the circuit breaker, until a final
  * state or a shutdown; callbacks tell what happens.
  *
- * Returns GWA_OK; GWA_E_BAD_HANDLE; GWA_E_BAD_STATE if it is started or closed already; GWA_E_INTERNAL if the system gives no
- * thread: then it can be started anew, unless on_thread holds a thread that was started up for more than a second,
- * which closes the client.
+ * Returns GWA_OK; GWA_E_BAD_HANDLE; GWA_E_BAD_STATE if it is started or closed already; GWA_E_CHANNEL_LIMIT if 19 clients of
+ * its token source have a channel (profile notifications): one of them has to end first; GWA_E_INTERNAL if the system
+ * gives no thread: then it can be started anew, unless on_thread holds a thread that was started up for more than a
+ * second, which closes the client.
  *
  * Thread: any. Callback: allowed. Fork: GWA_E_FORKED. Signal: unsafe. Blocking: no.
  * Ownership: the caller frees `*err` with gwa_error_free(); NULL for `err` is allowed. Since: 0.1.0.
@@ -2298,7 +2299,7 @@ gwa_status_t gwa_client_start(gwa_client_t *client,
  * `timeout_ms`: 0 does not wait, GWA_NO_LIMIT waits without limit.
  *
  * Returns GWA_OK; GWA_E_TIMEOUT; GWA_E_INTERRUPTED; GWA_E_CANCELLED by a shutdown; GWA_E_BAD_HANDLE; GWA_E_BAD_STATE;
- * GWA_E_REENTRANT; else what failed, from GWA_E_DNS to GWA_E_TOKEN_EXPIRED.
+ * GWA_E_REENTRANT; GWA_E_CHANNEL_LIMIT; else what failed, from GWA_E_DNS to GWA_E_TOKEN_REVOKED.
  *
  * Thread: any. Callback: GWA_E_REENTRANT. Fork: GWA_E_FORKED. Signal: unsafe. Blocking: up to timeout_ms.
  * Ownership: the caller frees `*err` with gwa_error_free(); NULL for `err` is allowed. Since: 0.1.0.
@@ -2326,7 +2327,8 @@ gwa_status_t gwa_client_send(gwa_client_t *client,
 
 /**
  * Asks for a new token now, e.g. after the application's own request was answered with 401, and returns at once. The
- * outcome comes by the on_token or on_state callback. Not more often than once in min(20 s, a quarter of the token's life).
+ * outcome comes by the on_token or on_state callback. Not more often than once in min(20 s, a quarter of the token's life);
+ * token.refresh_floor_ms says how long the 20 s are. A client that another one has displaced comes back.
  *
  * Returns GWA_OK; GWA_E_BAD_STATE if the client is not started; GWA_E_CLOSED; GWA_E_BAD_HANDLE.
  *

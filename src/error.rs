@@ -223,9 +223,9 @@ codes! {
     Redirect = 4303, "GWA_E_REDIRECT", Http, Peer, false, "The server answered with a redirect; credentials are never sent on.", "Set token.url to the final address.";
     Unavailable = 4304, "GWA_E_UNAVAILABLE", Http, Peer, true, "The server is temporarily unable to answer.", "The client tries again by itself.";
     HttpStatus = 4305, "GWA_E_HTTP_STATUS", Http, Peer, false, "The server refused the request.", "The message carries the HTTP status and the server's text.";
-    Unauthorized = 4310, "GWA_E_UNAUTHORIZED", Oauth, Peer, false, "Wrong client credentials, or the refresh token is revoked (401).", "Check client id and secret in Genesys Cloud under Integrations > OAuth, or get a new refresh token by an authorization code.";
+    Unauthorized = 4310, "GWA_E_UNAUTHORIZED", Oauth, Peer, false, "Wrong client credentials, or the refresh token is revoked (401).", "Check client id and secret (or key, or certificate) in Genesys Cloud under Integrations > OAuth, or get a new refresh token by an authorization code.";
     Forbidden = 4311, "GWA_E_FORBIDDEN", Oauth, Peer, false, "The OAuth client may not use this grant (403).", "Allow the grant type for this OAuth client in Genesys Cloud under Integrations > OAuth.";
-    InvalidGrant = 4312, "GWA_E_INVALID_GRANT", Oauth, Peer, false, "The refresh token or authorization code is no longer valid.", "Get a new one by an authorization code and hand it over with gwa_client_set_secret.";
+    InvalidGrant = 4312, "GWA_E_INVALID_GRANT", Oauth, Peer, false, "The refresh token, authorization code or assertion is no longer valid.", "Get a new one by an authorization code, or hand a refresh token or assertion over with gwa_client_set_secret.";
     Throttled = 4313, "GWA_E_THROTTLED", Oauth, Peer, true, "The server limits the rate of requests.", "Share one token between clients; retry_after_ms says how long the client waits.";
     ThrottledLong = 4314, "GWA_E_THROTTLED_LONG", Oauth, Peer, true, "The server asks to wait longer than 180 s: a quota is used up.", "Wait as long as retry_after_ms says, and look for what uses up the quota.";
     TokenResponse = 4315, "GWA_E_TOKEN_RESPONSE", Oauth, Peer, true, "The token answer is not the JSON object that RFC 6749 5.1 asks for.", "Check that token.url leads to the token endpoint.";

@@ -1,15 +1,42 @@
 /*
  * The refresh token is dead: the library asks for an authorization code, gets GWA_TEST_CODE and becomes Ready. The
- * question comes by on_ask, or (argument 1: poll) as an event; a code that cannot be one leaves it open.
+ * question comes by on_ask, or (argument 1: poll) as an event; a code that cannot be one leaves it open, and so does a
+ * redirect of another state.
  */
 #include "common.h"
+
+/* A redirect as the server makes it; `state` is that of the URL, or another. */
+static void redirect(char *out, size_t size, const char *url, const char *fields, const char *other)
+{
+    const char *state = strstr(url, "state=");
+    CHECK(state != NULL);
+    CHECK((size_t)snprintf(out, size, "https://app.example/back?%s&state=%s%.*s", fields, other,
+                           (int)strcspn(state + 6, "&"), state + 6) < size);
+}
+
+/* Another state, and what the server refused, leave the question open. */
+static void refuse(gwa_request_t *request, const char *code)
+{
+    char text[1024];
+    size_t len = 0;
+    const char *url = gwa_request_authorize_url(request, &len);
+    CHECK(url != NULL && len == strlen(url) && strstr(url, "response_type=code&client_id=") != NULL);
+    CHECK(strstr(url, "redirect_uri=https%3A%2F%2Fapp.example%2Fback") != NULL);
+    redirect(text, sizeof text, url, code, "x");
+    CHECK_STATUS(gwa_request_complete(request, text, strlen(text), 0), GWA_E_INVALID_ARGUMENT);
+    redirect(text, sizeof text, url, "error=access_denied", "");
+    CHECK_STATUS(gwa_request_complete(request, text, strlen(text), 0), GWA_E_OAUTH);
+    CHECK(gwa_request_authorize_url(request, NULL) == url);
+}
 
 static void answer(gwa_request_t *request)
 {
     const char *code = needed("GWA_TEST_CODE");
     gwa_text_t *none = NULL;
+    char text[1024], field[512];
     if (gwa_request_kind(request) == GWA_REQUEST_PERSIST_REFRESH_TOKEN) {
         /* The code brought a new refresh token. */
+        CHECK(gwa_request_authorize_url(request, NULL) == NULL);
         CHECK_STATUS(gwa_request_complete(request, NULL, 0, 0), GWA_OK);
         return;
     }
@@ -18,7 +45,11 @@ static void answer(gwa_request_t *request)
     CHECK_STATUS(gwa_request_complete(request, NULL, 0, 0), GWA_E_INVALID_ARGUMENT);
     CHECK_STATUS(gwa_request_complete(request, "a\nb", 3, 0), GWA_E_INVALID_ARGUMENT);
     CHECK_STATUS(gwa_request_complete(request, "\xff", 1, 0), GWA_E_INVALID_UTF8);
-    CHECK_STATUS(gwa_request_complete(request, code, strlen(code), 0), GWA_OK);
+    CHECK((size_t)snprintf(field, sizeof field, "code=%s", code) < sizeof field);
+    refuse(request, field);
+    redirect(text, sizeof text, gwa_request_authorize_url(request, NULL), field, "");
+    CHECK_STATUS(gwa_request_complete(request, text, strlen(text), 0), GWA_OK);
+    CHECK(gwa_request_authorize_url(request, NULL) == NULL);
     CHECK_EQ(gwa_request_kind(request), 0);
 }
 

@@ -287,6 +287,8 @@ pub struct Settings {
     pub heartbeat_timeout_ms: u64,
     /// How often a channel is used again before a new one is made.
     pub channel_reuses: u32,
+    /// How long a channel that is replaced keeps its topics once the next one is live: events take ways of different length.
+    pub linger_ms: u64,
     /// What to do when another client has taken the channel.
     pub displaced: Displaced,
 
@@ -432,6 +434,7 @@ impl Default for Settings {
             topics: Vec::new(),
             heartbeat_timeout_ms: 35_000,
             channel_reuses: 10,
+            linger_ms: 3_000,
             displaced: Displaced::Stop,
             connect_timeout_ms: 10_000,
             proxy_timeout_ms: 10_000,

@@ -109,7 +109,7 @@ pub const GWA_E_HTTP_STATUS: i32 = 4305;
 pub const GWA_E_UNAUTHORIZED: i32 = 4310;
 /// The OAuth client may not use this grant (403).
 pub const GWA_E_FORBIDDEN: i32 = 4311;
-/// The refresh token or authorization code is no longer valid.
+/// The refresh token, authorization code or assertion is no longer valid.
 pub const GWA_E_INVALID_GRANT: i32 = 4312;
 /// The server limits the rate of requests.
 pub const GWA_E_THROTTLED: i32 = 4313;

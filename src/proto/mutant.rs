@@ -250,6 +250,10 @@ mutants! {
     OldKeepsSubscriptions,
     /// What the API refused for good is asked again and again.
     RefusedChannelInsists,
+    /// A channel that is replaced loses its topics in the moment in which the next one is live.
+    LeavesAtOnce,
+    /// Nobody hears that nothing more comes by a channel whose socket is still open.
+    DryIsNoGap,
 }
 
 #[cfg(test)]

@@ -308,12 +308,6 @@ impl Failure {
         let error = Error::new(Code::Panic, Stage::Live, location.clone());
         let from = self.shared.state();
         self.shared.fail(error.clone());
-        if let Some(lease) = &self.lease {
-            lease.leave();
-        }
-        if let Some(socket) = &self.socket {
-            socket.send(SessionInput::Close);
-        }
         // What made the thread panic, a clock that fails say, may do so again: the client is told all the same.
         let _ = catch_unwind(AssertUnwindSafe(|| {
             let id = Entropy::new().uuid_v4();
@@ -321,6 +315,13 @@ impl Failure {
         }));
         let change = StateChange { from, to: State::Failed, reason: "panic", error: Some(error) };
         self.delivery.push_notice(Notice::State(change));
+        // The others end now, and with the last of them what can be told.
+        if let Some(lease) = &self.lease {
+            lease.leave();
+        }
+        if let Some(socket) = &self.socket {
+            socket.send(SessionInput::Close);
+        }
     }
 }
 

@@ -232,13 +232,13 @@ impl RefreshThread {
     /// One attempt at a REST call. It ends when a token request is due, or something is said that may ask for one.
     fn call(&mut self, mut call: Call) {
         self.calls.cancel_at(self.machine.next_timeout());
-        let (started_ms, timeout_ms) = (self.source.clock.now().boot_ms, call.timeout_ms());
-        let request = Request { timeout_ms, ..call.request.clone() };
-        let outcome = Http::rest(&call.net).send(&request, &self.calls, &mut self.waiter, &self.source.clock);
+        let started_ms = self.source.clock.now().boot_ms;
+        let outcome = Http::rest(&call.net).send(&call.request, &self.calls, &mut self.waiter, &self.source.clock);
         match outcome {
             Err(error) if error.code() == Code::Cancelled => {
                 if may_repeat(&call.request, self.calls.is_sent()) {
-                    call.spent_ms += self.source.clock.now().boot_ms.saturating_sub(started_ms).max(1);
+                    let spent_ms = self.source.clock.now().boot_ms.saturating_sub(started_ms).max(1);
+                    call.request.timeout_ms = call.request.timeout_ms.saturating_sub(spent_ms);
                     self.source.put_back(call);
                 } else {
                     self.source.answer_call(&call, Err(unanswered()));

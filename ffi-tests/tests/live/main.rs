@@ -3,8 +3,10 @@
 mod answers;
 mod closing;
 mod connect;
+mod grants;
 mod handover;
 mod harness;
+mod hundred;
 mod inn;
 mod loss;
 mod overlap;

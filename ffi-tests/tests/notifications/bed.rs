@@ -27,6 +27,8 @@ pub struct Told {
     pub handovers: Vec<Handover>,
     pub topics: Vec<Topic>,
     pub tokens: usize,
+    /// Everything that was said in words: notices, records, lines of log.
+    pub words: Vec<String>,
 }
 
 impl Told {
@@ -38,6 +40,26 @@ impl Told {
     /// How often the state was entered.
     pub fn times(&self, state: State) -> usize {
         self.states.iter().filter(|change| change.to == state).count()
+    }
+
+    pub fn receive(&mut self, data: &[u8]) {
+        let event: Value = serde_json::from_slice(data).unwrap_or_default();
+        match event["eventBody"]["seq"].as_u64() {
+            Some(seq) => self.events.push(seq),
+            None => self.others.push(String::from_utf8_lossy(data).into_owned()),
+        }
+    }
+
+    pub fn note(&mut self, notice: &Notice) {
+        self.words.push(format!("{notice:?}"));
+        match notice {
+            Notice::State(change) => self.states.push(change.clone()),
+            Notice::GapBegin(gap) => self.gaps.push(gap.clone()),
+            Notice::GapEnd(gap) => self.gap_ends.push(gap.clone()),
+            Notice::Handover(handover) => self.handovers.push(handover.clone()),
+            Notice::Topics(topics) => self.topics = topics.results.to_vec(),
+            _ => {}
+        }
     }
 
     /// Without the bulk.
@@ -65,7 +87,7 @@ impl Seen {
         self.told.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn tell(&self, add: impl FnOnce(&mut Told)) {
+    pub fn tell(&self, add: impl FnOnce(&mut Told)) {
         add(&mut self.told());
         self.changed.notify_all();
     }
@@ -87,26 +109,18 @@ impl Seen {
 fn hooks(seen: &Arc<Seen>) -> Hooks {
     let mut hooks = Hooks::default();
     let with = Arc::clone(seen);
-    hooks.on_message = Some(Arc::new(move |message| {
-        let event: Value = serde_json::from_slice(message.data()).unwrap_or_default();
-        with.tell(|told| match event["eventBody"]["seq"].as_u64() {
-            Some(seq) => told.events.push(seq),
-            None => told.others.push(String::from_utf8_lossy(message.data()).into_owned()),
-        });
-    }));
+    hooks.on_message = Some(Arc::new(move |message| with.tell(|told| told.receive(message.data()))));
     let with = Arc::clone(seen);
-    hooks.on_state = Some(Arc::new(move |notice| {
-        with.tell(|told| match notice {
-            Notice::State(change) => told.states.push(change.clone()),
-            Notice::GapBegin(gap) => told.gaps.push(gap.clone()),
-            Notice::GapEnd(gap) => told.gap_ends.push(gap.clone()),
-            Notice::Handover(handover) => told.handovers.push(handover.clone()),
-            Notice::Topics(topics) => told.topics = topics.results.to_vec(),
-            _ => {}
-        });
-    }));
+    hooks.on_state = Some(Arc::new(move |notice| with.tell(|told| told.note(notice))));
     let with = Arc::clone(seen);
     hooks.on_token = Some(Arc::new(move |_| with.tell(|told| told.tokens += 1)));
+    let with = Arc::clone(seen);
+    hooks.on_audit = Some(Arc::new(move |view| {
+        with.tell(|told| told.words.push(view.json_with_nul.to_owned()));
+        Ok(())
+    }));
+    let with = Arc::clone(seen);
+    hooks.on_log = Some(Arc::new(move |_, _, text| with.tell(|told| told.words.push(text.to_owned()))));
     hooks
 }
 

@@ -40,6 +40,19 @@ fn connects_over_tls_and_events_arrive() {
 }
 
 #[test]
+fn a_thousand_topics_fit_both_ways() {
+    let bed = Bed::new(Options::notifications());
+    let topic = |n: u32| format!("v2.users.11111111-2222-3333-4444-{n:012}?presence&routingStatus&conversationsummary");
+    let topics = (0..1_000).map(topic).collect::<Vec<_>>();
+    let guest = bed.guest(|config| config.set("notifications.topics", &topics.join(" ")).unwrap());
+    guest.connect();
+    guest.seen.wait("all results", |told| told.topics.len() == 1_000);
+    assert!(guest.seen.told().topics.iter().all(|topic| topic.state == TopicState::Permitted));
+    assert_eq!(bed.sim.record().read(|log| log.channels[0].topics.len()), 1_000);
+    guest.close();
+}
+
+#[test]
 fn who_is_displaced_stays_away_until_told_to_come_back() {
     let bed = Bed::new(plain());
     let guest = bed.connected();

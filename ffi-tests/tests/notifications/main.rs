@@ -7,3 +7,4 @@ mod calls;
 mod channels;
 mod crowd;
 mod rollovers;
+mod ways;

@@ -140,7 +140,7 @@ fn a_code_that_is_none_is_refused() {
     app.question().complete(Answer::Code(Secret::new("mistyped-code".into())));
     server.wait_for("REFUSED invalid_grant");
     let refused =
-        "state ReauthRequired (credentials refused) token: The refresh token or authorization code is no longer valid";
+        "state ReauthRequired (credentials refused) token: The refresh token, authorization code or assertion is no longer valid";
     assert!(app.wait_for(refused).contains("invalid_grant"));
     // Nobody is asked again and again by a server that refuses every code: the application says when.
     app.client.refresh_now().expect("it runs");

@@ -156,6 +156,8 @@ mod tests {
         assert_eq!(sent(&set, &with_code).1, body);
         let proved = Credentials { verifier: Some(secret("v")), ..with_code };
         assert_eq!(sent(&set, &proved).1, format!("{body}&code_verifier=v"));
+        let listened = Credentials { redirect_uri: Some("http://y/".into()), ..proved.clone() };
+        assert_eq!(sent(&set, &listened).1, sent(&set, &proved).1.replace("x%2F", "y%2F"), "as the authorize URL said");
         let elsewhere = Settings { redirect_uri: String::new(), ..set };
         assert_eq!(sent(&elsewhere, &proved).1, "grant_type=authorization_code&code=c&code_verifier=v");
     }

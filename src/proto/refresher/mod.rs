@@ -11,8 +11,8 @@
 //!                    Blocked ── asks the application for an authorization code after a second 401
 //! ```
 //!
-//! With a token store `Loading` comes before `Fetching` and `Storing` after it (see [`store`]); `Probing` asks for the
-//! scopes of an opaque token (see [`probe`]), and `Revoking` is the last thing of a machine that is to revoke its token.
+//! With a token store `Loading` comes before `Fetching` and `Storing` after it (`store.rs`); `Probing` asks for the
+//! scopes of an opaque token (`probe.rs`), and `Revoking` is the last thing of a machine that is to revoke its token.
 //!
 //! With `token.grant = application` a question takes the place of the request; all else is the same.
 //!

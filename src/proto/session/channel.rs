@@ -177,7 +177,8 @@ impl Session {
         let id = self.channels.requests;
         let Some(link) = self.link_mut(epoch) else { return };
         let Some(token) = link.token.clone() else { return };
-        if !token.is_usable(now.boot_ms) && !active(Mutant::ExpiredPresented) {
+        let is_good = token.is_usable(now.boot_ms) && !link.revoked;
+        if !is_good && !active(Mutant::ExpiredPresented) {
             if let Some(channel) = link.channel.as_mut().filter(|_| link.stage == Stage::Live) {
                 // The rollover that is due anyway will do.
                 return channel.renew_ms = u64::MAX;

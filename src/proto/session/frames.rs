@@ -1,6 +1,6 @@
 //! Profile `notifications`: the frames of the system, the first of which makes a socket live.
 
-use super::{Output, Session, Stage, Whose};
+use super::{Link, Output, Session, Stage, Whose};
 use crate::error::{Code, Error, Stage as ErrorStage};
 use crate::proto::backoff;
 use crate::proto::mutant::{active, Mutant};
@@ -45,17 +45,38 @@ impl Session {
         self.out.push_back(Output::SendAuth { epoch, frame: Secret::new(frames::PING.to_owned()) });
     }
 
-    /// Sockets that have brought their first frame are live.
+    /// Sockets that have brought their first frame are live. A second one takes over when the first one has lingered: an
+    /// event that the next channel was too young for may be on a longer way by the old one.
     pub(super) fn see_first_frames(&mut self, now: Now) {
-        let came = |epoch: Option<u64>, session: &Self| {
-            let link = epoch.and_then(|epoch| session.link(epoch))?;
-            (link.stage == Stage::Authenticating && link.text_ms.is_some()).then_some(link.epoch)
-        };
-        for epoch in [self.primary.as_ref(), self.standby.as_ref()].map(|link| link.map(|link| link.epoch)) {
-            if let Some(epoch) = came(epoch, self) {
-                self.accepted(now, epoch, None);
-                self.settle(now);
-            }
+        let came = |link: &&Link| link.stage == Stage::Authenticating && link.text_ms.is_some();
+        if let Some(epoch) = self.primary.as_ref().filter(came).map(|link| link.epoch) {
+            self.accepted(now, epoch, None);
+            self.settle(now);
+        }
+        let until_ms = now.boot_ms + if active(Mutant::LeavesAtOnce) { 0 } else { self.settings.linger_ms };
+        let old_usable_ms = self.primary.as_ref().and_then(Link::usable_ms).unwrap_or(now.boot_ms);
+        let Some(link) = self.standby.as_mut().filter(|link| came(&&**link)) else { return };
+        // The reply that was awaited is here.
+        link.sent_ms = None;
+        let at_ms = *link.takes_over_ms.get_or_insert(until_ms.min(old_usable_ms));
+        // What it holds back has reached its bound: it is to be read again.
+        if at_ms <= now.boot_ms || link.stalled_ms.is_some() {
+            let epoch = link.epoch;
+            self.accepted(now, epoch, None);
+            self.settle(now);
+        }
+    }
+
+    /// Nothing more comes by the live socket's channel. A second one that is live already takes over at once; else what
+    /// happens until there is one is missed.
+    pub(super) fn runs_dry(&mut self, now: Now, error: &Error) {
+        if let Some(at_ms) = self.standby.as_mut().and_then(|standby| standby.takes_over_ms.as_mut()) {
+            *at_ms = now.boot_ms;
+            return;
+        }
+        let live = self.primary.as_ref().filter(|link| link.is_live()).map(|link| link.heard_wall_ms);
+        if let Some(heard_wall_ms) = live.filter(|_| !active(Mutant::DryIsNoGap)) {
+            self.begin_gap(now, heard_wall_ms, error);
         }
     }
 
@@ -100,7 +121,7 @@ impl Session {
             }
             Frame::TokenRevoked { channel } => {
                 if let Some(epoch) = self.named(epoch, channel) {
-                    self.token_revoked(epoch);
+                    self.token_revoked(now, epoch);
                 }
             }
         }
@@ -140,20 +161,22 @@ impl Session {
 
     fn no_longer_subscribed(&mut self, now: Now, epoch: u64, reason: &str) {
         if reason == "user_tokens_revoked" {
-            return self.token_revoked(epoch);
+            return self.token_revoked(now, epoch);
         }
         // While our own second channel subscribes to the same topics, the other channel is ours.
         let of_ours = self.standby.as_ref().is_some_and(|standby| standby.epoch != epoch && standby.is_subscribing());
-        if of_ours {
-            return;
-        }
         // Whatever the reason, the events go elsewhere, and nobody asked for that here.
         let text = if reason == "another_channel_subscribed" { "Another channel was subscribed." } else { "" };
-        self.displaced(now, Error::new(Code::Displaced, ErrorStage::Live, text));
+        let error = Error::new(Code::Displaced, ErrorStage::Live, text);
+        if of_ours {
+            return self.runs_dry(now, &error);
+        }
+        self.displaced(now, error);
     }
 
-    /// The token is no good for anything new. The socket lasts until the server ends it; the next token replaces it.
-    fn token_revoked(&mut self, epoch: u64) {
+    /// The token is no good for anything new, and its channel is dead. The socket lasts until the server ends it; the next
+    /// token replaces it.
+    fn token_revoked(&mut self, now: Now, epoch: u64) {
         let Some(link) = self.link_mut(epoch).filter(|link| !link.revoked) else { return };
         if active(Mutant::RevokedIgnored) {
             return;
@@ -162,5 +185,14 @@ impl Session {
         let serial = link.serial();
         self.token.take_if(|token| token.serial == serial);
         self.out.push_back(Output::Refused { serial });
+        let error = Error::new(Code::TokenRevoked, ErrorStage::Live, "");
+        if let Some(standby) = self.standby.as_ref().filter(|standby| standby.serial() == serial) {
+            let (dead, dialled) = (standby.epoch, standby.stage != Stage::Preparing);
+            self.out.extend(dialled.then_some(Output::Abort { epoch: dead }));
+            self.lost(now, dead, error.clone());
+        }
+        if self.primary.as_ref().is_some_and(|primary| primary.epoch == epoch) {
+            self.runs_dry(now, &error);
+        }
     }
 }

@@ -65,6 +65,8 @@ pub(super) struct Link {
     text_seen: Cell<bool>,
     /// How many of the application's texts were judged.
     events: Cell<u32>,
+    /// The second socket has brought its first frame: when the first one has lingered long enough.
+    pub takes_over_ms: Option<u64>,
     /// Its token was revoked.
     pub revoked: bool,
     /// The server has announced its end.
@@ -94,6 +96,7 @@ impl Link {
             text_ms: None,
             text_seen: Cell::new(false),
             events: Cell::new(0),
+            takes_over_ms: None,
             revoked: false,
             closes_soon: false,
         }
@@ -219,7 +222,8 @@ impl Link {
 
     /// When the live socket counts as dead, because not even a heartbeat came.
     pub fn silent_ms(&self, settings: &Settings) -> Option<u64> {
-        let watched = self.is_live() && settings.profile == Profile::Notifications && !active(Mutant::NoWatchdog);
+        let watched = self.is_live() || self.takes_over_ms.is_some();
+        let watched = watched && settings.profile == Profile::Notifications && !active(Mutant::NoWatchdog);
         self.counting(self.text_ms.filter(|_| watched)? + settings.heartbeat_timeout_ms)
     }
 

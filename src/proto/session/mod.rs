@@ -265,6 +265,10 @@ impl Session {
         if !self.closing {
             self.drop_expired(now);
         }
+        if self.has_channels() {
+            // One may have become the first one, or has waited long enough.
+            self.see_first_frames(now);
+        }
         self.dial_if_due(now);
         self.settle_spare();
         self.show(now);

@@ -81,13 +81,12 @@ impl Session {
         let asked_ms = error.retry_after_ms().map(|asked| backoff::asked_ms(asked, &mut self.dice));
         if let Some(asked) = asked_ms {
             self.not_before_ms = self.not_before_ms.max(now.boot_ms.saturating_add(asked));
+            self.dial_ms = self.dial_ms.map(|at| at.max(self.not_before_ms));
         }
         let delay = asked_ms.unwrap_or(0).max(RETRY_MS + self.dice.up_to(RETRY_SPREAD_MS));
         let again = match error.code() {
             Code::ChannelGone => {
-                // Nobody knows since when it brings nothing any more.
-                let heard_wall_ms = self.link(epoch).map_or(now.wall_ms, |link| link.heard_wall_ms);
-                self.begin_gap(now, heard_wall_ms, &error);
+                self.runs_dry(now, &error);
                 self.replacing = true;
                 self.why = ("the channel is gone", Some(error));
                 if self.standby.is_none() {
@@ -162,8 +161,10 @@ impl Session {
             self.audit_attempt(now, began, self.phase(), Err(error.clone()));
             self.fail_if_once(error.clone());
         }
+        if let Some(standby) = &standby {
+            self.channels.pairs.failed(standby.epoch);
+        }
         for mut link in [primary, standby].into_iter().flatten() {
-            self.channels.pairs.failed(link.epoch);
             self.retire(&mut link, &error);
             self.hang_up(now, link);
         }
@@ -231,7 +232,8 @@ impl Session {
     pub(super) fn channel_wake_ms(&self) -> Option<u64> {
         let of_link = |link: &Link| {
             let overdue = link.asked.as_ref().map(|asked| asked.by_ms).filter(|_| !active(Mutant::RestForEver));
-            let first = link.text_ms.filter(|_| link.stage == Stage::Authenticating);
+            let lingers = link.takes_over_ms.filter(|_| self.is_standby(link.epoch));
+            let first = lingers.or(link.text_ms).filter(|_| link.stage == Stage::Authenticating);
             [overdue, first, link.prolong_ms(), link.silent_ms(&self.settings)].into_iter().flatten().min()
         };
         if !self.has_channels() {

@@ -24,6 +24,7 @@ pub const ALL: &[fn()] = &[
     nothing_happens_before_start,
     drained_twice_is_senseless,
     a_blocked_connect_fails_when_its_token_ends,
+    what_a_person_has_to_see_to_is_named_at_the_end,
     an_endpoint_known_to_be_unable_gets_a_second_socket_at_once,
     a_socket_dialled_ahead_shows_the_token_as_soon_as_it_is_there,
     the_upgrade_is_held_back_while_the_token_is_slow,
@@ -246,6 +247,29 @@ fn a_blocked_connect_fails_when_its_token_ends() {
     let said = lone.until(2_000);
     let failed = said.iter().chain(&lone.said).any(|said| said == "failed Forbidden");
     assert!(failed, "{said:?}");
+}
+
+#[test]
+fn what_a_person_has_to_see_to_is_named_at_the_end() {
+    let mut lone = Lone::live();
+    lone.feed(Input::News(News::Blocked { error: error(Code::InvalidGrant), started_ms: 0 }));
+    // The socket outlives its token for a while; its end is no news of the credentials.
+    let mut named = None;
+    while let Some(at_ms) = lone.session.next_timeout() {
+        lone.at_ms = at_ms;
+        let now = Now { boot_ms: at_ms, awake_ms: at_ms, wall_ms: at_ms };
+        lone.session.heard(now, 1);
+        lone.session.handle(now, 7, Input::Timeout);
+        while let Some(output) = lone.session.poll() {
+            if let Output::Notice(Notice::State(change)) = output {
+                named = Some((change.to, change.error.map(|error| error.code())));
+            }
+        }
+        if named.is_some_and(|(to, _)| to == State::ReauthRequired) {
+            break;
+        }
+    }
+    assert_eq!(named, Some((State::ReauthRequired, Some(Code::InvalidGrant))));
 }
 
 #[test]

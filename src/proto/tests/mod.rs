@@ -79,3 +79,11 @@ fn muted<T>(what: impl FnOnce() -> T) -> T {
     MUTED.with(|muted| muted.set(false));
     result
 }
+
+/// No output shows a secret in `Debug`. Formatting is slow, so a walk looks at some of them.
+fn keeps_secrets(output: &impl std::fmt::Debug, dice: &mut crate::proto::dice::Dice) {
+    if dice.up_to(15) == 0 {
+        let text = format!("{output:?}");
+        assert!(!text.contains("hush"), "a secret shows: {text}");
+    }
+}

@@ -48,7 +48,8 @@ struct Chaos {
 impl Chaos {
     fn new(seed: u64) -> Self {
         let displaced = if seed % 2 == 0 { Displaced::Stop } else { Displaced::Return };
-        let settings = Settings { displaced, channel_reuses: 1 + (seed % 4) as u32, ..settings() };
+        let settings =
+            Settings { displaced, channel_reuses: 1 + (seed % 4) as u32, linger_ms: seed % 3 * 2_000, ..settings() };
         Self {
             session: Session::new(Arc::new(settings), None),
             dice: Dice::new(seed),

@@ -13,6 +13,7 @@ use crate::proto::session::{Input, Whose};
 pub const ALL: &[fn()] = &[
     a_rollover_makes_before_it_breaks,
     what_comes_by_both_sockets_is_delivered_once,
+    the_old_socket_lingers,
     a_second_channel_waits_for_the_spare_one,
     a_spare_one_that_is_not_needed_any_more_is_returned,
     a_second_channel_that_fails_is_no_gap,
@@ -100,6 +101,42 @@ fn what_comes_by_both_sockets_is_delivered_once() {
     lone.at_ms += 30_000;
     assert!(!lone.hears(2, &event("c-4", 1)), "late");
     assert!(lone.hears(2, &event("c-4", 1)), "one takes one away");
+}
+
+#[test]
+fn the_old_socket_lingers() {
+    let lingering = || {
+        let mut lone = Lone::with(Settings { linger_ms: 3_000, ..settings() }).become_live();
+        lone.feed(Input::Publish(token(2, 2 * HOUR)));
+        lone.feed(Input::SpareGranted);
+        lone.opens(2);
+        assert_eq!(lone.said, [""; 0], "the old one has its topics still");
+        lone
+    };
+    let took_over = |said: &[String]| said.iter().any(|said| said == "leave 1");
+    let mut lone = lingering();
+    lone.holds(2, &event("c-1", 1));
+    assert!(lone.hears(1, &event("c-1", 1)) && lone.hears(1, &event("c-2", 1)), "the second was late by the old one");
+    assert_eq!(lone.until(2_999), [""; 0]);
+    assert!(took_over(&lone.until(3_000)));
+    read_out(&mut lone, 1);
+    assert!(!lone.releases(2, &event("c-1", 1)) && lone.gaps.is_empty());
+    // Not for longer than there is room for what is held back, nor than the old channel brings anything.
+    let mut lone = lingering();
+    lone.feed(Input::Stalled { epoch: 2 });
+    assert!(took_over(&lone.said), "{:?}", lone.said);
+    let mut lone = lingering();
+    lone.hears(1, &taken("streaming-1"));
+    assert!(took_over(&lone.said) && lone.gaps.is_empty(), "{:?}", lone.said);
+    // If the old one is lost, what was late is.
+    let mut lone = lingering();
+    lone.feed(Input::Dropped { epoch: 1, error: error(Code::Dropped) });
+    assert!(lone.has("gap ") && lone.has("gap ends") && lone.has("Ready"), "{:?}", lone.said);
+    // If the new one is, nothing is.
+    let mut lone = lingering();
+    lone.feed(Input::Dropped { epoch: 2, error: error(Code::Dropped) });
+    assert!(lone.has("ReturnSpare") && lone.gaps.is_empty(), "{:?}", lone.said);
+    assert_eq!(lone.until(2_000), ["AskSpare"]);
 }
 
 #[test]
@@ -301,7 +338,7 @@ fn a_revoked_token_is_replaced_and_the_socket_stays_until_then() {
     ] {
         let mut lone = Lone::live();
         lone.hears(1, &text);
-        assert_eq!(lone.said, ["refused 1", "Degraded"]);
+        assert_eq!(lone.said, ["refused 1", "gap ", "Degraded"], "its channel is dead");
         lone.hears(1, &text);
         assert_eq!(lone.said, [""; 0], "once");
         assert!(lone.hears(1, &event("c-1", 1)));
@@ -310,7 +347,18 @@ fn a_revoked_token_is_replaced_and_the_socket_stays_until_then() {
         lone.feed(Input::SpareGranted);
         lone.opens(2);
         assert!(!lone.has("DELETE 1 /streaming-1/subscriptions") && lone.has("Ready"), "{:?}", lone.said);
+        assert!(lone.has("gap ends"));
     }
+    // Nothing is asked with it any more, and what was made with it is dead too.
+    let mut lone = Lone::live();
+    lone.hears(1, CLOSING);
+    lone.until(5_000);
+    lone.feed(Input::SpareGranted);
+    lone.made();
+    lone.hears(1, &system("token_revoked", "streaming-1", ""));
+    assert_eq!(lone.said, ["refused 1", "drop", "Audit", "gap ", "ReturnSpare", "Degraded"]);
+    lone.feed(Input::Topics(vec!["v2.c".into()]));
+    assert_eq!(lone.said, [""; 0]);
 }
 
 #[test]
@@ -352,7 +400,7 @@ fn our_own_second_channel_displaces_nobody() {
     let mut lone = renewing();
     lone.made();
     lone.hears(1, &taken("streaming-1"));
-    assert_eq!(lone.said, [""; 0], "the other channel is ours");
+    assert_eq!(lone.said, ["gap "], "the other channel is ours; until it is live nothing comes");
     lone.subscribed();
     lone.handshake(2);
     lone.hears(1, &taken("streaming-1"));

@@ -18,6 +18,7 @@ pub(super) fn settings() -> Settings {
         api_url: "https://api.x".into(),
         streaming_host: "streaming.x".into(),
         topics: vec!["v2.a".into(), "v2.b".into()],
+        linger_ms: 0,
         ..Settings::default()
     }
 }

@@ -19,6 +19,7 @@ pub const ALL: &[fn()] = &[
     a_refused_access_token_leaves_its_refresh_token_stored,
     without_refresh_tokens_there_is_no_store,
     the_lock_is_waited_for_longer_than_one_request_takes,
+    what_a_person_signed_in_for_is_stored,
 ];
 
 /// A machine that has its first token, got with what was stored.
@@ -212,6 +213,27 @@ fn the_lock_is_waited_for_longer_than_one_request_takes() {
     }
     let last = *hand.lock_waits.last().unwrap();
     assert!((3_000..16_000).contains(&last), "{:?}", hand.lock_waits);
+}
+
+fn what_a_person_signed_in_for_is_stored() {
+    let none = Settings { refresh_token: None, grant: Grant::AuthorizationCode, ..stored() };
+    let mut hand = Hand::new(none, true);
+    hand.feed(Input::Start);
+    assert_eq!(hand.finds_nothing(), ["free", "blocked", "ask"]);
+    assert_eq!(hand.feed(Input::Answered { id: 1, answer: Ok(Answer::Code(secret("hush-code"))) }), ["load"]);
+    let request = hand.finds_nothing();
+    assert!(hand.requests[0].body.text().contains("code=hush-code"), "{request:?}");
+    assert_eq!(hand.rotated("hush-r1"), ["store hush-r1"]);
+    assert_eq!(hand.feed(Input::Stored(Ok(()))), ["persist hush-r1", "free"]);
+    // A stored token that has died: what comes of the next sign-in replaces it.
+    hand.feed(Input::Answered { id: 2, answer: Ok(Answer::Done) });
+    hand.feed(Input::RefreshNow);
+    hand.finds("hush-r1", true);
+    assert_eq!(hand.refused(), ["load"]);
+    assert_eq!(hand.finds("hush-r1", true), ["free", "blocked", "ask"]);
+    hand.feed(Input::Answered { id: 3, answer: Ok(Answer::Code(secret("hush-next"))) });
+    hand.finds("hush-r1", true);
+    assert_eq!(hand.rotated("hush-r2"), ["store hush-r2"]);
 }
 
 #[test]

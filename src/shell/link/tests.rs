@@ -302,19 +302,20 @@ fn messages_above_the_maximum_are_not_sent() {
 }
 
 #[test]
-fn no_message_we_send_and_no_private_header_is_logged() {
+fn no_message_we_send_no_path_and_no_private_header_is_logged() {
     start_log();
     let (sender, said) = channel();
     let address = socket(move |mut peer| sender.send(peer.read().unwrap()).unwrap());
     let headers = vec![("X-Key".into(), "HEADERSECRET".into())];
-    let mut side = Side::new(Settings { headers, ..plain(address) });
+    let ws_url = format!("ws://{address}/channels/PATHSECRET?q");
+    let mut side = Side::new(Settings { headers, ws_url, ..plain(address) });
     let mut link = side.link().unwrap();
     link.send_text("AUTHSECRET").unwrap();
     assert_eq!(said.recv().unwrap(), Message::Text("AUTHSECRET".into()));
     // The server is a tungstenite too, and logs what it reads, each in its own words.
     let log = logged();
     assert!(log.contains("Sec-WebSocket-Key"), "the log is collected");
-    assert!(!log.contains("X-Key: HEADERSECRET"));
+    assert!(!log.contains("X-Key: HEADERSECRET") && !log.contains("PATHSECRET"));
     let mut ours = log.lines().filter(|line| !line.starts_with("tungstenite::protocol Received message"));
     assert!(!ours.any(|line| line.contains("AUTHSECRET")));
 }

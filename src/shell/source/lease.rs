@@ -84,7 +84,7 @@ impl Lease {
     /// Asks for a REST call over this client's connections. The answer comes as [`SessionInput::Rest`], never after
     /// [`Lease::drop_rest`] or [`Lease::leave`].
     pub fn rest(&self, id: u64, request: Request, net: &Net) {
-        self.source.call(Call { member: self.member, id, request, net: net.clone(), spent_ms: 0 });
+        self.source.call(Call { member: self.member, id, request, net: net.clone() });
     }
 
     /// A REST call is of no use any more: it is not made, or broken off.

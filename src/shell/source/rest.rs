@@ -15,7 +15,7 @@ use crate::proto::session::Input as SessionInput;
 use crate::shell::dial::Net;
 use crate::shell::http::Cancel;
 
-/// A client's request.
+/// A client's request. The time it may take is what its attempts so far have left of it.
 pub struct Call {
     pub member: u64,
     /// Its number at the client.
@@ -23,8 +23,6 @@ pub struct Call {
     pub request: Request,
     /// The client's own way to the API.
     pub net: Net,
-    /// What the attempts before have taken of its time.
-    pub spent_ms: u64,
 }
 
 /// The calls that wait, and the one under way.
@@ -36,11 +34,6 @@ pub(super) struct Calls {
 }
 
 impl Call {
-    /// What is left of its time.
-    pub fn timeout_ms(&self) -> u64 {
-        self.request.timeout_ms.saturating_sub(self.spent_ms)
-    }
-
     fn is(&self, member: u64, id: u64) -> bool {
         (self.member, self.id) == (member, id)
     }

@@ -62,6 +62,8 @@ struct Hole {
 pub struct Account {
     /// What the application was last told of its topics, and whether their events are promised.
     topics: Vec<(String, bool)>,
+    /// Of which topics it knows what became of them.
+    results: Vec<String>,
     flowing: bool,
     over: bool,
     entries: BTreeMap<u64, Entry>,
@@ -74,13 +76,15 @@ pub struct Account {
     pub recent: Vec<u64>,
     /// Frames that are no events.
     pub oddities: Vec<String>,
-    /// Correlation id of the last event that was read.
+    /// Correlation id of the last event that was delivered, and of the last that was not.
     pub last_correlation: String,
+    last_copy: String,
 }
 
 impl Account {
     /// The application was told of its topics.
     pub fn told(&mut self, results: &[Topic]) {
+        self.results = results.iter().map(|topic| topic.id.clone()).collect();
         let before = std::mem::take(&mut self.topics);
         let promised = |id: &str| before.iter().any(|(topic, promised)| topic == id && *promised);
         let permitted = results.iter().filter(|topic| topic.state == TopicState::Permitted);
@@ -138,12 +142,12 @@ impl Account {
             self.oddities.extend(admitted.then(|| text.to_owned()));
             return;
         };
-        if let Some((_, rest)) = text.split_once(r#""CorrelationId":""#) {
-            self.last_correlation = rest.split('"').next().unwrap_or("").to_owned();
-        }
+        let id = text.split_once(r#""CorrelationId":""#).and_then(|(_, rest)| rest.split('"').next()).unwrap_or("");
         if !admitted {
+            self.last_copy = id.to_owned();
             return;
         }
+        self.last_correlation = id.to_owned();
         self.delivered += 1;
         self.recent.push(number);
         if let Some(entry) = self.entries.get_mut(&number) {
@@ -155,6 +159,8 @@ impl Account {
     // ---- gaps -----------------------------------------------------------------------------------------------
 
     pub fn gap_begins(&mut self, now: Now, gap: &Gap) {
+        let id = &gap.last_correlation_id;
+        assert!(*id == self.last_correlation || *id == self.last_copy, "a gap after {id} that began after others");
         let ago_ms = now.wall_ms.saturating_sub(gap.from_wall_ms);
         self.holes.push(Hole { from_ms: now.boot_ms.saturating_sub(ago_ms), to_ms: None });
     }
@@ -217,9 +223,9 @@ impl Account {
         self.holes.retain(|hole| hole.to_ms.is_none_or(|to| to + BLUR_MS >= oldest_ms));
     }
 
-    /// Whether everything that is permitted is subscribed.
-    pub fn are_promised(&self) -> bool {
-        self.topics.iter().all(|(_, promised)| *promised)
+    /// Whether everything that is wanted was asked for, and everything that is permitted is subscribed.
+    pub fn are_promised(&self, wanted: &[String]) -> bool {
+        self.results == wanted && self.topics.iter().all(|(_, promised)| *promised)
     }
 
     /// How many of the events that were promised have not arrived.

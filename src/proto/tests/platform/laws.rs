@@ -61,7 +61,9 @@ pub struct Laws {
     last_epoch: u64,
     delivered_on: u64,
     /// Calls in flight.
-    calls: BTreeMap<u64, What>,
+    calls: BTreeMap<u64, (What, String)>,
+    /// A token with which the API refused something for good.
+    refused: Option<String>,
     /// Channels that were subscribed, and how often each was dialled.
     subscribed: BTreeMap<u64, u32>,
     revoked: BTreeSet<String>,
@@ -95,12 +97,13 @@ impl Laws {
     pub fn wants(&mut self, topics: Vec<String>) {
         self.account.wants(&topics);
         self.wanted = topics;
+        self.refused = None;
         self.acted += 1;
     }
 
     /// The application does what may make a client come back.
     pub fn app_acted(&mut self) {
-        self.displaced = false;
+        (self.displaced, self.refused) = (false, None);
         self.acted += 1;
     }
 
@@ -139,7 +142,12 @@ impl Laws {
     }
 
     fn answered(&mut self, now: Now, id: u64, outcome: &http::Outcome) {
-        let (Some(what), Ok(reply)) = (self.calls.remove(&id), outcome) else { return };
+        let (Some((what, token)), Ok(reply)) = (self.calls.remove(&id), outcome) else { return };
+        match reply.status {
+            200 => self.refused = None,
+            403 if !matches!(what, What::Unsubscribe(_)) => self.refused = Some(token),
+            _ => {}
+        }
         if let (What::Subscribe(channel), 200) = (what, reply.status) {
             self.subscribed.entry(channel).or_default();
         }
@@ -353,7 +361,9 @@ impl Platform {
         }
         let lifetime_ms = self.nature.base.lifetime_ms;
         let client = &mut self.clients[who];
-        let in_use = client.sockets.values().filter(|socket| socket.end != End::Gone).count();
+        // What waits for the application to read is not in the way.
+        let counts = |s: &&Socket| matches!(s.end, End::Dialing | End::Open) || s.end == End::Leaving && !s.stalled;
+        let in_use = client.sockets.values().filter(counts).count();
         let laws = &mut client.laws;
         laws.may_act("dialled");
         assert!(in_use < 2, "a third socket");
@@ -390,7 +400,7 @@ impl Platform {
         assert!(now_ms >= laws.rest_not_before_ms, "{:?} before Retry-After", call.what);
         match call.what {
             What::Make => {
-                assert!(!laws.calls.values().any(|what| *what == What::Make), "two channels are made at once");
+                assert!(!laws.calls.values().any(|(what, _)| *what == What::Make), "two channels are made at once");
                 let second = laws.live.is_some();
                 assert!(!second || laws.held_since.is_some(), "a second channel without leave");
                 assert!(!second || holder == Some(who), "a second channel although the source has lent it elsewhere");
@@ -399,7 +409,9 @@ impl Platform {
             What::Unsubscribe(channel) => assert_ne!(live, Some(channel), "the channel in use is unsubscribed"),
             What::Probe(_) => {}
         }
-        laws.calls.insert(id, call.what);
+        let insists = laws.refused.as_ref() == Some(&call.token) && !matches!(call.what, What::Unsubscribe(_));
+        assert!(!insists, "what was refused for good is asked for again");
+        laws.calls.insert(id, (call.what, call.token));
         let number = Laws::bounded(&mut laws.recent_calls, now_ms);
         let most = CALLS_MAX + 480_000 / lifetime_ms + if is_faulty { 4 * laws.acted } else { 0 };
         assert!(number <= most, "{number} calls in a minute");

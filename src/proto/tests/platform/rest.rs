@@ -152,6 +152,7 @@ impl Platform {
             self.evict(evicted);
         }
         self.at(ends_ms, Event::TokenEnds { channel });
+        self.later(CHANNEL_LIFE_MS, Event::ExpiryDue { channel });
         if let Some(idle_ms) = self.nature.idle_ms {
             self.later(idle_ms, Event::IdleDue { channel });
         }
@@ -178,9 +179,11 @@ impl Platform {
         let topics = call.topics.iter().enumerate();
         found.topics = topics.clone().filter(|(index, topic)| !denied(*index, topic)).map(|(_, t)| t.clone()).collect();
         found.expires_ms = self.now_ms + CHANNEL_LIFE_MS;
+        let due = Event::ExpiryDue { channel };
         if found.socket.is_some() {
             self.clients[found.owner].laws.account.withdraw(|topic| found.topics.contains(topic));
         }
+        self.later(CHANNEL_LIFE_MS, due);
         let results: Vec<String> = topics
             .map(|(index, topic)| match denied(index, topic) {
                 true => format!(
@@ -238,6 +241,13 @@ impl Platform {
         let (who, socket) = (found.owner, found.socket);
         if let (Some(epoch), Some(kept_ms)) = (socket, self.nature.base.kept_ms) {
             self.later(kept_ms, Event::CloseDue { who, epoch, code: 1008 });
+        }
+    }
+
+    /// Looks whether a channel has reached its end without having been subscribed again.
+    pub fn expiry_due(&mut self, channel: u64) {
+        if self.cloud.channels.get(&channel).is_some_and(|found| found.expires_ms <= self.now_ms) {
+            self.channel_ends(channel, None);
         }
     }
 

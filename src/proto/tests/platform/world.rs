@@ -142,6 +142,10 @@ pub enum Event {
         epoch: u64,
         code: u16,
     },
+    /// A channel may have expired.
+    ExpiryDue {
+        channel: u64,
+    },
     /// The token of a channel may have been idle for too long.
     IdleDue {
         channel: u64,
@@ -406,6 +410,7 @@ impl Platform {
             Event::Fan { channel, made } => self.fan(channel, &made),
             Event::Beat { who, epoch } => self.beat(who, epoch),
             Event::CloseDue { who, epoch, code } => self.hang_up(who, epoch, Wire::Close(code)),
+            Event::ExpiryDue { channel } => self.expiry_due(channel),
             Event::IdleDue { channel } => self.idle_due(channel),
             Event::TokenEnds { channel } => self.token_ends(channel),
             Event::Unstall { who } => self.unstall(who),
