@@ -153,7 +153,7 @@ impl Session {
         if let Some(live) = primary.as_ref().filter(|link| link.is_live()) {
             self.out.push_back(Output::SendOn(None));
             self.out.push_back(Output::Audit(Record::ConnectionLost { error: error.clone() }));
-            self.begin_gap(now, live.heard_wall_ms, &error);
+            self.begin_gap(now, self.unread_wall_ms(live), &error);
         } else if primary.is_some() {
             let began = self.attempt_ms.take().unwrap_or(now.boot_ms);
             self.audit_attempt(now, began, self.phase(), Err(error.clone()));
