@@ -213,8 +213,9 @@ mod tests {
         assert_eq!(unsafe { gwa_event_clone(&raw const event, &raw mut copy) }, GWA_OK);
         drop(event);
         // SAFETY: a living event.
-        let ints = unsafe { (gwa_event_kind(copy), gwa_event_topic_count(copy)) };
-        assert_eq!(ints, (GWA_EVENT_TOPICS, 2));
+        assert_eq!(unsafe { gwa_event_kind(copy) }, GWA_EVENT_TOPICS);
+        // SAFETY: as above.
+        assert_eq!(unsafe { gwa_event_topic_count(copy) }, 2);
         let rows = [("v2.a", GWA_TOPIC_PERMITTED, "", ""), ("v2.b", GWA_TOPIC_REJECTED, "No.", "p:one,p:two")];
         for (index, row) in rows.into_iter().enumerate() {
             let mut len = 0;
