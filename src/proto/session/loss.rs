@@ -112,10 +112,7 @@ impl Session {
         if let (Some(sent), Some(_), false) = (link.sent_ms, &link.offered, unaudited) {
             self.audit_attempt(now, sent, Phase::Renewal, Err(error.clone()));
         }
-        // What the socket before this one still holds may never be read.
-        let unread = self.leaving.iter().filter(|left| left.successor.is_some()).map(|left| left.heard_wall_ms);
-        let from_wall_ms = unread.fold(link.heard_wall_ms, u64::min);
-        self.begin_gap(now, from_wall_ms, &error);
+        self.begin_gap(now, self.unread_wall_ms(link), &error);
         // What still reads the socket before this one out must not hold the next one up.
         let by_ms = now.boot_ms + self.settings.close_timeout_ms;
         for left in &mut self.leaving {
@@ -245,6 +242,12 @@ impl Session {
     }
 
     // ---- gaps -----------------------------------------------------------------------------------------------
+
+    /// Since when something may be missed that this link, now gone, or the one before it still holds.
+    pub(super) fn unread_wall_ms(&self, link: &Link) -> u64 {
+        let unread = self.leaving.iter().filter(|left| left.successor.is_some()).map(|left| left.heard_wall_ms);
+        unread.fold(link.heard_wall_ms, u64::min)
+    }
 
     pub(super) fn begin_gap(&mut self, now: Now, from_wall_ms: u64, error: &Error) {
         if self.gap.is_some() || active(Mutant::NoGap) {

@@ -47,9 +47,7 @@ impl Session {
         for epoch in outdated {
             self.ask(now, epoch, Step::Subscribe);
         }
-        if !active(Mutant::TopicsForgotten) {
-            self.keep_up(now);
-        }
+        self.keep_up(now);
     }
 
     /// What was refused may be asked for again.
@@ -64,7 +62,7 @@ impl Session {
         let wanted = Arc::clone(&self.channels.wanted);
         let Some(link) = self.primary.as_ref().filter(|link| link.is_live() && link.asked.is_none()) else { return };
         let Some(channel) = &link.channel else { return };
-        if channel.subscribed == wanted {
+        if channel.subscribed == wanted || active(Mutant::TopicsForgotten) {
             return;
         }
         let (epoch, not_before_ms) = (link.epoch, self.not_before_ms);
@@ -155,7 +153,7 @@ impl Session {
         if let Some(live) = primary.as_ref().filter(|link| link.is_live()) {
             self.out.push_back(Output::SendOn(None));
             self.out.push_back(Output::Audit(Record::ConnectionLost { error: error.clone() }));
-            self.begin_gap(now, live.heard_wall_ms, &error);
+            self.begin_gap(now, self.unread_wall_ms(live), &error);
         } else if primary.is_some() {
             let began = self.attempt_ms.take().unwrap_or(now.boot_ms);
             self.audit_attempt(now, began, self.phase(), Err(error.clone()));

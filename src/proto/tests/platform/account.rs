@@ -48,6 +48,7 @@ struct Entry {
     copies: u32,
     delivered: u32,
     expected: bool,
+    name: String,
 }
 
 /// A gap in boot time.
@@ -79,6 +80,7 @@ pub struct Account {
     /// Correlation id of the last event that was delivered, and of the last that was not.
     pub last_correlation: String,
     last_copy: String,
+    last_is_odd: bool,
 }
 
 impl Account {
@@ -92,13 +94,23 @@ impl Account {
     }
 
     /// The platform will not send these any more, and says so.
-    pub fn withdraw(&mut self, permitted: impl Fn(&str) -> bool) {
+    pub fn withdraw(&mut self, now_ms: u64, permitted: impl Fn(&str) -> bool) {
         self.topics.iter_mut().for_each(|(topic, promised)| *promised &= permitted(topic));
+        self.renounce(now_ms);
+    }
+
+    /// What is on its way may arrive or not, unless it is promised still.
+    fn renounce(&mut self, now_ms: u64) {
+        for entry in self.entries.values_mut().rev().take_while(|entry| entry.made_ms + SLACK_MS >= now_ms) {
+            let promised = self.topics.iter().any(|(topic, promised)| *promised && covers(topic, &entry.name));
+            entry.expected &= promised && !self.over;
+        }
     }
 
     /// The application does not want these any more.
-    pub fn wants(&mut self, topics: &[String]) {
+    pub fn wants(&mut self, now_ms: u64, topics: &[String]) {
         self.topics.retain(|(topic, _)| topics.contains(topic));
+        self.renounce(now_ms);
     }
 
     /// Events flow, or do not: from the first time on, all of them are promised until the end.
@@ -106,8 +118,9 @@ impl Account {
         self.flowing = flows;
     }
 
-    pub fn ends(&mut self) {
+    pub fn ends(&mut self, now_ms: u64) {
         self.over = true;
+        self.renounce(now_ms);
     }
 
     /// The channel of the socket in use is subscribed to these: their events are promised from now on.
@@ -121,7 +134,8 @@ impl Account {
     pub fn made(&mut self, made: &Made) {
         let promised = self.topics.iter().any(|(topic, promised)| *promised && covers(topic, &made.name));
         let expected = promised && !self.over;
-        let entry = Entry { made_ms: made.at_ms, written_ms: made.at_ms, copies: made.copies, delivered: 0, expected };
+        let (made_ms, written_ms, copies, name) = (made.at_ms, made.at_ms, made.copies, made.name.clone());
+        let entry = Entry { made_ms, written_ms, copies, delivered: 0, expected, name };
         self.entries.insert(made.number, entry);
     }
 
@@ -139,6 +153,7 @@ impl Account {
         assert!(!is_own, "a frame of the platform's own is delivered: {text}");
         let Some(number) = number_of(text) else {
             assert!(admitted || overlaps, "a frame that is no event is withheld: {text}");
+            self.last_is_odd = true;
             self.oddities.extend(admitted.then(|| text.to_owned()));
             return;
         };
@@ -147,7 +162,7 @@ impl Account {
             self.last_copy = id.to_owned();
             return;
         }
-        self.last_correlation = id.to_owned();
+        (self.last_correlation, self.last_is_odd) = (id.to_owned(), false);
         self.delivered += 1;
         self.recent.push(number);
         if let Some(entry) = self.entries.get_mut(&number) {
@@ -160,7 +175,8 @@ impl Account {
 
     pub fn gap_begins(&mut self, now: Now, gap: &Gap) {
         let id = &gap.last_correlation_id;
-        assert!(*id == self.last_correlation || *id == self.last_copy, "a gap after {id} that began after others");
+        let known = *id == self.last_correlation || *id == self.last_copy || id.is_empty() && self.last_is_odd;
+        assert!(known, "a gap after {id} that began after others");
         let ago_ms = now.wall_ms.saturating_sub(gap.from_wall_ms);
         self.holes.push(Hole { from_ms: now.boot_ms.saturating_sub(ago_ms), to_ms: None });
     }

@@ -181,7 +181,7 @@ impl Platform {
         found.expires_ms = self.now_ms + CHANNEL_LIFE_MS;
         let due = Event::ExpiryDue { channel };
         if found.socket.is_some() {
-            self.clients[found.owner].laws.account.withdraw(|topic| found.topics.contains(topic));
+            self.clients[found.owner].laws.account.withdraw(self.now_ms, |topic| found.topics.contains(topic));
         }
         self.later(CHANNEL_LIFE_MS, due);
         let results: Vec<String> = topics

@@ -316,7 +316,7 @@ impl Platform {
 
     /// The application wants these topics.
     pub fn want(&mut self, who: usize, topics: Vec<String>) {
-        self.clients[who].laws.wants(topics.clone());
+        self.clients[who].laws.wants(self.now_ms, topics.clone());
         self.feed(who, session::Input::Topics(topics));
     }
 }
