@@ -43,7 +43,7 @@ int main(int argc, char **argv)
     static struct probe probe = PROBE_INIT;
     gwa_client_t *client;
     gwa_error_t *err = NULL;
-    unsigned long wanted;
+    unsigned long wanted, n;
 
     CHECK_EQ(argc, 2);
     probe.extra = asked;
@@ -62,8 +62,10 @@ int main(int argc, char **argv)
     probe.quiet = 1;
     client = connected(&probe);
     tell("connected", 1);
-    /* Tokens that live for a second are renewed by themselves. */
-    WAIT(&probe, 120000, probe.tokens >= wanted);
+    for (n = 2; n <= wanted; n++) {
+        CHECK_OK(gwa_client_refresh_now(client, &err));
+        WAIT(&probe, 60000, probe.tokens >= n);
+    }
     tell("failures", (long long)probe.failures);
     finish(client, &probe);
     return 0;

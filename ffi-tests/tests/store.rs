@@ -41,7 +41,8 @@ impl Place {
     fn program<'a>(&self, sim: &'a Sim, variant: Variant, how: &str) -> Program<'a> {
         let file = self.file().display().to_string();
         let program = Program::new("store_client", variant).against(sim).arg(how);
-        program.set("token.store", &file).env("GWA_TEST_STORE", file)
+        // A new token whenever it is asked for: in a row, as fast as they come.
+        program.set("token.store", &file).set("token.refresh_floor_ms", 0).env("GWA_TEST_STORE", file)
     }
 
     /// The refresh token in the store, which is whole, and nobody else's to read.
@@ -76,16 +77,6 @@ fn simulator(variant: Variant, rotation: Rotation) -> Sim {
     let sim = Sim::start(variant.options());
     sim.token().policy(|policy| policy.rotation = rotation);
     sim
-}
-
-/// Tokens that are renewed about twice a second.
-fn hurried(rotation: Rotation) -> Sim {
-    let mut options = Options::default();
-    options.token.lifetime = Duration::from_secs(1);
-    options.token.rotation = rotation;
-    options.ws.strict_expiry = false;
-    options.ws.close_after_expiry = None;
-    Sim::start(options)
 }
 
 fn refresh_tokens(sim: &Sim) -> Vec<String> {
@@ -164,7 +155,7 @@ fn skip(what: &str, error: &io::Error) {
 
 #[test]
 fn two_processes_never_use_one_refresh_token_twice() {
-    let (sim, place) = (hurried(NO_GRACE), Place::new("two"));
+    let (sim, place) = (simulator(Variant::Plain, NO_GRACE), Place::new("two"));
     let start = || place.program(&sim, Variant::Plain, "8").start();
     let both = [start(), start()];
     for running in both {
@@ -290,7 +281,7 @@ fn whatever_operation_a_process_dies_at_the_store_is_whole() {
 /// Every operation fails once: the client comes up with the token it got, and what was not stored is on record.
 #[test]
 fn whatever_operation_fails_the_store_is_whole_and_the_client_goes_on() {
-    let sim = hurried(GRACE);
+    let sim = simulator(Variant::Plain, GRACE);
     let count = operations(&Place::new("counted-2"), &sim, "1").len();
     for errno in [libc::EIO, libc::ENOSPC, libc::EACCES] {
         for n in 1..=count {
@@ -335,7 +326,7 @@ struct Tally {
 
 /// Processes that rotate all the time are killed at random: right after an answer of the server, or at any time.
 fn kill_loop(kills: usize, seed: u64) -> Tally {
-    let (sim, place) = (hurried(GRACE), Place::new(&format!("kills-{seed}")));
+    let (sim, place) = (simulator(Variant::Plain, GRACE), Place::new(&format!("kills-{seed}")));
     let (mut tally, mut random) = (Tally::default(), seed);
     for n in 0..kills {
         let before = sim.record().token_requests();
@@ -343,7 +334,7 @@ fn kill_loop(kills: usize, seed: u64) -> Tally {
         let mut running = place.program(&sim, Variant::Plain, "live").start();
         random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         // Which of its requests it is to die after, and how long after.
-        let (rounds, micros) = ((random >> 33) % 3 + 1, (random >> 40) % if n % 2 == 0 { 6_000 } else { 300_000 });
+        let (rounds, micros) = ((random >> 33) % 10 + 1, (random >> 40) % if n % 2 == 0 { 6_000 } else { 60_000 });
         let wanted = before + usize::try_from(rounds).unwrap();
         assert!(sim.record().wait_until(BOUND, |log| log.token_requests() >= wanted), "kill {n}: no request comes");
         let came_up = |log: &Log| rounds == 1 || log.auths() > auths;

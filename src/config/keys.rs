@@ -212,6 +212,7 @@ static KEYS: &[Key] = &[
     key!("notifications.streaming_host", Type::Text { max: 261 }, "", "host, or host:port, to which a channel's connectUri may lead; streaming.{region} unless set", |d, v| d.streaming_host = v.text.into()),
     key!("notifications.heartbeat_timeout_ms", ms(1, 600_000), "35000", "silence, heartbeats included, after which a socket counts as dead", |d, v| d.settings.heartbeat_timeout_ms = v.number),
     key!("notifications.channel_reuses", count(0, 1_000), "10", "how often a channel is connected again before a new one is made", |d, v| d.settings.channel_reuses = u32::try_from(v.number).unwrap_or(u32::MAX)),
+    key!("notifications.linger_ms", ms(0, 60_000), "3000", "how long a channel that is replaced keeps its topics once the next one is live: events may be on a longer way by it", |d, v| d.settings.linger_ms = v.number),
     key!("notifications.displaced", Type::Choice(&["stop", "return"]), "stop", "when another client has taken the channel: wait for gwa_client_refresh_now(), or come back after 5 to 10 minutes", |d, v| d.settings.displaced = pick(&[Displaced::Stop, Displaced::Return], &v)),
 
     key!("ws.url", Type::Url { secure: "wss", plain: "ws" }, "", "socket; wss://api.{region}/ws unless set", |d, v| d.ws_url = v.text.into()),

@@ -150,7 +150,7 @@ except urllib.error.HTTPError as error:
 print(answer.status)
 print(answer.read().decode(), end='')";
     let mut browser = Command::new("python3");
-    browser.args(["-I", "-c", BROWSER, url, &sim.ca_pem()]).env("no_proxy", "*");
+    browser.args(["-I", "-c", BROWSER, url, sim.ca_pem()]).env("no_proxy", "*");
     let shown = output(&mut browser).unwrap_or_else(|why| panic!("{why}"));
     let (status, text) = shown.split_once('\n').expect("a status and a page");
     (status.to_owned(), text.to_owned())

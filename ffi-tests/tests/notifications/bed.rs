@@ -64,13 +64,14 @@ impl Told {
 
     /// Without the bulk.
     fn show(&self) -> String {
-        let states: Vec<_> = self.states.iter().map(|change| (change.to, change.reason, &change.error)).collect();
+        let states = self.states.iter().rev().take(20).map(|change| (change.to, change.reason, &change.error));
+        let states: Vec<_> = states.collect();
         let Self { events, others, gaps, gap_ends, handovers, topics, tokens, .. } = self;
         let (count, last) = (events.len(), self.last());
         let handovers = handovers.len();
         format!(
             "{count} events up to {last}, {tokens} tokens, {handovers} hand-overs, gaps {gaps:?} {gap_ends:?}, \
-             topics {topics:?}, others {others:?}, states {states:#?}"
+             topics {topics:?}, others {others:?}, states, the last first: {states:?}"
         )
     }
 }
@@ -230,6 +231,7 @@ impl Bed {
             ("notifications.streaming_host", &host),
             ("notifications.topics", TOPIC),
             ("token.refresh_floor_ms", "0"),
+            ("notifications.linger_ms", "0"),
         ] {
             config.set(key, value).unwrap();
         }

@@ -3,7 +3,8 @@
 use std::panic::catch_unwind;
 
 use super::{
-    alone, asked, dense, fleets, grants, losses, muted, notify_alone, notify_live, opaque, provider, random, sharing, store, store_walk, stories, tokens, wishes,
+    alone, asked, dense, fleets, grants, losses, muted, notify_alone, notify_live, opaque, provider, random, sharing,
+    store, store_walk, stories, tokens, wishes,
 };
 use crate::proto::mutant::{activate, Mutant};
 

@@ -185,8 +185,7 @@ impl Watch {
                 self.not_before_ms = now_ms + error.retry_after_ms().unwrap_or(0);
             }
             O::News(News::Waiting | News::Verifying | News::Blocked { .. }) => self.token_asked = false,
-            O::News(_) | O::Sign { .. } | O::ServerClock { .. } => {}
-            O::LoadStore { .. } | O::Store(_) | O::FreeStore => {}
+            O::News(_) | O::Sign { .. } | O::ServerClock { .. } | O::LoadStore { .. } | O::Store(_) | O::FreeStore => {}
         }
     }
 
