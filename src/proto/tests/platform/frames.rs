@@ -149,7 +149,7 @@ fn a_token_that_is_revoked_is_replaced_first() {
     assert!(w.is_live(), "{:?}", w.state());
     assert_eq!(w.watch.tokens.len(), 2);
     let (at_ms, _) = w.watch.tokens[1];
-    let made = w.calls.iter().filter(|(_, _, what)| *what == What::Make).next_back().unwrap();
+    let made = w.calls.iter().rfind(|(_, _, what)| *what == What::Make).unwrap();
     assert!(made.0 >= at_ms, "the channel is made with the new token");
     assert_eq!(w.laws().gaps.len(), 1);
     assert_eq!(w.laws().gaps[0].cause.as_ref().unwrap().code(), Code::TokenRevoked);

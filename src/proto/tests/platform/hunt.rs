@@ -30,7 +30,6 @@ const WALK_NOTICES: &[Mutant] = &[
     Mutant::OldKeepsSubscriptions,
     Mutant::RefusedChannelInsists,
     Mutant::LeavesAtOnce,
-    Mutant::DryIsNoGap,
 ];
 
 /// What takes a story.
