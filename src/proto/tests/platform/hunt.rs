@@ -34,7 +34,7 @@ const WALK_NOTICES: &[Mutant] = &[
 
 /// What takes a story.
 const STORY_NOTICES: &[Mutant] =
-    &[Mutant::ReusedForEver, Mutant::DoubtIgnored, Mutant::ClosingIgnored, Mutant::TopicsForgotten];
+    &[Mutant::ReusedForEver, Mutant::DoubtIgnored, Mutant::ClosingIgnored, Mutant::TopicsForgotten, Mutant::DryIsNoGap];
 
 /// Whether this rule is one of the profile's: looked for here and nowhere else.
 pub fn is_ours(mutant: Mutant) -> bool {
