@@ -13,9 +13,6 @@ use super::faults::Fault;
 const SLACK_MS: u64 = 5_000;
 /// Steps of the wall clock blur what is said by it for so long.
 const BLUR_MS: u64 = 600_000;
-/// A copy that the old socket brought so shortly before the second one was dialled is not known as one, where the second
-/// socket is connected faster than an event reaches its channel.
-const COPY_BEFORE_DIAL_MS: u64 = 5_000;
 /// When an event has certainly been read, unless its socket is stalled.
 const SETTLED_MS: u64 = 300_000;
 
@@ -52,7 +49,6 @@ struct Entry {
     delivered: u32,
     expected: bool,
     name: String,
-    first_ms: Option<u64>,
 }
 
 /// A gap in boot time.
@@ -139,7 +135,7 @@ impl Account {
         let promised = self.topics.iter().any(|(topic, promised)| *promised && covers(topic, &made.name));
         let expected = promised && !self.over;
         let (made_ms, written_ms, copies, name) = (made.at_ms, made.at_ms, made.copies, made.name.clone());
-        let entry = Entry { made_ms, written_ms, copies, delivered: 0, expected, name, first_ms: None };
+        let entry = Entry { made_ms, written_ms, copies, delivered: 0, expected, name };
         self.entries.insert(made.number, entry);
     }
 
@@ -151,7 +147,7 @@ impl Account {
     }
 
     /// A text was read, and delivered or not.
-    pub fn read(&mut self, now_ms: u64, text: &str, admitted: bool, second_ms: Option<u64>) {
+    pub fn read(&mut self, text: &str, admitted: bool, second_ms: Option<u64>) {
         let topic = text.strip_prefix(r#"{"topicName":""#).unwrap_or_default();
         let is_own = topic.starts_with("v2.system.") || topic.starts_with("channel.metadata");
         assert!(!is_own, "a frame of the platform's own is delivered: {text}");
@@ -171,10 +167,7 @@ impl Account {
         self.recent.push(number);
         if let Some(entry) = self.entries.get_mut(&number) {
             entry.delivered += 1;
-            let first_ms = *entry.first_ms.get_or_insert(now_ms);
-            let excused = second_ms.is_some_and(|at| first_ms <= at && at <= first_ms + COPY_BEFORE_DIAL_MS);
-            let once = entry.delivered <= entry.copies || excused && entry.delivered <= 2 * entry.copies;
-            assert!(once, "event {number} is delivered {} times", entry.delivered);
+            assert!(entry.delivered <= entry.copies, "event {number} is delivered {} times", entry.delivered);
         }
     }
 

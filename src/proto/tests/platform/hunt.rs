@@ -30,6 +30,7 @@ const WALK_NOTICES: &[Mutant] = &[
     Mutant::OldKeepsSubscriptions,
     Mutant::RefusedChannelInsists,
     Mutant::LeavesAtOnce,
+    Mutant::DialsAtOnce,
 ];
 
 /// What takes a story.
