@@ -21,6 +21,8 @@ fn interrupt_ends_a_connect_once() {
             rig.client.connect(Some(BOUND)).unwrap();
         });
         rig.wait_sim("the request", |log| log.token_requests() == 1);
+        // Which the socket's thread hears of a moment later than the server.
+        rig.seen.wait_state(State::AcquiringToken, 1);
         rig.client.interrupt();
         connecting.join().unwrap();
     });
