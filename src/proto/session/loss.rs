@@ -17,7 +17,7 @@ impl Session {
             Some(link) if link.is_live() => ErrorStage::Live,
             _ => ErrorStage::Authenticate,
         };
-        let text = format!("{code} {}", printable(&self.without_tokens(epoch, reason)));
+        let text = format!("{code} {}", printable(&self.without_secrets(reason)));
         let error = Error::new(Code::WsClosed, stage, text.trim_end()).with(|detail| detail.ws_close_code = code);
         self.lost(now, epoch, error);
     }
