@@ -69,12 +69,12 @@ pub(super) fn settings(draft: &Draft, hooks: &Hooks, role: Role) -> Result<Setti
     let is_https = address("token.url", &settings.token_url, ("https", "http"), plain)?;
     let is_wss = address("ws.url", &settings.ws_url, ("wss", "ws"), plain)?;
     address("token.authorize_url", &settings.authorize_url, ("https", "http"), plain)?;
-    // Checked as the URL that it becomes part of.
     if !settings.streaming_host.is_empty() {
-        let url = format!("wss://{}/", settings.streaming_host);
-        url::parse(&url, "wss", "ws").map_err(|why| contradiction("notifications.streaming_host", why))?;
+        let host = url::authority(&settings.streaming_host);
+        host.map_err(|why| contradiction("notifications.streaming_host", why))?;
     }
     let is_api = address("api.url", &settings.api_url, ("https", "http"), plain)?;
+    url::check_bare(&settings.api_url).map_err(|why| contradiction("api.url", why))?;
     settings.trust = trust(draft)?;
     let used = |url: &str, is_tls: bool| (!url.is_empty()).then_some(is_tls);
     // The socket of a channel is where its API is: with TLS, or both on this machine without.
