@@ -431,3 +431,16 @@ fn the_api_has_no_path_of_its_own() {
         assert!(error.to_string().contains(r#""api.url": it has a path or a query"#), "{error}");
     }
 }
+
+#[test]
+fn a_token_store_has_a_file_name() {
+    let store = |path: &str| with(&[("token.store", path)]).settings();
+    for good in ["tokens".to_owned(), "/a/../tokens".into(), format!("/a/{}", "n".repeat(200))] {
+        assert!(store(&good).is_ok(), "{good}");
+    }
+    for bad in ["/", "..", ".", "/a/", "/a/..", "/a/."].map(str::to_owned).into_iter().chain(["n".repeat(201)]) {
+        let error = store(&bad).unwrap_err();
+        assert_eq!(error.code(), Code::BadValue, "{bad}");
+        assert!(error.to_string().contains("\"token.store\": "), "{error}");
+    }
+}
