@@ -28,7 +28,7 @@ impl Session {
             let clean = error.detail().ws_close_code == 1000;
             return self.drained(now, epoch, clean);
         }
-        let error = self.of_channel(error);
+        let error = self.cleaned(self.of_channel(error));
         if self.makes_another(now, epoch, &error) {
             return;
         }
@@ -46,6 +46,15 @@ impl Session {
             }
             None => self.senseless += 1,
         }
+    }
+
+    /// The correlation id of a refused handshake is a text of the server's too.
+    fn cleaned(&self, error: Error) -> Error {
+        if error.detail().correlation_id.is_empty() {
+            return error;
+        }
+        let id = printable(&self.without_secrets(&error.detail().correlation_id));
+        error.with(|detail| detail.correlation_id = id)
     }
 
     /// The second socket failed; the first one is still good.

@@ -3,7 +3,7 @@
 use super::alone::{error, token};
 use super::notify_rig::{event, settings, Lone, HOUR, PONG};
 use crate::config::settings::{Displaced, Settings};
-use crate::error::Code;
+use crate::error::{Code, Error, Stage};
 use crate::event::State;
 use crate::proto::http::Reply;
 use crate::proto::notifications::rest::LIFE_MS;
@@ -344,6 +344,10 @@ fn what_a_server_repeats_is_struck_out() {
     assert_eq!(caused(Lone::live(), "channel streaming-1 evicted"), "1001 channel *** evicted");
     assert_eq!(caused(Lone::live(), &format!("bye {uri}, bye")), "1001 bye ***, bye");
     assert_eq!(caused(Lone::live(), "hush-1 is over"), "1001 *** is over");
+    let mut refused = Lone::live();
+    let far = Error::new(Code::UpgradeRefused, Stage::Upgrade, "").with(|d| d.correlation_id = format!("of {uri}\n"));
+    refused.feed(Input::Dropped { epoch: 1, error: far });
+    assert_eq!(refused.gaps[0].cause.as_ref().map(|cause| cause.detail().correlation_id.as_str()), Some("of *** "));
     let mut both = renewing();
     both.made();
     assert_eq!(caused(both, &format!("{uri} now {next}, streaming-2 hush-2")), "1001 *** now ***, *** ***");
