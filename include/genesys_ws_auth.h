@@ -145,6 +145,9 @@
  *       whole number, 1 to 600000 ms: silence, heartbeats included, after which a socket counts as dead
  *   notifications.channel_reuses = 10
  *       whole number, 0 to 1000: how often a channel is connected again before a new one is made
+ *   notifications.linger_ms = 3000
+ *       whole number, 0 to 60000 ms: how long a channel that is replaced keeps its topics once the next one
+ *       is live: events may be on a longer way by it
  *   notifications.displaced = stop
  *       stop | return: when another client has taken the channel: wait for gwa_client_refresh_now(), or come
  *       back after 5 to 10 minutes
@@ -2505,7 +2508,8 @@ gwa_status_t gwa_client_free(gwa_client_t *client);
  * `scopes`: what the token must grant for these topics; none if `scope_count` is 0. With a token in force they are compared at
  * once: where one is missing nothing is added and nothing sent. Without, the next token is asked, and topics that lack a
  * scope are told as GWA_TOPIC_REJECTED. Every later token is asked again. An audit record (scope_validation) tells of
- * each outcome. Scopes that cannot be known are a matter of scopes.unknown.
+ * each outcome; with audit.policy = block it may wait up to 1 s for room. Scopes that cannot be known are a matter of
+ * scopes.unknown.
  *
  * Returns GWA_OK; GWA_E_SCOPE_DENIED, GWA_E_SCOPE_UNKNOWN or GWA_E_TOKEN_MALFORMED of the token in force;
  * GWA_E_INVALID_ARGUMENT for NULL, a topic that is not 1 to 200 visible ASCII characters, a scope that is none, and more

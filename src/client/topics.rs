@@ -1,5 +1,7 @@
 //! Topics of the profile `notifications`.
 
+use std::sync::Arc;
+
 use super::{bad_state, Client};
 use crate::config::{check_scopes, check_topics};
 use crate::error::Error;
@@ -22,7 +24,9 @@ impl Client {
         check_topics(topics)?;
         check_scopes(scopes)?;
         let scopes: Vec<String> = scopes.iter().map(|&name| name.to_owned()).collect();
-        self.with_engine(|tell| subscriptions.add(topics, &scopes, tell))?
+        let (findings, outcome) = self.with_engine(|tell| subscriptions.add(topics, &scopes, tell))?;
+        findings.record();
+        outcome
     }
 
     /// Unsubscribes from topics, each as it was subscribed to; others are ignored. Returns at once.
@@ -35,8 +39,8 @@ impl Client {
         self.with_engine(|tell| subscriptions.remove(topics, tell))
     }
 
-    fn subscriptions(&self) -> Result<&Subscriptions, Error> {
-        self.subscriptions.as_deref().ok_or_else(|| bad_state("Topics belong to profile = notifications."))
+    fn subscriptions(&self) -> Result<&Arc<Subscriptions>, Error> {
+        self.subscriptions.as_ref().ok_or_else(|| bad_state("Topics belong to profile = notifications."))
     }
 
     /// Runs `change` with what tells the socket thread, if there is one. No start or stop comes between.

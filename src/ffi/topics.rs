@@ -48,7 +48,8 @@ impl Told {
 /// `scopes`: what the token must grant for these topics; none if `scope_count` is 0. With a token in force they are compared at
 /// once: where one is missing nothing is added and nothing sent. Without, the next token is asked, and topics that lack a
 /// scope are told as GWA_TOPIC_REJECTED. Every later token is asked again. An audit record (scope_validation) tells of
-/// each outcome. Scopes that cannot be known are a matter of scopes.unknown.
+/// each outcome; with audit.policy = block it may wait up to 1 s for room. Scopes that cannot be known are a matter of
+/// scopes.unknown.
 ///
 /// Returns GWA_OK; GWA_E_SCOPE_DENIED, GWA_E_SCOPE_UNKNOWN or GWA_E_TOKEN_MALFORMED of the token in force;
 /// GWA_E_INVALID_ARGUMENT for NULL, a topic that is not 1 to 200 visible ASCII characters, a scope that is none, and more

@@ -29,6 +29,7 @@ use super::random::Entropy;
 use super::refresh_thread::{Carry, RefreshThread};
 use super::shared::Shared;
 use super::store::Store;
+use super::subscriptions::Findings;
 use crate::config::settings::Settings;
 use crate::error::{Code, Error, Stage};
 use crate::event::State as Shown;
@@ -176,6 +177,7 @@ impl Source {
         // The others have given up, and so has the refresher: the new one gets its chance.
         let is_hopeless = !state.audience.is_empty() && state.audience.hearers().next().is_none();
         let shared = Arc::clone(&outlet.shared);
+        let mut findings = Vec::new();
         let member = state.audience.join(outlet.clone());
         if outlet.has_channel && !state.permits.take_seat(member) {
             state.audience.leave(member);
@@ -185,7 +187,8 @@ impl Source {
         match &state.running {
             Some(running) if running.is_stopping => {}
             Some(running) => {
-                state.audience.missed(self.clock.now()).into_iter().for_each(|input| outlet.tell(input));
+                let missed = state.audience.missed(self.clock.now()).into_iter();
+                findings.extend(missed.filter_map(|input| outlet.tell(input)));
                 if is_hopeless {
                     running.inbox.send(ToRefresh { member, input: Input::RefreshNow });
                     state.interrupt_call();
@@ -199,6 +202,8 @@ impl Source {
                 }
             }
         }
+        drop(state);
+        findings.into_iter().for_each(Findings::record);
         Ok(Lease { source: Arc::clone(self), member, shared })
     }
 

@@ -236,14 +236,22 @@ impl Session {
         self.subscribe_or_dial(now, epoch);
     }
 
-    /// A channel that has the topics is dialled.
-    fn subscribe_or_dial(&mut self, now: Now, epoch: u64) {
-        let hold = self.is_standby(epoch) && !active(Mutant::NotHeldBack);
-        let wanted = Arc::clone(&self.channels.wanted);
+    /// A channel that has the topics is dialled; the second one not before all that it may bring is noted of the first: an
+    /// event that has just come there may be on a longer way here.
+    pub(super) fn subscribe_or_dial(&mut self, now: Now, epoch: u64) {
+        let is_second = self.is_standby(epoch);
+        let hold = is_second && !active(Mutant::NotHeldBack);
+        let (wanted, linger_ms) = (Arc::clone(&self.channels.wanted), self.settings.linger_ms);
         let Some(link) = self.link_mut(epoch) else { return };
+        link.dials_ms = None;
         let Some(channel) = link.channel.as_mut() else { return };
         if channel.subscribed != wanted {
             return self.ask(now, epoch, Step::Subscribe);
+        }
+        let at_ms = link.dialled_ms + linger_ms;
+        link.dials_ms = Some(at_ms).filter(|at| is_second && *at > now.boot_ms && !active(Mutant::DialsAtOnce));
+        if link.dials_ms.is_some() {
+            return;
         }
         channel.uses += 1;
         let uri = Some(channel.uri.clone());

@@ -16,7 +16,7 @@ use crate::shell::dial::Net;
 use crate::shell::gate::{Deadline, Promise};
 use crate::shell::inbox::Inbox;
 use crate::shell::shared::Shared;
-use crate::shell::subscriptions::Subscriptions;
+use crate::shell::subscriptions::{Findings, Subscriptions};
 
 /// How a client is told.
 #[derive(Clone)]
@@ -41,17 +41,18 @@ pub struct Lease {
 }
 
 impl Outlet {
-    /// Who must not use a token does not get it either; the session says so.
-    pub(super) fn publish(&self, token: &Arc<Token>) {
+    /// Who must not use a token does not get it either; the session says so. What is to be recorded once the source's lock is
+    /// not held any more.
+    pub(super) fn publish(&self, token: &Arc<Token>) -> Option<Findings> {
+        let mut findings = None;
         if self.check(token).is_ok() {
             if self.shared.set_token(token) {
                 self.delivery.push_notice(Notice::Token(Arc::clone(token)));
             }
-            if let Some(subscriptions) = &self.subscriptions {
-                subscriptions.granted(token, &self.socket);
-            }
+            findings = self.subscriptions.as_ref().map(|topics| topics.granted(token, &self.socket));
         }
         self.socket.send(SessionInput::Publish(Arc::clone(token)));
+        findings
     }
 
     /// Whether this client may use the token.
@@ -59,11 +60,12 @@ impl Outlet {
         self.needs.as_ref().map_or(Ok(()), |settings| scope::check_token(token, settings).1)
     }
 
-    pub(super) fn tell(&self, input: SessionInput) {
-        match input {
-            SessionInput::Publish(token) => self.publish(&token),
-            input => self.socket.send(input),
+    pub(super) fn tell(&self, input: SessionInput) -> Option<Findings> {
+        if let SessionInput::Publish(token) = input {
+            return self.publish(&token);
         }
+        self.socket.send(input);
+        None
     }
 }
 

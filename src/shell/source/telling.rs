@@ -10,14 +10,16 @@ use crate::event::{Notice, State as Shown, StateChange};
 use crate::proto::refresher::News;
 use crate::proto::session::Input as SessionInput;
 use crate::proto::token::Token;
+use crate::shell::subscriptions::Findings;
 
 impl Source {
     /// A token is in force. The snapshot first: who reads it after the event must find the new token.
     pub(in crate::shell) fn publish(&self, token: &Arc<Token>) {
         let mut state = self.lock();
         state.audience.published(token);
-        state.audience.hearers().for_each(|outlet| outlet.publish(token));
+        let findings: Vec<_> = state.audience.hearers().filter_map(|outlet| outlet.publish(token)).collect();
         drop(state);
+        findings.into_iter().for_each(Findings::record);
         if self.speaks_for_itself() && self.shared.set_token(token) {
             self.delivery.push_notice(Notice::Token(Arc::clone(token)));
         }

@@ -287,7 +287,10 @@ impl Platform {
 }
 
 fn not_found(what: What) -> Reply {
-    refusal(404, "not.found", &format!("Unable to find {what:?} of streaming-0-hush"))
+    let (What::Subscribe(channel) | What::Unsubscribe(channel) | What::Probe(channel)) = what else {
+        return refusal(404, "not.found", "Unable to find it");
+    };
+    refusal(404, "not.found", &format!("Unable to find {}", cloud::id_of(channel)))
 }
 
 fn throttle(seconds: u64) -> Reply {

@@ -187,8 +187,15 @@ impl Platform {
     /// Silence that is shorter than the watchdog's patience tells nobody anything.
     fn excuse(&mut self, who: usize, epoch: u64) {
         let client = &mut self.clients[who];
-        if let Some(since_ms) = client.sockets.get(&epoch).and_then(|socket| socket.mute_ms) {
+        let Some(socket) = client.sockets.get(&epoch) else { return };
+        if let Some(since_ms) = socket.mute_ms {
             client.laws.account.excuse(since_ms, self.now_ms);
+        }
+        // Nor does what a channel would have brought after its token's end.
+        let token = self.cloud.channels.get(&socket.channel).map_or("", |channel| channel.token.as_str());
+        let ends_ms = self.server.ends_ms(token, self.now_ms).unwrap_or(self.now_ms);
+        if ends_ms < self.now_ms + self.nature.base.lifetime_ms / 10 + 10_000 {
+            client.laws.account.excuse(self.now_ms.saturating_sub(self.nature.skew_ms), self.now_ms);
         }
     }
 
