@@ -206,7 +206,7 @@ impl Session {
         let epoch = link.epoch;
         let Some(asked) = link.asked.take() else { return };
         let settings = Arc::clone(&self.settings);
-        let secrets = self.secrets_of(epoch);
+        let secrets = self.secrets();
         let reading = Reading { settings: &settings, secrets: &secrets, wall_ms: now.wall_ms };
         let done = match asked.step {
             Step::Create => reading.created(outcome).map(|created| self.created(now, epoch, created)),
@@ -221,12 +221,13 @@ impl Session {
         }
     }
 
-    /// Everything of a link that a server could repeat.
-    fn secrets_of(&self, epoch: u64) -> Vec<Secret> {
-        let link = self.link(epoch);
-        let channel = link.and_then(|link| link.channel.as_ref());
-        let of_channel = channel.into_iter().flat_map(|channel| [channel.uri.clone(), channel.id.clone()]);
-        of_channel.chain(link.and_then(|link| link.token.as_ref()).map(|token| token.access_token.clone())).collect()
+    /// Everything that a server could repeat: whatever it says, it may speak of the other socket.
+    pub(super) fn secrets(&self) -> Vec<Secret> {
+        let links = self.primary.iter().chain(&self.standby);
+        let channels = links.clone().filter_map(|link| link.channel.as_ref()).chain(&self.channels.kept);
+        let of_channels = channels.flat_map(|channel| [channel.uri.clone(), channel.id.clone()]);
+        let tokens = links.flat_map(|link| link.token.iter().chain(&link.offered)).chain(&self.token);
+        of_channels.chain(tokens.map(|token| token.access_token.clone())).collect()
     }
 
     fn created(&mut self, now: Now, epoch: u64, created: Created) {

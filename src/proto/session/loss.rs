@@ -20,7 +20,7 @@ impl Session {
             Some(link) if link.is_live() => ErrorStage::Live,
             _ => ErrorStage::Authenticate,
         };
-        let text = format!("{code} {}", printable(&self.without_tokens(epoch, reason)));
+        let text = format!("{code} {}", printable(&self.without_secrets(reason)));
         let error = Error::new(Code::WsClosed, stage, text.trim_end()).with(|detail| detail.ws_close_code = code);
         self.lost(now, epoch, error);
     }
@@ -31,7 +31,7 @@ impl Session {
             let clean = error.detail().ws_close_code == 1000;
             return self.drained(now, epoch, clean);
         }
-        let error = self.of_channel(error);
+        let error = self.cleaned(self.of_channel(error));
         if self.makes_another(now, epoch, &error) {
             return;
         }
@@ -49,6 +49,15 @@ impl Session {
             }
             None => self.senseless += 1,
         }
+    }
+
+    /// The correlation id of a refused handshake is a text of the server's too.
+    fn cleaned(&self, error: Error) -> Error {
+        if error.detail().correlation_id.is_empty() {
+            return error;
+        }
+        let id = printable(&self.without_secrets(&error.detail().correlation_id));
+        error.with(|detail| detail.correlation_id = id)
     }
 
     /// The second socket failed; the first one is still good.
