@@ -59,8 +59,8 @@
  *       text of at most 1024 characters, none of them a control character: kid of that key, where the server
  *       wants one
  *   client.assertion_audience
- *       https URL (http to a loopback address) without credentials and fragment: whom that JWT is for (aud):
- *       the server's issuer; token.url unless set
+ *       https URL (http to a loopback address) without credentials and fragment: whom that JWT is for (aud),
+ *       the server's issuer; needed with client.authentication = private_key_jwt
  *   token.url
  *       https URL (http to a loopback address) without credentials and fragment: token endpoint;
  *       https://api.{region}/oauth/token unless set, with profile = notifications

@@ -46,7 +46,6 @@ pub(super) fn settings(draft: &Draft, hooks: &Hooks, role: Role) -> Result<Setti
     let or = |given: &String, default: String| if given.is_empty() { default } else { given.clone() };
     let region = settings.region.clone();
     settings.token_url = or(&draft.token_url, token_url(settings.profile, &region));
-    settings.assertion_audience = or(&draft.assertion_audience, settings.token_url.clone());
     settings.authorize_url = or(&draft.authorize_url, authorize_url(&region));
     match settings.profile {
         Profile::AuthMessage => settings.ws_url = or(&draft.ws_url, ws_url(&region)),

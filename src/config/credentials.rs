@@ -29,10 +29,7 @@ fn authentication(settings: &Settings) -> Result<(), Error> {
             Err(contradiction("client.id", "a colon would end it early with token.basic = raw"))
         }
         By::Basic => needed(!settings.client_secret.is_empty(), "client.secret (for client.authentication = basic)"),
-        By::PrivateKeyJwt => needed(
-            settings.signing_key.is_some(),
-            "client.private_key_file or client.private_key_pem (for client.authentication = private_key_jwt)",
-        ),
+        By::PrivateKeyJwt => signer(settings),
         By::Tls => needed(
             settings.client_identity.is_some(),
             "tls.client_cert_file or tls.client_cert_pem (for client.authentication = tls)",
@@ -49,9 +46,19 @@ fn authentication(settings: &Settings) -> Result<(), Error> {
     }
 }
 
+/// The audience is not made of `token.url`: servers that know each other's endpoints could use the assertion for each other's.
+fn signer(settings: &Settings) -> Result<(), Error> {
+    let by = "(for client.authentication = private_key_jwt)";
+    let key = settings.signing_key.is_some();
+    needed(key, &format!("client.private_key_file or client.private_key_pem {by}"))?;
+    let audience = !settings.assertion_audience.is_empty();
+    needed(audience, &format!("client.assertion_audience, the issuer that the server's metadata name {by}"))
+}
+
 fn is_for_the_authenticated(settings: &Settings) -> bool {
     match settings.grant {
         Grant::ClientCredentials => true,
+        // A store may turn out to be empty: then a code is asked for.
         Grant::Auto => settings.refresh_token.is_none() && settings.token_store.is_empty(),
         Grant::RefreshToken | Grant::AuthorizationCode | Grant::Application | Grant::Saml2Bearer => false,
     }

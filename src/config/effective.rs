@@ -115,11 +115,6 @@ impl Written {
         let own = self.text_of(name);
         match name {
             "token.url" if own.is_empty() => Some(check::token_url(self.profile(), self.region())),
-            "client.assertion_audience"
-                if own.is_empty() && self.authentication() == ClientAuthentication::PrivateKeyJwt =>
-            {
-                Some(self.derived("token.url").unwrap_or_else(|| self.text_of("token.url").to_owned()))
-            }
             "token.pkce" if own == "auto" => Some(if self.pkce() { "on" } else { "off" }.to_owned()),
             "token.authorize_url" if own.is_empty() => Some(check::authorize_url(self.region())),
             "ws.url" if own.is_empty() && self.profile() == Profile::AuthMessage => Some(check::ws_url(self.region())),

@@ -177,7 +177,7 @@ static KEYS: &[Key] = &[
     key!("client.private_key_file", Type::Text { max: 4_096 }, "", "PEM file of the key for client.authentication = private_key_jwt, RSA (RS256) or P-256 (ES256), not encrypted", |d, v| d.private_key_file = v.text.into()),
     key!("client.private_key_pem", Type::SecretPem, "", "PEM text of that key, instead of the file", |d, v| d.private_key_pem = v.secret.filter(|secret| !secret.is_empty())),
     key!("client.key_id", Type::Text { max: 1_024 }, "", "kid of that key, where the server wants one", |d, v| d.settings.key_id = v.text.into()),
-    key!("client.assertion_audience", Type::Url { secure: "https", plain: "http" }, "", "whom that JWT is for (aud): the server's issuer; token.url unless set", |d, v| d.assertion_audience = v.text.into()),
+    key!("client.assertion_audience", Type::Url { secure: "https", plain: "http" }, "", "whom that JWT is for (aud), the server's issuer; needed with client.authentication = private_key_jwt", |d, v| d.settings.assertion_audience = v.text.into()),
 
     key!("token.url", Type::Url { secure: "https", plain: "http" }, "", "token endpoint; https://api.{region}/oauth/token unless set, with profile = notifications https://login.{region}/oauth/token", |d, v| d.token_url = v.text.into()),
     key!("token.refresh_token", Type::Secret, "", "refresh token to begin with", |d, v| d.settings.refresh_token = v.secret.filter(|secret| !secret.is_empty())),

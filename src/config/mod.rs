@@ -54,8 +54,6 @@ pub(crate) struct Draft {
     private_key_file: String,
     /// `client.private_key_pem`.
     private_key_pem: Option<Secret>,
-    /// `client.assertion_audience`, or empty.
-    assertion_audience: String,
     /// `token.pkce`, unless it follows from grant and authentication.
     pkce: Option<bool>,
     /// `api.url`, or empty.

@@ -226,7 +226,7 @@ pub struct Settings {
     pub signing_key: Option<Pem>,
     /// `kid` of that key, or empty.
     pub key_id: String,
-    /// `aud` of its assertions; the token endpoint unless set.
+    /// `aud` of its assertions. Never guessed: one that also fits another server can be replayed there (RFC 7523 3, draft rfc7523bis).
     pub assertion_audience: String,
     /// Encoding of the Basic header.
     pub basic: BasicEncoding,

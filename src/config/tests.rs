@@ -69,9 +69,8 @@ fn every_key_changes_something_of_its_own() {
 }
 
 /// Fields that are filled when the whole is checked.
-const DERIVED: [&str; 11] = [
+const DERIVED: [&str; 10] = [
     "signing_key",
-    "assertion_audience",
     "pkce",
     "token_url",
     "ws_url",
@@ -244,6 +243,18 @@ fn contradictions_are_refused() {
     ] {
         assert_eq!(code(with(&[pair]).settings()), Some(Code::MissingKey), "{pair:?}");
     }
+}
+
+#[test]
+fn whom_an_assertion_is_for_is_never_guessed() {
+    let key = "-----BEGIN PRIVATE KEY-----\nhush\n-----END PRIVATE KEY-----";
+    let mut config = with(&[("client.authentication", "private_key_jwt")]);
+    config.set_secret("client.private_key_pem", Secret::new(key.into())).unwrap();
+    let error = config.settings().unwrap_err();
+    assert!(error.code() == Code::MissingKey && error.to_string().contains("client.assertion_audience"), "{error}");
+    config.set("client.assertion_audience", "https://as.example").unwrap();
+    assert_eq!(config.settings().unwrap().assertion_audience, "https://as.example");
+    assert_eq!(with(&[("client.assertion_audience", "https://as.example")]).settings().map(drop), Ok(()), "of no use");
 }
 
 #[test]

@@ -65,16 +65,16 @@ impl SigningKey {
     /// Reads a key: RSA of 2048 to 8192 bits or P-256, in PKCS #8, PKCS #1 or SEC 1.
     pub fn load(pem: &Pem) -> Result<Self, Error> {
         let text = tls::read_pem(pem).map_err(|error| wrong(&error.detail().message))?;
-        let encrypted = b"ENCRYPTED PRIVATE KEY-----";
-        if text.windows(encrypted.len()).any(|window| window == encrypted) {
+        if tls::is_encrypted_pem(&text) {
             return Err(wrong("The key is encrypted; it has to be decrypted first."));
         }
         let der = PrivateKeyDer::from_pem_slice(&text).map_err(|_| wrong("No private key is there."))?;
-        // What ring says of a key it cannot use names a format at most.
-        let key = default_provider().key_provider.load_private_key(der);
-        let key = key.map_err(|error| wrong(&format!("The key cannot be used: {error}.")))?;
+        // What ring says of a key that it cannot use does not say what it could use.
+        let other =
+            || wrong("It is no RSA key of 2048 to 8192 bits (and no RSA-PSS), and none of P-256; or it is damaged.");
+        let key = default_provider().key_provider.load_private_key(der).map_err(|_| other())?;
         let fits = |algorithm: &Algorithm| key.choose_scheme(&[algorithm.scheme()]).is_some();
-        let algorithm = Algorithm::ALL.into_iter().find(fits).ok_or_else(|| wrong("It is neither RSA nor P-256."))?;
+        let algorithm = Algorithm::ALL.into_iter().find(fits).ok_or_else(other)?;
         Ok(Self { key, algorithm })
     }
 

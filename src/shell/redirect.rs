@@ -1,6 +1,7 @@
 //! The listener for the redirect of an authorization (RFC 8252 7.3): a server of one page, for as long as a question is
 //! open, in the wait of gwa-refresh. It never blocks, and whoever knocks slowly holds up nobody.
 
+use std::cell::Cell;
 use std::io::{self, ErrorKind, Read, Write};
 use std::mem;
 use std::net::Shutdown;
@@ -102,53 +103,59 @@ impl Redirect {
     /// Goes as far as it can without waiting: after every wake, whatever it was for. `judge` is given the query of each
     /// redirect and says what to answer; with [`Page::Taken`] it is the last.
     pub fn advance(&mut self, now: Now, waiter: &Waiter, mut judge: impl FnMut(&str) -> Page) {
-        self.accept(now, waiter);
-        let mut is_taken = false;
-        for one in &mut self.connections {
+        let Self { place, listener, connections, again_ms } = self;
+        let is_taken = Cell::new(false);
+        let mut serve = |one: &mut Connection| {
             one.advance(now, |head| {
-                let page = match self.place.query_of(head)? {
-                    Ok(_) if is_taken => Page::NotOurs,
+                let page = match place.query_of(head)? {
+                    Ok(_) if is_taken.get() => Page::NotOurs,
                     Ok(query) => judge(query),
                     Err(page) => page,
                 };
-                is_taken |= page == Page::Taken;
+                is_taken.set(is_taken.get() || page == Page::Taken);
                 Some(page)
             });
-        }
-        self.connections.retain(|one| !matches!(one.step, Step::Over) && one.until_ms > now.boot_ms);
-        if is_taken {
+            !matches!(one.step, Step::Over) && one.until_ms > now.boot_ms
+        };
+        // What has come is read before anybody has to go: the redirect may lie there in front of many that are silent.
+        connections.retain_mut(&mut serve);
+        *again_ms = listener.as_ref().and_then(|listener| {
+            listener.accept(now, waiter, |mut one| {
+                let stays = serve(&mut one);
+                if stays && !is_taken.get() && connections.len() >= CONNECTIONS {
+                    connections.remove(0);
+                }
+                connections.extend((stays && connections.len() < CONNECTIONS).then_some(one));
+            })
+        });
+        if is_taken.get() {
             self.close();
         }
     }
+}
 
-    fn accept(&mut self, now: Now, waiter: &Waiter) {
-        self.again_ms = None;
-        let Some(Listener { tcp, .. }) = &self.listener else { return };
+impl Listener {
+    /// Takes those who knock; when somebody may still be waiting outside.
+    fn accept(&self, now: Now, waiter: &Waiter, mut take: impl FnMut(Connection)) -> Option<u64> {
         for _ in 0..BATCH {
-            match tcp.accept() {
+            match self.tcp.accept() {
                 Ok((tcp, peer)) if peer.ip().is_loopback() => {
                     let mut socket = Socket::from(tcp);
                     if waiter.register(&mut socket).is_err() {
                         continue;
                     }
-                    if self.connections.len() >= CONNECTIONS {
-                        self.connections.remove(0);
-                    }
                     let until_ms = now.boot_ms.saturating_add(PATIENCE_MS);
                     let step = Step::Reading(Zeroizing::new(Vec::new()));
-                    self.connections.push(Connection { socket, until_ms, step });
+                    take(Connection { socket, until_ms, step });
                 }
                 Ok(_) => {}
-                Err(error) if error.kind() == ErrorKind::WouldBlock => return,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return None,
                 Err(error) if matches!(error.kind(), ErrorKind::Interrupted | ErrorKind::ConnectionAborted) => {}
                 // Out of descriptors or memory.
-                Err(_) => {
-                    self.again_ms = Some(now.boot_ms.saturating_add(RETRY_MS));
-                    return;
-                }
+                Err(_) => return Some(now.boot_ms.saturating_add(RETRY_MS)),
             }
         }
-        self.again_ms = Some(now.boot_ms);
+        Some(now.boot_ms)
     }
 }
 

@@ -18,8 +18,8 @@ use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, RootCertStore, SupportedProtocolVersion};
 
 pub use self::fault::fault;
-pub use self::identity::read as read_pem;
 use self::identity::Identity;
+pub use self::identity::{is_encrypted as is_encrypted_pem, read as read_pem};
 use self::roots::Sources;
 use self::verifier::Verifier;
 use crate::config::settings::{Settings, TlsVersion};

@@ -211,24 +211,10 @@ fn an_assertion_is_one_to_a_library_that_is_not_ours() {
 }
 
 #[test]
-fn the_audience_is_the_token_endpoint_unless_set() {
-    let (pem, known, ..) = keys().into_iter().next().unwrap();
-    let change = |config: &mut Config, sim: &Sim| {
-        set(config, &[("client.authentication", "private_key_jwt")]);
-        config.set_secret("client.private_key_pem", secret(pem)).unwrap();
-        let shown: Value = serde_json::from_str(&config.to_json()).unwrap();
-        assert_eq!(shown["client.assertion_audience"], json!(sim.token_url()));
-    };
-    let rig = rig(plain(ClientAuth::PrivateKeyJwt(known)), change, |request| request.complete(Answer::Done));
-    rig.client.connect(Some(BOUND)).unwrap();
-    rig.close();
-}
-
-#[test]
 fn an_assertion_of_a_clock_that_is_off_is_made_anew() {
     let (pem, known, ..) = keys().into_iter().next().unwrap();
     let change = |config: &mut Config, sim: &Sim| {
-        set(config, &[("client.authentication", "private_key_jwt")]);
+        set(config, &[("client.authentication", "private_key_jwt"), ("client.assertion_audience", &sim.token_url())]);
         config.set_secret("client.private_key_pem", secret(pem)).unwrap();
         // A server of another century: what it refuses, it dates.
         let headers = vec![("Date".to_owned(), "Sat, 01 Jan 2050 00:00:00 GMT".to_owned())];
@@ -277,6 +263,12 @@ fn a_key_that_cannot_be_used_is_told_when_the_client_is_made() {
     let code = |config: &Config| Client::new(config).map(drop).unwrap_err();
     assert_eq!(code(&config).code(), Code::MissingKey);
     set(&mut config, &[("client.private_key_file", "/nowhere/key.pem")]);
+    let error = code(&config);
+    assert!(
+        error.code() == Code::MissingKey && error.to_string().contains("client.assertion_audience, the issuer"),
+        "{error}"
+    );
+    set(&mut config, &[("client.assertion_audience", "https://as.example")]);
     let error = code(&config);
     assert_eq!((error.code(), error.detail().stage), (Code::BadValue, Stage::Configure));
     assert!(error.to_string().contains("/nowhere/key.pem"), "{error}");

@@ -74,10 +74,11 @@ impl Authorization {
     fn query_of<'a>(&self, answer: &'a str) -> Option<&'a str> {
         let whole = answer.split('#').next().unwrap_or_default();
         let (before, query) = whole.split_once('?').unwrap_or(("", whole));
-        let has = |name: &str| query.split('&').any(|pair| pair.split('=').next() == Some(name));
         let is_ours = !self.redirect_uri.is_empty() && answer.starts_with(&self.redirect_uri);
         let is_url = is_ours || before.contains(':') || answer.contains("://") || answer.starts_with('?');
-        (is_url || has("state") && (has("code") || has("error"))).then_some(query)
+        // One whose state got lost is a redirect all the same: as a code it would be refused, and the question be over.
+        let is_field = |pair: &str| ["code=", "error=", "state="].iter().any(|name| pair.starts_with(name));
+        (is_url || answer.split(['?', '&', '#']).any(is_field)).then_some(query)
     }
 }
 
@@ -208,6 +209,14 @@ mod tests {
             format!("app:/back?code=c&state={state}x"),
             "?code=c&state=other".into(),
             "code=c&state=other".into(),
+            // A redirect whose state is missing is no bare code.
+            "code=c".into(),
+            "#code=c".into(),
+            "/cb?code=c".into(),
+            "/cb?error=access_denied".into(),
+            "iss=x&code=c".into(),
+            "error=access_denied".into(),
+            format!("state={state}"),
             "https://h/cb?error=access_denied&state=other".into(),
             format!("app:/back?state={state}"),
             format!("app:/back?code=&state={state}"),

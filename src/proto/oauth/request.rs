@@ -29,11 +29,13 @@ pub enum Proof {
 }
 
 /// Which grant the next request uses: a code that was just handed over, else as set.
-pub fn proof(grant: Grant, credentials: &Credentials) -> Proof {
+pub fn proof(settings: &Settings, credentials: &Credentials) -> Proof {
     let refresh = credentials.refresh_token.is_some();
-    match grant {
+    match settings.grant {
         _ if credentials.code.is_some() => Proof::Code,
         Grant::Auto | Grant::RefreshToken | Grant::AuthorizationCode if refresh => Proof::RefreshToken,
+        // RFC 6749 4.4: only for clients that authenticate.
+        Grant::Auto if settings.authentication == ClientAuthentication::None => Proof::Missing,
         Grant::Auto | Grant::ClientCredentials => Proof::ClientCredentials,
         // Assertions bring no refresh tokens as a rule (RFC 7521 4.1), and the next one replaces what they might bring.
         Grant::Saml2Bearer if credentials.saml_assertion.is_some() => Proof::Assertion,
@@ -46,7 +48,7 @@ pub fn proof(grant: Grant, credentials: &Credentials) -> Proof {
 pub fn request(settings: &Settings, credentials: &Credentials, timeout_ms: u64) -> Option<Request> {
     let mut form = Form::default();
     let scope = settings.requested_scopes.join(" ");
-    match proof(settings.grant, credentials) {
+    match proof(settings, credentials) {
         Proof::Code => {
             form.add("grant_type", "authorization_code");
             form.add("code", credentials.code.as_ref()?.expose());
@@ -171,7 +173,7 @@ mod tests {
         let grant = "grant_type=urn%3Aietf%3Aparams%3Aoauth%3Agrant-type%3Asaml2-bearer";
         assert_eq!(body, format!("{grant}&orgName=my+org&assertion=PHNhbWw%2B"));
         assert!(request(&set, &credentials(None), 1).is_none());
-        assert_eq!(proof(Grant::Saml2Bearer, &credentials(Some("r"))), Proof::Missing);
+        assert_eq!(proof(&set, &credentials(Some("r"))), Proof::Missing);
     }
 
     #[test]
@@ -181,10 +183,20 @@ mod tests {
             (ClientAuthentication::Tls, "&client_id=id+one"),
             (ClientAuthentication::PrivateKeyJwt, ""),
         ] {
-            let set = Settings { authentication, requested_scopes: vec!["a:b".into(), "c".into()], ..settings() };
+            let requested_scopes = vec!["a:b".into(), "c".into()];
+            let set = Settings { authentication, grant: Grant::ClientCredentials, requested_scopes, ..settings() };
             let body = format!("grant_type=client_credentials&scope=a%3Ab+c{named}");
             assert_eq!(sent(&set, &credentials(None)), (String::new(), body));
         }
+    }
+
+    #[test]
+    fn who_does_not_authenticate_has_no_client_credentials() {
+        let set = Settings { authentication: ClientAuthentication::None, grant: Grant::Auto, ..settings() };
+        assert!(request(&set, &credentials(None), 1).is_none(), "RFC 6749 4.4");
+        assert!(sent(&set, &credentials(Some("r"))).1.starts_with("grant_type=refresh_token&"));
+        let code = Credentials { code: Some(secret("c")), ..credentials(None) };
+        assert!(sent(&set, &code).1.starts_with("grant_type=authorization_code&code=c"));
     }
 
     #[test]

@@ -77,6 +77,17 @@ fn other_keys_are_refused_and_never_shown() {
 }
 
 #[test]
+fn what_is_wrong_with_a_key_is_told() {
+    let wanted = ["2048 to 8192 bits", "and no RSA-PSS", "P-256", "is encrypted"];
+    let keys: Vec<_> = include_str!("unusable.pem").split("\n# ").skip(1).collect();
+    assert_eq!(keys.len(), wanted.len());
+    for (key, why) in keys.into_iter().zip(wanted) {
+        let told = SigningKey::load(&text(key)).unwrap_err().to_string();
+        assert!(told.contains(why), "{told} {key}");
+    }
+}
+
+#[test]
 fn a_der_signature_becomes_two_numbers_of_32_bytes() {
     assert_eq!(fixed(&[0x30, 6, 2, 1, 1, 2, 1, 2]).unwrap()[31..], [[1].as_slice(), &[0; 31], &[2]].concat());
     let long = [[0x30, 38, 2, 33, 0].as_slice(), &[0xff; 32], &[2, 1, 0x7f]].concat();

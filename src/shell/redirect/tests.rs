@@ -160,6 +160,21 @@ fn silent_connections_keep_nobody_out() {
 }
 
 #[test]
+fn a_redirect_is_read_before_those_behind_it_push_it_out() {
+    for is_known in [false, true] {
+        let mut rig = Rig::new("http://127.0.0.1:0/cb");
+        let mut browser = rig.connect();
+        if is_known {
+            rig.advance_until(0, |redirect| redirect.connections.len() == 1);
+        }
+        write!(browser, "GET /cb?state=right HTTP/1.1\r\nHost: {}\r\n\r\n", rig.address).unwrap();
+        let _silent: Vec<_> = (0..3 * CONNECTIONS).map(|_| rig.connect()).collect();
+        assert!(rig.answer(browser).starts_with("HTTP/1.1 200 "), "{is_known}");
+        assert_eq!(rig.judged, ["state=right"]);
+    }
+}
+
+#[test]
 fn a_port_that_is_taken_is_told() {
     let rig = Rig::new("http://127.0.0.1:0/cb");
     let error = Redirect::open(Place::of(&rig.redirect.uri()).unwrap(), &rig.waiter).err().unwrap();

@@ -31,8 +31,7 @@ impl Identity {
     pub(super) fn show(self, builder: ConfigBuilder<ClientConfig, WantsClientCert>) -> Result<ClientConfig, Error> {
         let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&self.certificate).collect();
         let chain = chain.ok().filter(|chain| !chain.is_empty()).ok_or_else(|| wrong("No certificate is there."))?;
-        let encrypted = b"ENCRYPTED PRIVATE KEY-----";
-        if self.key.windows(encrypted.len()).any(|window| window == encrypted) {
+        if is_encrypted(&self.key) {
             return Err(wrong("The key is encrypted; it has to be decrypted first."));
         }
         let key = PrivateKeyDer::from_pem_slice(&self.key).map_err(|_| wrong("No private key is there."))?;
@@ -59,6 +58,12 @@ pub fn read(pem: &Pem) -> Result<Zeroizing<Vec<u8>>, Error> {
             fs::read(path).map(Zeroizing::new).map_err(unreadable)
         }
     }
+}
+
+/// Whether a PEM holds a key that a passphrase opens: in PKCS #8 (RFC 5958 3), or by a header (RFC 1421 4.6.1.1).
+pub fn is_encrypted(pem: &[u8]) -> bool {
+    let has = |marker: &[u8]| pem.windows(marker.len()).any(|window| window == marker);
+    has(b"ENCRYPTED PRIVATE KEY-----") || has(b"Proc-Type: 4,ENCRYPTED")
 }
 
 fn wrong(why: &str) -> Error {

@@ -107,6 +107,8 @@ fn a_client_certificate_that_cannot_be_used_is_told_when_a_client_is_made() {
     assert!(told("nonsense", &key.serialize_pem()).contains("No certificate"));
     let encrypted = "-----BEGIN ENCRYPTED PRIVATE KEY-----\nAAAA\n-----END ENCRYPTED PRIVATE KEY-----\n";
     assert!(told(&certificate, encrypted).contains("encrypted"));
+    let older = "-----BEGIN EC PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\nDEK-Info: AES-128-CBC,00\n\nAAAA\n-----END EC PRIVATE KEY-----\n";
+    assert!(told(&certificate, older).contains("encrypted"));
     let nowhere = || Pem::File("/nonexistent/key.pem".into());
     let identity = ClientIdentity { certificate: nowhere(), key: nowhere() };
     let (code, text) = refusal(&Settings { client_identity: Some(identity), ..memory(&authority) });
