@@ -5,6 +5,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use ffi_tests::sim::TokenReply;
+use genesys_ws_auth::event::State;
 use genesys_ws_auth::Code;
 
 use crate::harness::*;
