@@ -89,6 +89,7 @@ void use_request()
     gwa::request request;
     CHECK(!request && request.kind() == 0 && request.get() == nullptr && request.release() == nullptr);
     CHECK(!request.try_refresh_token().ok());
+    CHECK(request.authorize_url().empty());
     CHECK_STATUS(request.try_complete("answer", std::chrono::seconds(1)).status(), GWA_E_BAD_HANDLE);
     CHECK_STATUS(request.try_fail(GWA_E_TIMEOUT, "why").status(), GWA_E_BAD_HANDLE);
 }

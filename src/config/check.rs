@@ -14,6 +14,8 @@ use super::{credentials, proxy, url, Draft, TrustChoice};
 
 /// Largest PEM file.
 const MAX_CA_FILE: u64 = 16 << 20;
+/// Longest file name of the token store, in bytes: file systems have 255, and what is written first has a UUID in its name.
+const MAX_STORE_NAME: usize = 200;
 
 /// What is made of a configuration.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -68,12 +70,13 @@ pub(super) fn settings(draft: &Draft, hooks: &Hooks, role: Role) -> Result<Setti
     let is_https = address("token.url", &settings.token_url, ("https", "http"), plain)?;
     let is_wss = address("ws.url", &settings.ws_url, ("wss", "ws"), plain)?;
     address("token.authorize_url", &settings.authorize_url, ("https", "http"), plain)?;
-    // Checked as the URL that it becomes part of.
     if !settings.streaming_host.is_empty() {
-        let url = format!("wss://{}/", settings.streaming_host);
-        url::parse(&url, "wss", "ws").map_err(|why| contradiction("notifications.streaming_host", why))?;
+        let host = url::authority(&settings.streaming_host);
+        host.map_err(|why| contradiction("notifications.streaming_host", why))?;
     }
     let is_api = address("api.url", &settings.api_url, ("https", "http"), plain)?;
+    url::check_bare(&settings.api_url).map_err(|why| contradiction("api.url", why))?;
+    store(&settings.token_store).map_err(|why| contradiction("token.store", why))?;
     settings.trust = trust(draft)?;
     let used = |url: &str, is_tls: bool| (!url.is_empty()).then_some(is_tls);
     // The socket of a channel is where its API is: with TLS, or both on this machine without.
@@ -146,6 +149,16 @@ fn address(key: &str, text: &str, (secure, plain): (&str, &str), allow_plain: bo
         return Err(contradiction(key, &why));
     }
     Ok(!parsed.plain)
+}
+
+/// Whether the files that the store needs beside its own can be made: known only at the first rotation, it would be too late.
+fn store(path: &str) -> Result<(), &'static str> {
+    match path.rsplit('/').next().unwrap_or_default() {
+        "" if path.is_empty() => Ok(()),
+        "" | "." | ".." => Err("it names no file"),
+        name if name.len() > MAX_STORE_NAME => Err("its file name is longer than 200 bytes"),
+        _ => Ok(()),
+    }
 }
 
 /// Nothing that was set is ignored: a file or text of authorities beside another source is an error.

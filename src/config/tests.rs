@@ -415,3 +415,43 @@ fn a_region_is_an_aws_name_or_a_domain_and_its_hosts_follow() {
     let error = Config::new().set("region", "https://login.eu-central-9/").unwrap_err();
     assert!(error.to_string().contains("no host name; the nearest that is known is \"eu-central-1\""), "{error}");
 }
+
+#[test]
+fn where_a_channel_may_lead_is_a_host() {
+    let host = |host: &str| {
+        let pairs = [("profile", "notifications"), ("notifications.streaming_host", host)];
+        with(&pairs).settings().map(|settings| settings.streaming_host)
+    };
+    for good in ["streaming.x", "streaming.x:8443", "[::1]:8443", "127.0.0.1"] {
+        assert_eq!(host(good).as_deref(), Ok(good));
+    }
+    for bad in ["streaming.x/abc", "streaming.x?abc", "streaming.x/", "wss://streaming.x", "a b", "u@h", "h#f", "h:0"] {
+        assert_eq!(code(host(bad)), Some(Code::BadValue), "{bad}");
+    }
+}
+
+#[test]
+fn the_api_has_no_path_of_its_own() {
+    let api = |url: &str| with(&[("profile", "notifications"), ("api.url", url)]).settings();
+    for good in ["https://api.x", "https://api.x/", "HTTPS://[::1]:8443"] {
+        assert!(api(good).is_ok(), "{good}");
+    }
+    for bad in ["https://api.x/base", "https://api.x?a=b", "https://api.x/?a=b", "https://api.x//", "https://api.x?"] {
+        let error = api(bad).unwrap_err();
+        assert_eq!(error.code(), Code::BadValue, "{bad}");
+        assert!(error.to_string().contains(r#""api.url": it has a path or a query"#), "{error}");
+    }
+}
+
+#[test]
+fn a_token_store_has_a_file_name() {
+    let store = |path: &str| with(&[("token.store", path)]).settings();
+    for good in ["tokens".to_owned(), "/a/../tokens".into(), format!("/a/{}", "n".repeat(200))] {
+        assert!(store(&good).is_ok(), "{good}");
+    }
+    for bad in ["/", "..", ".", "/a/", "/a/..", "/a/."].map(str::to_owned).into_iter().chain(["n".repeat(201)]) {
+        let error = store(&bad).unwrap_err();
+        assert_eq!(error.code(), Code::BadValue, "{bad}");
+        assert!(error.to_string().contains("\"token.store\": "), "{error}");
+    }
+}

@@ -43,6 +43,15 @@ pub(crate) fn parse<'a>(text: &'a str, secure: &str, plain: &str) -> Result<Pars
     Ok(Parsed { plain: is_plain, host: host_of(authority)? })
 }
 
+/// Whether an absolute URL, or no text, has nothing behind its host that a path could not be put behind.
+pub(crate) fn check_bare(text: &str) -> Result<(), &'static str> {
+    let rest = text.split_once("://").map_or("", |(_, rest)| rest);
+    match rest.find(['/', '?']).and_then(|at| rest.get(at..)) {
+        None | Some("/") => Ok(()),
+        Some(_) => Err("it has a path or a query"),
+    }
+}
+
 /// Whether a text is a host name: labels of letters, digits and inner hyphens, at most 253 letters in all.
 pub(crate) fn is_host_name(text: &str) -> bool {
     let is_label = |label: &str| {

@@ -1,5 +1,7 @@
 //! The frames of the `auth-message` profile: what we send, and which frames are ours to read.
 
+use std::ops::Range;
+
 use serde_json::{Map, Value};
 use zeroize::Zeroizing;
 
@@ -77,25 +79,34 @@ const STRUCK_PREFIX: usize = 16;
 /// `text` with every secret in it struck out, and every beginning of one: servers have been seen to repeat what they
 /// were sent. To be done before a text is cut, or a part of a secret would stay.
 pub fn without_secrets<'a>(text: &str, secrets: impl IntoIterator<Item = &'a Secret>) -> String {
-    secrets
-        .into_iter()
-        .filter(|secret| secret.expose().len() >= 4)
-        .fold(text.to_owned(), |text, secret| strike(&text, secret.expose()))
+    let secrets = secrets.into_iter().map(Secret::expose).filter(|secret| secret.len() >= 4);
+    // All are looked for in the text as it came: two secrets may begin alike, as JWTs do, and what the one has in common with
+    // the other must not hide the rest.
+    let mut found: Vec<Range<usize>> = secrets.flat_map(|secret| places(text, secret)).collect();
+    found.sort_unstable_by_key(|place| place.start);
+    let (mut out, mut done) = (String::with_capacity(text.len()), 0);
+    for place in found {
+        if place.start >= done {
+            out.push_str(text.get(done..place.start).unwrap_or_default());
+            out.push_str("***");
+        }
+        done = done.max(place.end);
+    }
+    out.push_str(text.get(done..).unwrap_or_default());
+    out
 }
 
-fn strike(text: &str, secret: &str) -> String {
+/// Where a secret, or the beginning of it, stands in a text.
+fn places(text: &str, secret: &str) -> Vec<Range<usize>> {
     let known = secret.get(..STRUCK_PREFIX).unwrap_or(secret);
-    let (mut out, mut rest) = (String::with_capacity(text.len()), text);
-    while let Some(at) = rest.find(known) {
-        let (before, found) = rest.split_at(at);
-        let same = found.char_indices().zip(secret.chars()).find(|((_, a), b)| a != b).map(|((at, _), _)| at);
-        let end = same.unwrap_or(found.len().min(secret.len()));
-        out.push_str(before);
-        out.push_str("***");
-        rest = found.get(end..).unwrap_or_default();
+    let (mut found, mut from) = (Vec::new(), 0);
+    while let Some((at, rest)) = text.get(from..).and_then(|rest| rest.find(known).map(|at| rest.split_at(at))) {
+        let start = from + at.len();
+        let same = rest.char_indices().zip(secret.chars()).find(|((_, a), b)| a != b).map(|((at, _), _)| at);
+        from = start + same.unwrap_or(rest.len().min(secret.len()));
+        found.push(start..from);
     }
-    out.push_str(rest);
-    out
+    found
 }
 
 fn push_json(out: &mut String, text: &str) {
@@ -146,5 +157,15 @@ mod tests {
         assert_eq!(without_secrets("cut: abcdefghijklmnopqrs…", [&long]), "cut: ***…");
         assert_eq!(without_secrets("abcdefghijklmnopqrstuvwxyz", [&long]), "***");
         assert_eq!(without_secrets("abcdefghijklmno is common", [&long]), "abcdefghijklmno is common");
+        // Two tokens of one server begin with the same header, and one secret may stand in another.
+        let other = Secret::new("abcdefghijklmnopqrst98765".into());
+        for secrets in [[&long, &other, &secret], [&secret, &other, &long]] {
+            assert_eq!(without_secrets("an abcdefghijklmnopqrst98765.", secrets), "an ***.");
+            assert_eq!(without_secrets("abcdefghijklmnopqrst98 abcdefghijklmnopqrstuv", secrets), "*** ***");
+        }
+        let inner = Secret::new("rst98765-tail".into());
+        for secrets in [[&inner, &other], [&other, &inner]] {
+            assert_eq!(without_secrets("<abcdefghijklmnopqrst98765-tail>", secrets), "<***>");
+        }
     }
 }

@@ -252,6 +252,8 @@ mutants! {
     RefusedChannelInsists,
     /// A channel that is replaced loses its topics in the moment in which the next one is live.
     LeavesAtOnce,
+    /// The second socket is dialled before all that it may bring is noted of the first.
+    DialsAtOnce,
     /// Nobody hears that nothing more comes by a channel whose socket is still open.
     DryIsNoGap,
 }

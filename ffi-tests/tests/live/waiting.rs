@@ -5,6 +5,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use ffi_tests::sim::TokenReply;
+use genesys_ws_auth::event::State;
 use genesys_ws_auth::Code;
 
 use crate::harness::*;
@@ -21,6 +22,8 @@ fn interrupt_ends_a_connect_once() {
             rig.client.connect(Some(BOUND)).unwrap();
         });
         rig.wait_sim("the request", |log| log.token_requests() == 1);
+        // Which the socket's thread hears of a moment later than the server.
+        rig.seen.wait_state(State::AcquiringToken, 1);
         rig.client.interrupt();
         connecting.join().unwrap();
     });

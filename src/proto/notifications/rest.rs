@@ -1,6 +1,7 @@
 //! The requests of the Notifications API as data, and what their answers mean (Genesys Cloud, "Notifications").
 
 use serde_json::{Map, Value};
+use zeroize::Zeroize;
 
 use super::{date, uri};
 use crate::config::settings::Settings;
@@ -79,23 +80,27 @@ pub struct Reading<'a> {
 impl Reading<'_> {
     /// The answer to [`create`].
     pub fn created(&self, outcome: Outcome) -> Result<Created, Error> {
-        let reply = outcome?;
+        let mut reply = outcome?;
         if !is_success(&reply) {
             // There is no channel yet that could be gone: it is the API that is not there.
             let missing = matches!(reply.status, 404 | 410).then_some(Code::HttpStatus);
             return Err(self.refused(&reply, Stage::Channel, missing));
         }
-        let body = object(&reply);
-        let text = |name: &str| body.as_ref().and_then(|body| body.get(name)).and_then(Value::as_str);
-        let (Some(id), Some(connect_uri)) = (text("id").filter(|id| is_id(id)), text("connectUri")) else {
+        let mut body = object(&reply).unwrap_or_default();
+        reply.body.zeroize();
+        let mut secret = |name: &str| match body.remove(name) {
+            Some(Value::String(text)) => Some(Secret::new(text)),
+            _ => None,
+        };
+        let (Some(id), Some(uri)) = (secret("id").filter(|id| is_id(id.expose())), secret("connectUri")) else {
             return Err(self.malformed(&reply, Stage::Channel, "The answer has no id or no connectUri"));
         };
-        uri::check(connect_uri, self.settings)?;
-        let life_ms = text("expires").and_then(date::millis).map_or(LIFE_MS, |expires| {
+        uri::check(uri.expose(), self.settings)?;
+        let life_ms = body.get("expires").and_then(Value::as_str).and_then(date::millis).map_or(LIFE_MS, |expires| {
             let now = reply.date.as_deref().and_then(crate::proto::http_date::millis).unwrap_or(self.wall_ms);
             expires.saturating_sub(now).clamp(LIFE_MIN_MS, LIFE_MS)
         });
-        Ok(Created { id: Secret::new(id.to_owned()), uri: Secret::new(connect_uri.to_owned()), life_ms })
+        Ok(Created { id, uri, life_ms })
     }
 
     /// The answer to [`subscribe`]: one result for each topic, in the order they were asked for.

@@ -3,7 +3,7 @@
 use super::form::{encoded, field, Form};
 use crate::config::settings::Settings;
 use crate::error::{Code, Error, Stage};
-use crate::proto::frame::printable;
+use crate::proto::frame::{printable, without_secrets};
 use crate::proto::pkce::Fresh;
 use crate::secret::Secret;
 use zeroize::Zeroizing;
@@ -60,10 +60,14 @@ impl Authorization {
         if self.state.is_empty() || state.as_ref() != Some(&self.state) {
             return Err(invalid("carries another state than the authorize URL"));
         }
+        let code = field(query, "code").map(|mut code| Secret::new(std::mem::take(&mut *code)));
         if let Some(error) = field(query, "error") {
-            return Err(refused(&error, field(query, "error_description").as_deref().map_or("", String::as_str)));
+            let description = field(query, "error_description").unwrap_or_default();
+            // The question stays open: who reads a log must not be able to answer it.
+            let clean = |text: &str| without_secrets(text, code.iter().chain([&self.state]));
+            return Err(refused(&clean(&error), &clean(&description)));
         }
-        checked(&field(query, "code").ok_or_else(|| invalid("carries no code"))?)
+        checked(code.ok_or_else(|| invalid("carries no code"))?.expose())
     }
 
     /// The query of a redirect; `None`: it is a bare code.
@@ -235,5 +239,18 @@ mod tests {
         let error = question.code_of(&answer).unwrap_err();
         assert_eq!((error.code(), error.detail().oauth_error.as_str()), (Code::Oauth, "access_denied"));
         assert!(error.to_string().contains("access_denied (not today)"), "{error}");
+    }
+
+    /// The question stays open: whoever reads a log could answer it.
+    #[test]
+    fn a_refusal_repeats_neither_state_nor_code() {
+        let (question, fresh) = asked(&settings());
+        let state = fresh.state.expose();
+        let answer = format!(
+            "app:/back?error=bad%5F{state}&error_description=bad+state+{state}+of+c%2Dhush&code=c-hush&state={state}"
+        );
+        let error = question.code_of(&answer).unwrap_err();
+        assert_eq!(error.detail().oauth_error, "bad_***");
+        assert!(error.to_string().contains("bad_*** (bad state *** of ***)"), "{error}");
     }
 }

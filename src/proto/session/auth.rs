@@ -114,13 +114,12 @@ impl Session {
         let lower = message.to_lowercase();
         let throttled = self.settings.throttle_patterns.iter().any(|pattern| lower.contains(pattern.as_str()));
         let code = if throttled { Code::AuthThrottled } else { Code::AuthRefused };
-        Error::new(code, self.auth_stage(epoch), frame::printable(&self.without_tokens(epoch, message)))
+        Error::new(code, self.auth_stage(epoch), frame::printable(&self.without_secrets(message)))
     }
 
-    /// The server's text, with the tokens struck out that it was shown on this socket.
-    pub(super) fn without_tokens(&self, epoch: u64, text: &str) -> String {
-        let tokens = self.link(epoch).into_iter().flat_map(|link| link.token.iter().chain(&link.offered));
-        frame::without_secrets(text, tokens.map(|token| &token.access_token))
+    /// The server's text, with everything struck out that it was shown or gave us, by whichever socket.
+    pub(super) fn without_secrets(&self, text: &str) -> String {
+        frame::without_secrets(text, &self.secrets())
     }
 
     // ---- accepted -------------------------------------------------------------------------------------------

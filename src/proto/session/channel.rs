@@ -206,7 +206,7 @@ impl Session {
         let epoch = link.epoch;
         let Some(asked) = link.asked.take() else { return };
         let settings = Arc::clone(&self.settings);
-        let secrets = self.secrets_of(epoch);
+        let secrets = self.secrets();
         let reading = Reading { settings: &settings, secrets: &secrets, wall_ms: now.wall_ms };
         let done = match asked.step {
             Step::Create => reading.created(outcome).map(|created| self.created(now, epoch, created)),
@@ -221,12 +221,13 @@ impl Session {
         }
     }
 
-    /// Everything of a link that a server could repeat.
-    fn secrets_of(&self, epoch: u64) -> Vec<Secret> {
-        let link = self.link(epoch);
-        let channel = link.and_then(|link| link.channel.as_ref());
-        let of_channel = channel.into_iter().flat_map(|channel| [channel.uri.clone(), channel.id.clone()]);
-        of_channel.chain(link.and_then(|link| link.token.as_ref()).map(|token| token.access_token.clone())).collect()
+    /// Everything that a server could repeat: whatever it says, it may speak of the other socket.
+    pub(super) fn secrets(&self) -> Vec<Secret> {
+        let links = self.primary.iter().chain(&self.standby);
+        let channels = links.clone().filter_map(|link| link.channel.as_ref()).chain(&self.channels.kept);
+        let of_channels = channels.flat_map(|channel| [channel.uri.clone(), channel.id.clone()]);
+        let tokens = links.flat_map(|link| link.token.iter().chain(&link.offered)).chain(&self.token);
+        of_channels.chain(tokens.map(|token| token.access_token.clone())).collect()
     }
 
     fn created(&mut self, now: Now, epoch: u64, created: Created) {
@@ -235,14 +236,22 @@ impl Session {
         self.subscribe_or_dial(now, epoch);
     }
 
-    /// A channel that has the topics is dialled.
-    fn subscribe_or_dial(&mut self, now: Now, epoch: u64) {
-        let hold = self.is_standby(epoch) && !active(Mutant::NotHeldBack);
-        let wanted = Arc::clone(&self.channels.wanted);
+    /// A channel that has the topics is dialled; the second one not before all that it may bring is noted of the first: an
+    /// event that has just come there may be on a longer way here.
+    pub(super) fn subscribe_or_dial(&mut self, now: Now, epoch: u64) {
+        let is_second = self.is_standby(epoch);
+        let hold = is_second && !active(Mutant::NotHeldBack);
+        let (wanted, linger_ms) = (Arc::clone(&self.channels.wanted), self.settings.linger_ms);
         let Some(link) = self.link_mut(epoch) else { return };
+        link.dials_ms = None;
         let Some(channel) = link.channel.as_mut() else { return };
         if channel.subscribed != wanted {
             return self.ask(now, epoch, Step::Subscribe);
+        }
+        let at_ms = link.dialled_ms + linger_ms;
+        link.dials_ms = Some(at_ms).filter(|at| is_second && *at > now.boot_ms && !active(Mutant::DialsAtOnce));
+        if link.dials_ms.is_some() {
+            return;
         }
         channel.uses += 1;
         let uri = Some(channel.uri.clone());

@@ -54,16 +54,26 @@ impl Session {
             self.settle(now);
         }
         let until_ms = now.boot_ms + if active(Mutant::LeavesAtOnce) { 0 } else { self.settings.linger_ms };
-        let old_usable_ms = self.primary.as_ref().and_then(Link::usable_ms).unwrap_or(now.boot_ms);
+        // The old channel ends with its token.
+        let ends_ms = self.primary.as_ref().and_then(Link::expires_ms).unwrap_or(now.boot_ms);
         let Some(link) = self.standby.as_mut().filter(|link| came(&&**link)) else { return };
         // The reply that was awaited is here.
         link.sent_ms = None;
-        let at_ms = *link.takes_over_ms.get_or_insert(until_ms.min(old_usable_ms));
+        let at_ms = *link.takes_over_ms.get_or_insert(until_ms.min(ends_ms));
         // What it holds back has reached its bound: it is to be read again.
         if at_ms <= now.boot_ms || link.stalled_ms.is_some() {
             let epoch = link.epoch;
+            self.admit_cut(now, at_ms >= ends_ms);
             self.accepted(now, epoch, None);
             self.settle(now);
+        }
+    }
+
+    /// The old channel has ended before it could linger: what was on its way there is missed.
+    fn admit_cut(&mut self, now: Now, is_cut: bool) {
+        let heard_wall_ms = self.primary.as_ref().map_or(now.wall_ms, |link| link.heard_wall_ms);
+        if is_cut && self.settings.linger_ms > 0 {
+            self.brief_gap(now, heard_wall_ms, &Error::new(Code::TokenExpired, ErrorStage::Live, ""));
         }
     }
 

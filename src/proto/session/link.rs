@@ -65,6 +65,8 @@ pub(super) struct Link {
     text_seen: Cell<bool>,
     /// How many of the application's texts were judged.
     events: Cell<u32>,
+    /// The second socket's channel is ready: when it is dialled.
+    pub dials_ms: Option<u64>,
     /// The second socket has brought its first frame: when the first one has lingered long enough.
     pub takes_over_ms: Option<u64>,
     /// Its token was revoked.
@@ -96,6 +98,7 @@ impl Link {
             text_ms: None,
             text_seen: Cell::new(false),
             events: Cell::new(0),
+            dials_ms: None,
             takes_over_ms: None,
             revoked: false,
             closes_soon: false,
@@ -155,6 +158,11 @@ impl Link {
     /// When the token it was authenticated with may no longer be presented.
     pub fn usable_ms(&self) -> Option<u64> {
         self.token.as_ref().filter(|_| self.is_live()).map(|token| token.schedule.usable_ms)
+    }
+
+    /// When the token it was authenticated with ends.
+    pub fn expires_ms(&self) -> Option<u64> {
+        self.token.as_ref().filter(|_| self.is_live()).map(|token| token.schedule.expires_ms)
     }
 
     /// When a new token ought to have taken effect: `t_mandatory`, unless the lead is too short for that.

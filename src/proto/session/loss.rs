@@ -11,13 +11,16 @@ use crate::proto::frame::printable;
 use crate::proto::mutant::{active, Mutant};
 use crate::proto::time::Now;
 
+/// How long an application that reads nothing may keep a second channel.
+const READ_OUT_MS: u64 = 60_000;
+
 impl Session {
     pub(super) fn peer_closed(&mut self, now: Now, epoch: u64, code: u16, reason: &str) {
         let stage = match self.link(epoch) {
             Some(link) if link.is_live() => ErrorStage::Live,
             _ => ErrorStage::Authenticate,
         };
-        let text = format!("{code} {}", printable(&self.without_tokens(epoch, reason)));
+        let text = format!("{code} {}", printable(&self.without_secrets(reason)));
         let error = Error::new(Code::WsClosed, stage, text.trim_end()).with(|detail| detail.ws_close_code = code);
         self.lost(now, epoch, error);
     }
@@ -28,7 +31,7 @@ impl Session {
             let clean = error.detail().ws_close_code == 1000;
             return self.drained(now, epoch, clean);
         }
-        let error = self.of_channel(error);
+        let error = self.cleaned(self.of_channel(error));
         if self.makes_another(now, epoch, &error) {
             return;
         }
@@ -46,6 +49,15 @@ impl Session {
             }
             None => self.senseless += 1,
         }
+    }
+
+    /// The correlation id of a refused handshake is a text of the server's too.
+    fn cleaned(&self, error: Error) -> Error {
+        if error.detail().correlation_id.is_empty() {
+            return error;
+        }
+        let id = printable(&self.without_secrets(&error.detail().correlation_id));
+        error.with(|detail| detail.correlation_id = id)
     }
 
     /// The second socket failed; the first one is still good.
@@ -128,7 +140,11 @@ impl Session {
                 self.out.push_back(Output::Release { epoch: standby.epoch });
             }
             self.attempt_ms = Some(now.boot_ms);
+            let (epoch, waits) = (standby.epoch, standby.dials_ms.is_some());
             self.primary = Some(standby);
+            if waits {
+                self.subscribe_or_dial(now, epoch);
+            }
         } else {
             self.dial_later(now, &error);
         }
@@ -279,7 +295,11 @@ impl Session {
     pub(super) fn leave(&mut self, now: Now, link: Link, successor: Option<u64>) {
         let (covered, is_behind) = (self.is_covered(&link, successor), link.is_behind(now.boot_ms));
         let usable = link.usable_ms().unwrap_or(now.boot_ms);
-        let at_latest_ms = usable.max(now.boot_ms) + self.settings.expired_grace_ms;
+        let mut at_latest_ms = usable.max(now.boot_ms) + self.settings.expired_grace_ms;
+        if self.has_channels() {
+            // The clients that share the token wait for the spare channel.
+            at_latest_ms = at_latest_ms.min(now.boot_ms + READ_OUT_MS);
+        }
         let by_ms = now.boot_ms + self.settings.close_timeout_ms;
         let stalled_ms = link.stalled_ms.map(|_| now.boot_ms);
         self.out.push_back(Output::Leave { epoch: link.epoch, code: 1000 });
@@ -318,7 +338,7 @@ impl Session {
     }
 
     /// A second socket is in use, yet what came by this one may not have been seen: that is a gap, however short.
-    fn brief_gap(&mut self, now: Now, from_wall_ms: u64, error: &Error) {
+    pub(super) fn brief_gap(&mut self, now: Now, from_wall_ms: u64, error: &Error) {
         if self.gap.is_none() {
             self.begin_gap(now, from_wall_ms, error);
             self.end_gap(now);

@@ -423,6 +423,9 @@ impl Session {
         if due(link.asked.as_ref().map(|asked| asked.by_ms)) && !active(Mutant::RestForEver) {
             return self.rest_overdue(now, epoch);
         }
+        if due(link.dials_ms) {
+            return self.subscribe_or_dial(now, epoch);
+        }
         if due(link.dead_ms(&settings)) {
             self.out.push_back(Output::Abort { epoch });
             let text = format!("No answer to a ping within {} ms.", settings.dead_after_ms);

@@ -232,7 +232,10 @@ impl Session {
             let overdue = link.asked.as_ref().map(|asked| asked.by_ms).filter(|_| !active(Mutant::RestForEver));
             let lingers = link.takes_over_ms.filter(|_| self.is_standby(link.epoch));
             let first = lingers.or(link.text_ms).filter(|_| link.stage == Stage::Authenticating);
-            [overdue, first, link.prolong_ms(), link.silent_ms(&self.settings)].into_iter().flatten().min()
+            [overdue, first, link.dials_ms, link.prolong_ms(), link.silent_ms(&self.settings)]
+                .into_iter()
+                .flatten()
+                .min()
         };
         if !self.has_channels() {
             return None;

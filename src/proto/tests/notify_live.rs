@@ -3,7 +3,7 @@
 use super::alone::{error, token};
 use super::notify_rig::{event, settings, Lone, HOUR, PONG};
 use crate::config::settings::{Displaced, Settings};
-use crate::error::Code;
+use crate::error::{Code, Error, Stage};
 use crate::event::State;
 use crate::proto::http::Reply;
 use crate::proto::notifications::rest::LIFE_MS;
@@ -26,6 +26,7 @@ pub const ALL: &[fn()] = &[
     topics_are_changed_on_the_live_channel,
     topics_that_are_refused_degrade,
     a_closing_notice_replaces_the_socket,
+    what_a_server_repeats_is_struck_out,
     a_revoked_token_is_replaced_and_the_socket_stays_until_then,
     another_client_is_not_fought,
     a_client_that_may_come_back_comes_later_every_time,
@@ -109,7 +110,12 @@ fn the_old_socket_lingers() {
         let mut lone = Lone::with(Settings { linger_ms: 3_000, ..settings() }).become_live();
         lone.feed(Input::Publish(token(2, 2 * HOUR)));
         lone.feed(Input::SpareGranted);
-        lone.opens(2);
+        lone.made();
+        lone.subscribed();
+        assert_eq!(lone.said, [""; 0], "what has just come by the old one may be on a longer way by this one");
+        assert_eq!(lone.until(2_999), [""; 0]);
+        assert_eq!(lone.until(3_000), ["dial 2 true wss://streaming.x/channels/streaming-2"]);
+        lone.handshake(2);
         assert_eq!(lone.said, [""; 0], "the old one has its topics still");
         lone
     };
@@ -117,8 +123,8 @@ fn the_old_socket_lingers() {
     let mut lone = lingering();
     lone.holds(2, &event("c-1", 1));
     assert!(lone.hears(1, &event("c-1", 1)) && lone.hears(1, &event("c-2", 1)), "the second was late by the old one");
-    assert_eq!(lone.until(2_999), [""; 0]);
-    assert!(took_over(&lone.until(3_000)));
+    assert_eq!(lone.until(5_999), [""; 0]);
+    assert!(took_over(&lone.until(6_000)));
     read_out(&mut lone, 1);
     assert!(!lone.releases(2, &event("c-1", 1)) && lone.gaps.is_empty());
     // Not for longer than there is room for what is held back, nor than the old channel brings anything.
@@ -136,7 +142,7 @@ fn the_old_socket_lingers() {
     let mut lone = lingering();
     lone.feed(Input::Dropped { epoch: 2, error: error(Code::Dropped) });
     assert!(lone.has("ReturnSpare") && lone.gaps.is_empty(), "{:?}", lone.said);
-    assert_eq!(lone.until(2_000), ["AskSpare"]);
+    assert_eq!(lone.until(5_000), ["AskSpare"]);
 }
 
 #[test]
@@ -328,6 +334,28 @@ fn a_closing_notice_replaces_the_socket() {
     assert!(lone.has("leave 1") && lone.has("Draining"), "{:?}", lone.said);
     read_out(&mut lone, 1);
     assert_eq!(lone.until(6_000), ["AskSpare"]);
+}
+
+/// A channel's URI is all that it takes to read its events.
+#[test]
+fn what_a_server_repeats_is_struck_out() {
+    let caused = |mut lone: Lone, reason: &str| {
+        lone.feed(Input::Closed { epoch: 1, code: 1001, reason: reason.to_owned() });
+        let cause = lone.gaps.pop().and_then(|gap| gap.cause).expect("a gap");
+        assert!(cause.to_string().contains(&cause.detail().message), "{cause}");
+        cause.detail().message.clone()
+    };
+    let (uri, next) = ("wss://streaming.x/channels/streaming-1", "wss://streaming.x/channels/streaming-2");
+    assert_eq!(caused(Lone::live(), "channel streaming-1 evicted"), "1001 channel *** evicted");
+    assert_eq!(caused(Lone::live(), &format!("bye {uri}, bye")), "1001 bye ***, bye");
+    assert_eq!(caused(Lone::live(), "hush-1 is over"), "1001 *** is over");
+    let mut refused = Lone::live();
+    let far = Error::new(Code::UpgradeRefused, Stage::Upgrade, "").with(|d| d.correlation_id = format!("of {uri}\n"));
+    refused.feed(Input::Dropped { epoch: 1, error: far });
+    assert_eq!(refused.gaps[0].cause.as_ref().map(|cause| cause.detail().correlation_id.as_str()), Some("of *** "));
+    let mut both = renewing();
+    both.made();
+    assert_eq!(caused(both, &format!("{uri} now {next}, streaming-2 hush-2")), "1001 *** now ***, *** ***");
 }
 
 #[test]

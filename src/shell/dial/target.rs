@@ -1,13 +1,14 @@
 //! Where to connect to, taken from a URL.
 
+use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use tungstenite::http::Uri;
 
 use crate::error::{Code, Error, Stage};
 
-/// An endpoint, checked.
-#[derive(Clone, Debug, Eq, PartialEq)]
+/// An endpoint, checked. Its path may be a channel's, which is a secret: it is not shown.
+#[derive(Clone, Eq, PartialEq)]
 pub struct Target {
     /// Name or address, without brackets.
     pub host: String,
@@ -19,6 +20,15 @@ pub struct Target {
     pub socket: bool,
     /// Path and query, starting with `/`.
     pub path: String,
+}
+
+impl fmt::Debug for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { host, port, tls, socket, path: _ } = self;
+        let mut shown = f.debug_struct("Target");
+        shown.field("host", host).field("port", port).field("tls", tls).field("socket", socket);
+        shown.finish_non_exhaustive()
+    }
 }
 
 impl Target {
@@ -110,6 +120,12 @@ mod tests {
 
     fn parse(url: &str) -> Result<Target, Error> {
         Target::parse(url, true)
+    }
+
+    #[test]
+    fn a_path_is_not_shown() {
+        let target = parse("wss://streaming.x/channels/hush?hush").unwrap();
+        assert_eq!(format!("{target:?}"), r#"Target { host: "streaming.x", port: 443, tls: true, socket: true, .. }"#);
     }
 
     #[test]

@@ -105,6 +105,11 @@ impl Cloud {
         displaced
     }
 
+    /// Whether this token made a channel, as far as that is remembered.
+    pub fn is_made_with(&self, channel: u64, token: &str) -> bool {
+        self.tokens.get(&channel).is_none_or(|made| made == token)
+    }
+
     /// The token that a frame says is revoked.
     pub fn revoked_by(&self, text: &str) -> Option<&str> {
         let rest = text.strip_prefix(r#"{"topicName":"v2.system.token_revoked."#)?;

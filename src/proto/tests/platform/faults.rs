@@ -195,7 +195,7 @@ impl Platform {
             }
             Fault::ChannelExpires => self.channels_end(""),
             Fault::ChannelEvicted => self.channels_end("another_channel_subscribed"),
-            Fault::Displaced => self.each_socket(true, |w, who, epoch| w.displace(who, epoch)),
+            Fault::Displaced => self.each_socket(true, Self::displace),
             Fault::TokensDie => self.tokens_end(false),
             Fault::TokensRevoked => self.tokens_end(true),
             Fault::UnknownFrames => self.each_socket(false, Self::send_oddities),

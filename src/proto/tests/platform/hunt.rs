@@ -24,22 +24,18 @@ const WALK_NOTICES: &[Mutant] = &[
     Mutant::GapWithoutId,
     Mutant::StaleRest,
     Mutant::RestForEver,
+    Mutant::StaleChannelUsed,
     Mutant::ChannelLetExpire,
     Mutant::RevokedIgnored,
     Mutant::OldKeepsSubscriptions,
     Mutant::RefusedChannelInsists,
     Mutant::LeavesAtOnce,
-    Mutant::DryIsNoGap,
+    Mutant::DialsAtOnce,
 ];
 
 /// What takes a story.
-const STORY_NOTICES: &[Mutant] = &[
-    Mutant::StaleChannelUsed,
-    Mutant::ReusedForEver,
-    Mutant::DoubtIgnored,
-    Mutant::ClosingIgnored,
-    Mutant::TopicsForgotten,
-];
+const STORY_NOTICES: &[Mutant] =
+    &[Mutant::ReusedForEver, Mutant::DoubtIgnored, Mutant::ClosingIgnored, Mutant::TopicsForgotten, Mutant::DryIsNoGap];
 
 /// Whether this rule is one of the profile's: looked for here and nowhere else.
 pub fn is_ours(mutant: Mutant) -> bool {

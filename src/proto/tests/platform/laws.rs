@@ -10,7 +10,7 @@ use super::wires::{End, Socket};
 use super::world::Platform;
 use crate::audit::{Outcome, Record};
 use crate::config::settings::{Displaced, Settings};
-use crate::error::Error;
+use crate::error::{Code, Error};
 use crate::event::{Gap, Notice, State, StateChange, Topic, Topics};
 use crate::proto::http;
 use crate::proto::session::{Input, Output};
@@ -76,6 +76,10 @@ pub struct Laws {
     recent_dials: VecDeque<u64>,
     /// When two sockets were there last, or were to be.
     overlapped_ms: Option<u64>,
+    /// When the last second socket was dialled.
+    second_ms: Option<u64>,
+    /// Channels that the API has said are gone.
+    gone: BTreeSet<u64>,
     acted: u64,
     /// When each open socket last said something, or began to be read again.
     heard: BTreeMap<u64, u64>,
@@ -130,7 +134,10 @@ impl Laws {
                 let asked = error.retry_after_ms().unwrap_or(0);
                 self.dial_not_before_ms = self.dial_not_before_ms.max(now.boot_ms + asked);
             }
-            Input::Rest { id, outcome } => self.answered(now, *id, outcome, sockets),
+            Input::Rest { id, outcome } => {
+                self.step.loss = outcome.as_ref().is_ok_and(|reply| reply.status == 404);
+                self.answered(now, *id, outcome, sockets);
+            }
             Input::SpareGranted if self.asks => self.held_since = Some(now.boot_ms),
             Input::Close => {
                 self.closing = true;
@@ -145,6 +152,11 @@ impl Laws {
         let (Some((what, token)), Ok(reply)) = (self.calls.remove(&id), outcome) else { return };
         match reply.status {
             200 => self.refused = None,
+            404 => {
+                if let What::Probe(channel) | What::Subscribe(channel) = what {
+                    self.gone.insert(channel);
+                }
+            }
             403 if matches!(what, What::Make | What::Subscribe(_)) && !self.is_of_live(what, sockets) => {
                 self.refused = Some(token);
             }
@@ -185,7 +197,7 @@ impl Laws {
         self.delivered_on = epoch;
         // An equal text by the other socket of a rollover is the same one.
         let overlaps = self.overlapped_ms.is_some_and(|at| now.boot_ms <= at + OVERLAP_MS);
-        self.account.read(text, admitted, overlaps);
+        self.account.read(text, admitted, self.second_ms.filter(|_| overlaps));
     }
 
     // ---- orders ---------------------------------------------------------------------------------------------
@@ -201,7 +213,9 @@ impl Laws {
             }
             Notice::GapBegin(gap) => {
                 assert!(!self.gap_open, "a gap within a gap");
-                assert!(self.step.loss || self.step.aborted, "a gap although nothing was lost");
+                // Of a channel that ended with its token before the next one could take over in time.
+                let ended = gap.cause.as_ref().is_some_and(|error| error.code() == Code::TokenExpired);
+                assert!(self.step.loss || self.step.aborted || ended, "a gap although nothing was lost");
                 assert!(
                     gap.from_wall_ms <= now.wall_ms || self.account.is_blurred(),
                     "a gap that begins later than now"
@@ -300,6 +314,8 @@ impl Laws {
         self.dials.clear();
         let newest = self.subscribed.len().saturating_sub(50);
         self.subscribed = std::mem::take(&mut self.subscribed).into_iter().skip(newest).collect();
+        let newest = self.gone.last().copied().unwrap_or(0);
+        self.gone.retain(|channel| channel + 100 > newest);
         let newest = self.handovers.len().saturating_sub(50);
         self.handovers.drain(..newest);
     }
@@ -379,6 +395,7 @@ impl Platform {
         assert!(in_use < 2, "a third socket");
         assert!(epoch > laws.last_epoch, "epoch {epoch} is not new");
         laws.last_epoch = epoch;
+        laws.second_ms = laws.live.map(|_| now_ms).or(laws.second_ms);
         laws.overlapped_ms = laws.live.map(|_| now_ms).or(laws.overlapped_ms);
         assert_eq!(hold, laws.live.is_some(), "messages of a second socket, and only those, are held back");
         assert!(now_ms >= laws.dial_not_before_ms, "dialled before Retry-After");
@@ -408,6 +425,11 @@ impl Platform {
         laws.may_act("a call");
         assert!(!laws.revoked.contains(&call.token), "a token is shown that was revoked");
         assert!(now_ms >= laws.rest_not_before_ms, "{:?} before Retry-After", call.what);
+        if let What::Probe(channel) | What::Subscribe(channel) = call.what {
+            let asks_again = laws.gone.contains(&channel) && !laws.is_of_live(call.what, sockets);
+            assert!(!asks_again, "channel {channel} is asked for although it is gone");
+            assert!(self.cloud.is_made_with(channel, &call.token), "channel {channel} with another token than its own");
+        }
         match call.what {
             What::Make => {
                 assert!(!laws.calls.values().any(|(what, _)| *what == What::Make), "two channels are made at once");

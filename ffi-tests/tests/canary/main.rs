@@ -4,6 +4,8 @@
 //!
 //! The output of the C programs is searched by `ffi_tests::cprog` after each run.
 
+mod channels;
+
 use std::fmt::Debug;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -66,6 +68,13 @@ impl log::Log for Listener {
 }
 
 fn config(sim: &Sim) -> Config {
+    let mut config = credentials(sim);
+    config.set("ws.url", &sim.ws_url()).unwrap();
+    config
+}
+
+/// All that a client of either profile needs for its tokens.
+fn credentials(sim: &Sim) -> Config {
     let mut config = Config::new();
     let mut secrets = Vec::new();
     sim.token().policy(|policy| {
@@ -76,10 +85,8 @@ fn config(sim: &Sim) -> Config {
     for (key, secret) in secrets {
         config.set_secret(key, Secret::new(secret)).unwrap();
     }
-    let urls = [("token.url", sim.token_url()), ("ws.url", sim.ws_url()), ("tls.ca_pem", sim.ca_pem().to_owned())];
-    for (key, value) in urls {
-        config.set(key, &value).unwrap();
-    }
+    config.set("token.url", &sim.token_url()).unwrap();
+    config.set("tls.ca_pem", sim.ca_pem()).unwrap();
     config.set("token.persist_timeout_ms", "200").unwrap();
     config
 }
@@ -134,9 +141,12 @@ fn listen(config: &mut Config, tokens: &Arc<AtomicUsize>) {
 
 /// One client from its making to its end; what happens between is the story's.
 fn live(sim: &Sim, change: impl FnOnce(&mut Config), story: impl FnOnce(&Client, &Arc<AtomicUsize>)) {
+    live_with(config(sim), change, story);
+}
+
+fn live_with(mut config: Config, change: impl FnOnce(&mut Config), story: impl FnOnce(&Client, &Arc<AtomicUsize>)) {
     said().retain(|line| !line.starts_with("state"));
     let tokens = Arc::default();
-    let mut config = config(sim);
     listen(&mut config, &tokens);
     change(&mut config);
     show("config", &config);
