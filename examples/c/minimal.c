@@ -1,9 +1,8 @@
 /*
  * Shows states, gaps, audit records and a line a second; ends on SIGINT, SIGTERM, or after its argument of seconds.
  *   cc minimal.c $(pkg-config --cflags --libs genesys-ws-auth) -o minimal
- *
- * Reads GENESYS_REGION, GENESYS_CLIENT_ID, GENESYS_CLIENT_SECRET and GENESYS_REFRESH_TOKEN; for the simulator also
- * GWA_TOKEN_URL, GWA_WS_URL and GWA_CA_FILE.
+ * Reads GENESYS_REGION, GENESYS_CLIENT_ID, GENESYS_CLIENT_SECRET and GENESYS_REFRESH_TOKEN; for an organisation in Genesys
+ * Cloud GWA_PROFILE=notifications and GWA_TOPICS, for the simulator GWA_TOKEN_URL, GWA_WS_URL and GWA_CA_FILE.
  */
 #define _POSIX_C_SOURCE 200809L
 #include <genesys_ws_auth.h>
@@ -67,13 +66,14 @@ static void show(gwa_client_t *client, const char *end_of_line)
 int main(int argc, char **argv)
 {
     static const char *const given[][2] = {
-        {"GWA_TOKEN_URL", "token.url"}, {"GWA_WS_URL", "ws.url"}, {"GWA_CA_FILE", "tls.ca_file"}};
+        {"GWA_TOKEN_URL", "token.url"}, {"GWA_WS_URL", "ws.url"}, {"GWA_CA_FILE", "tls.ca_file"},
+        {"GWA_PROFILE", "profile"}, {"GWA_TOPICS", "notifications.topics"}, {"GWA_PROXY", "proxy"}};
     long seconds = argc > 1 ? atol(argv[1]) : -1;
     gwa_config_t *config = NULL;
     gwa_client_t *client = NULL;
     gwa_error_t *error = NULL;
     gwa_status_t status = gwa_config_new(&config);
-    for (size_t i = 0; status == GWA_OK && i < 3; i++)
+    for (size_t i = 0; status == GWA_OK && i < 6; i++)
         if (getenv(given[i][0]))
             status = gwa_config_set(config, given[i][1], getenv(given[i][0]), &error);
     if (status == GWA_OK && (status = gwa_config_set_from_env(config, &error)) == GWA_OK)

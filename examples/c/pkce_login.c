@@ -1,12 +1,10 @@
 /*
  * Signs a user in from a desktop program (RFC 8252): a public client, which has no secret, PKCE, and the browser. Prints the
  * URL to open (xdg-open); the library listens on this machine for the browser to come back. Then shows the states, when the
- * user's token ends, and messages. SIGINT and SIGTERM end it.
+ * user's token ends, and events of the topics given. SIGINT and SIGTERM end it.
  *   cc pkce_login.c $(pkg-config --cflags --libs genesys-ws-auth) -o pkce_login
- *   GENESYS_REGION=mypurecloud.de GENESYS_CLIENT_ID=... ./pkce_login http://127.0.0.1:8137/callback
- *
- * The argument is a redirect URI of the OAuth client; with port 0, any port that is free. Reads the environment: see
- * settings.h, and GWA_AUTHORIZE_URL for the simulator.
+ *   GENESYS_REGION=mypurecloud.de GENESYS_CLIENT_ID=... ./pkce_login http://127.0.0.1:8137/callback v2.users.ID.presence
+ * The first is a redirect URI of the OAuth client; with port 0, any that is free. Environment: settings.h, GWA_AUTHORIZE_URL.
  */
 #define _POSIX_C_SOURCE 200809L
 #include "settings.h"
@@ -42,6 +40,7 @@ static void take(const gwa_event_t *event)
     const gwa_token_t *token = gwa_event_token(event);
     char text[32];
     time_t end;
+    size_t i;
     if (gwa_event_kind(event) == GWA_EVENT_REQUEST)
         ask(event);
     else if (token != NULL) {
@@ -50,17 +49,19 @@ static void take(const gwa_event_t *event)
         printf("token    until %s\n", text);
     } else if (gwa_event_kind(event) == GWA_EVENT_STATE)
         printf("state    %s (%s)\n", gwa_state_name(gwa_event_state_to(event)), gwa_event_reason(event, NULL));
-    else if (gwa_event_message_kind(event) == GWA_TEXT)
+    for (i = 0; i < gwa_event_topic_count(event); i++)
+        printf("topic    %s %s\n", gwa_event_topic(event, i, NULL),
+               gwa_event_topic_state(event, i) == GWA_TOPIC_PERMITTED ? "permitted" : "rejected");
+    if (gwa_event_message_kind(event) == GWA_TEXT)
         printf("message  %s\n", (const char *)gwa_event_data(event, NULL));
 }
 
 int main(int argc, char **argv)
 {
-    const char *const keys[][2] = {{"client.authentication", "none"},
-                                   {"token.grant", "authorization_code"},
+    const char *const keys[][2] = {{"profile", "notifications"}, {"ws.url", ""}, {"client.authentication", "none"},
+                                   {"token.grant", "authorization_code"}, {"delivery", "poll"},
                                    {"token.redirect_uri", argc > 1 ? argv[1] : "http://127.0.0.1:8137/callback"},
                                    {"token.redirect_listener", "true"},
-                                   {"delivery", "poll"},
                                    {"token.authorize_url", getenv("GWA_AUTHORIZE_URL")}};
     gwa_config_t *config = NULL;
     gwa_client_t *client = NULL;
@@ -77,6 +78,10 @@ int main(int argc, char **argv)
     if (status == GWA_OK)
         status = gwa_client_new(config, &client, &error);
     gwa_config_free(config);
+    if (argc <= 2) /* which topics a user has is for the REST API to say */
+        puts("topics   none are given: only states and the token are shown");
+    else if (status == GWA_OK)
+        status = gwa_client_subscribe(client, (const char *const *)argv + 2, (size_t)(argc - 2), NULL, 0, &error);
     interruptible = client;
     signal(SIGINT, on_signal);
     signal(SIGTERM, on_signal);

@@ -1,7 +1,7 @@
 /*
  * examples/c/minimal.c in C++: shows every change of state, every audit record and one line a second, and shuts down on
  * Ctrl-C, or after as many seconds as its argument says. Reads GENESYS_REGION, GENESYS_CLIENT_ID, GENESYS_CLIENT_SECRET
- * and GENESYS_REFRESH_TOKEN; for the simulator also GWA_TOKEN_URL, GWA_WS_URL and GWA_CA_FILE.
+ * and GENESYS_REFRESH_TOKEN, and as minimal.c GWA_PROFILE, GWA_TOPICS, GWA_PROXY, GWA_TOKEN_URL, GWA_WS_URL, GWA_CA_FILE.
  *   c++ -pthread minimal.cpp $(pkg-config --cflags --libs genesys-ws-auth) -o minimal
  */
 #include <genesys_ws_auth.hpp>
@@ -21,12 +21,12 @@ extern "C" void on_interrupt(int) { interrupted = 1; }
 gwa::config config_from_env()
 {
     static const char *const given[][2] = {
-        {"GWA_TOKEN_URL", "token.url"}, {"GWA_WS_URL", "ws.url"}, {"GWA_CA_FILE", "tls.ca_file"}};
+        {"GWA_TOKEN_URL", "token.url"}, {"GWA_WS_URL", "ws.url"}, {"GWA_CA_FILE", "tls.ca_file"},
+        {"GWA_PROFILE", "profile"}, {"GWA_TOPICS", "notifications.topics"}, {"GWA_PROXY", "proxy"}};
     gwa::config config;
     for (const auto &pair : given) {
-        if (const char *value = std::getenv(pair[0])) {
+        if (const char *value = std::getenv(pair[0]))
             config.set(pair[1], value);
-        }
     }
     config.set_from_env().set("scopes.required", "conversation:read");
     return config;

@@ -3,8 +3,8 @@
 
     GWA_LIBRARY=/usr/local/lib/libgenesys_ws_auth.so python3 tail.py
 
-Reads GENESYS_REGION, GENESYS_CLIENT_ID, GENESYS_CLIENT_SECRET and GENESYS_REFRESH_TOKEN; for the simulator also
-GWA_TOKEN_URL, GWA_WS_URL and GWA_CA_FILE. delivery = poll: callbacks run in gwa_client_next_event() on this thread, so
+Reads GENESYS_REGION, GENESYS_CLIENT_ID, GENESYS_CLIENT_SECRET and GENESYS_REFRESH_TOKEN; for an organisation in Genesys
+Cloud GWA_PROFILE=notifications and GWA_TOPICS; for the simulator GWA_TOKEN_URL, GWA_WS_URL and GWA_CA_FILE. delivery = poll: callbacks run in gwa_client_next_event() on this thread, so
 that Python needs no thread; tokens are renewed by the library's threads, also while Python is busy. A child made by
 os.fork() may not use the client: start children before it, or by subprocess.
 """
@@ -67,7 +67,8 @@ def on_state(_user_data, event):
 
 config, client = PTR(), PTR()
 check(lambda err: gwa.gwa_config_new(ctypes.byref(config)))
-for name, key in (("GWA_TOKEN_URL", b"token.url"), ("GWA_WS_URL", b"ws.url"), ("GWA_CA_FILE", b"tls.ca_file")):
+for name, key in (("GWA_TOKEN_URL", b"token.url"), ("GWA_WS_URL", b"ws.url"), ("GWA_CA_FILE", b"tls.ca_file"),
+                  ("GWA_PROFILE", b"profile"), ("GWA_TOPICS", b"notifications.topics"), ("GWA_PROXY", b"proxy")):
     check(gwa.gwa_config_set, config, key, os.environ.get(name, "").encode())  # empty: the default
 check(gwa.gwa_config_set, config, b"delivery", b"poll")
 check(gwa.gwa_config_set_from_env, config)

@@ -1,7 +1,8 @@
 //! A complete client: connects, shows changes of state, audit records and messages, and closes when Enter is pressed.
 //!
 //! `cargo run --example minimal`, with `GENESYS_REGION`, `GENESYS_CLIENT_ID`, `GENESYS_CLIENT_SECRET` and
-//! `GENESYS_REFRESH_TOKEN` in the environment; for the simulator also `GWA_TOKEN_URL`, `GWA_WS_URL` and `GWA_CA_FILE`.
+//! `GENESYS_REFRESH_TOKEN` in the environment; for an organisation in Genesys Cloud `GWA_PROFILE=notifications` and
+//! `GWA_TOPICS`, for the simulator `GWA_TOKEN_URL`, `GWA_WS_URL` and `GWA_CA_FILE`.
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
 use std::env;
@@ -38,7 +39,14 @@ fn run() -> Result<(), Error> {
 fn config() -> Result<Config, Error> {
     let mut config = Config::new();
     config.set_from_env()?;
-    for (variable, key) in [("GWA_TOKEN_URL", "token.url"), ("GWA_WS_URL", "ws.url"), ("GWA_CA_FILE", "tls.ca_file")] {
+    for (variable, key) in [
+        ("GWA_TOKEN_URL", "token.url"),
+        ("GWA_WS_URL", "ws.url"),
+        ("GWA_CA_FILE", "tls.ca_file"),
+        ("GWA_PROFILE", "profile"),
+        ("GWA_TOPICS", "notifications.topics"),
+        ("GWA_PROXY", "proxy"),
+    ] {
         if let Ok(value) = env::var(variable) {
             config.set(key, &value)?;
         }

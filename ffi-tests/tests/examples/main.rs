@@ -7,6 +7,7 @@ mod loops;
 mod notifications;
 mod plugin;
 mod syslog;
+mod tenant;
 mod tokens;
 
 use std::collections::BTreeSet;

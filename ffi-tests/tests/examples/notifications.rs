@@ -10,7 +10,7 @@ use ffi_tests::sim::{Action, Sim, TokenForm};
 
 use crate::{closed_with_1000, shown};
 
-const TOPIC: &str = "v2.users.11111111-2222-3333-4444-555555555555.presence";
+pub const TOPIC: &str = "v2.users.11111111-2222-3333-4444-555555555555.presence";
 const REFUSED: &str = "v2.routing.queues.11111111-2222-3333-4444-555555555555.conversations";
 const FROM_FILE: &str = "v2.users.66666666-2222-3333-4444-555555555555.presence";
 

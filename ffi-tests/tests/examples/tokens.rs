@@ -13,8 +13,9 @@ use std::time::Duration;
 
 use ffi_tests::cprog::{each, output, Variant};
 use ffi_tests::example::{command, Live, Recipe};
-use ffi_tests::sim::{AuthorizeReply, ClientAuth, Issue, Pump, Rotation, Sim};
+use ffi_tests::sim::{AuthorizeReply, ClientAuth, Issue, Rotation, Sim, TokenForm};
 
+use crate::notifications::TOPIC;
 use crate::{closed_with_1000, ended_well, eventful, eventful_for, lives_through, showed_its_states, shown, BOUND};
 
 /// Each refresh token is good once.
@@ -164,12 +165,13 @@ fn pkce_login() {
     each("examples/c/pkce_login.c", |variant| {
         let mut options = variant.options();
         options.token.client_auth = ClientAuth::Public;
-        options.ws.pump = Some(Pump::every(Duration::from_millis(50)));
+        options.token.form = TokenForm::Opaque;
+        options.token.answer_scope = false;
         let sim = Sim::start(options);
         sim.token().on_authorize(AuthorizeReply::WrongState).always_authorize(AuthorizeReply::Consent);
         let program = Recipe::c("c/pkce_login.c", &["-std=c99"]).build(variant);
         let mut command = command(&program, variant);
-        command.arg("http://127.0.0.1:0/callback").env("GWA_AUTHORIZE_URL", sim.authorize_url());
+        command.args(["http://127.0.0.1:0/callback", TOPIC]).env("GWA_AUTHORIZE_URL", sim.authorize_url());
         for name in ["GENESYS_CLIENT_SECRET", "GENESYS_REFRESH_TOKEN"] {
             command.env(name, ""); // a public client has none
         }
@@ -186,10 +188,17 @@ fn pkce_login() {
         assert_eq!(sim.record().token_requests(), 0, "the answer to another question is none to this");
         let (status, text) = browse(&url, &sim);
         assert_eq!((status.as_str(), text.contains("close this window")), ("200", true), "{text}");
-        live.wait_for("messages", |lines| !crate::numbers(lines).is_empty());
+        live.wait_for("a live socket", |lines| shown(lines, "state    Ready ("));
+        let end = format!("\"seq\":{}}}", sim.channels().event(TOPIC, None));
+        live.wait_for("an event", |lines| {
+            lines.iter().any(|line| line.starts_with("message  {") && line.contains(&end))
+        });
         live.signal("TERM");
         let ended = live.finish().well();
-        assert!(shown(&ended.lines, "Ready (authenticated)") && shown(&ended.lines, "token    until 20"), "{ended:?}");
+        assert!(
+            shown(&ended.lines, &format!("topic    {TOPIC} permitted")) && shown(&ended.lines, "token    until 20"),
+            "{ended:?}"
+        );
         let forms = sim.record().read(|log| {
             let posts = log.requests.iter().filter(|request| request.method == "POST");
             posts
