@@ -239,6 +239,7 @@ impl RefreshThread {
                 if may_repeat(&call.request, self.calls.is_sent()) {
                     let spent_ms = self.source.clock.now().boot_ms.saturating_sub(started_ms).max(1);
                     call.request.timeout_ms = call.request.timeout_ms.saturating_sub(spent_ms);
+                    call.is_repeated = true;
                     self.source.put_back(call);
                 } else {
                     self.source.answer_call(&call, Err(unanswered()));

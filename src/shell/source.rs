@@ -216,7 +216,7 @@ impl Source {
         let granted = state.permits.leave(member);
         state.grant(granted);
         if state.calls.leave(member) {
-            state.interrupt_call();
+            state.break_off_call();
         }
         let is_empty = state.audience.is_empty();
         let Some(running) = state.running.as_mut().filter(|_| is_gone) else { return };

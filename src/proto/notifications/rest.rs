@@ -1,5 +1,7 @@
 //! The requests of the Notifications API as data, and what their answers mean (Genesys Cloud, "Notifications").
 
+use std::collections::BTreeMap;
+
 use serde_json::{Map, Value};
 use zeroize::Zeroize;
 
@@ -113,7 +115,10 @@ impl Reading<'_> {
         let Some(entities) = body.as_ref().and_then(|body| body.get("entities")).and_then(Value::as_array) else {
             return Err(self.malformed(&reply, Stage::Subscribe, "The answer has no entities"));
         };
-        Ok(topics.iter().map(|topic| self.result(topic, entities)).collect())
+        // Thousands of names are looked up, on the thread that reads the socket. The first of two results counts.
+        let named = entities.iter().rev().filter_map(|entity| Some((entity.get("id")?.as_str()?, entity)));
+        let named: BTreeMap<&str, &Value> = named.collect();
+        Ok(topics.iter().map(|topic| self.result(topic, &named)).collect())
     }
 
     /// The answer to [`probe`].
@@ -128,8 +133,8 @@ impl Reading<'_> {
     }
 
     /// A combined topic may be answered under the names that its events arrive under.
-    fn result(&self, topic: &str, entities: &[Value]) -> Topic {
-        let of = |name: &str| entities.iter().find(|entity| entity.get("id").and_then(Value::as_str) == Some(name));
+    fn result(&self, topic: &str, named: &BTreeMap<&str, &Value>) -> Topic {
+        let of = |name: &str| named.get(name).copied();
         let found: Vec<&Value> = match (of(topic), topic.split_once('?')) {
             (Some(entity), _) => vec![entity],
             (None, Some((base, parts))) => parts.split('&').filter_map(|part| of(&format!("{base}.{part}"))).collect(),

@@ -167,3 +167,9 @@ fn a_subscription_may_meet_a_channel_that_is_gone() {
     assert_eq!(probed(401).unwrap_err().code(), Code::TokenRevoked);
     assert_eq!(probed(500).unwrap_err().code(), Code::Unavailable);
 }
+
+#[test]
+fn the_first_of_two_results_counts() {
+    let body = r#"{"entities":[{"id":"a","state":"Rejected","rejectionReason":"no"},{"id":"a","state":"Permitted"}]}"#;
+    assert_eq!(subscribed(reply(200, body), &["a"]).unwrap()[0].state, TopicState::Rejected);
+}

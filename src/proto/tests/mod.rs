@@ -27,6 +27,7 @@ mod fleet;
 mod fleets;
 mod grants;
 mod hand;
+mod long_answer;
 mod losses;
 mod mutants;
 mod notify_alone;

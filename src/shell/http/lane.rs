@@ -78,8 +78,8 @@ pub struct Lane {
     clock: Clock,
     deadline: u64,
     cancel: Cancel,
-    /// Until when the answer to a cancelled request is waited for.
-    cancelled_at: Option<u64>,
+    /// Since when it is known that the request is cancelled.
+    cancelled_since: Option<u64>,
     heard: bool,
 }
 
@@ -89,7 +89,7 @@ impl Lane {
         let deadline = clock.now().boot_ms.saturating_add(timeout_ms);
         let (waiter, cancel) = (std::mem::take(waiter), cancel.clone());
         cancel.shared.is_sent.store(false, Ordering::SeqCst);
-        Self { waiter, clock: *clock, deadline, cancel, cancelled_at: None, heard: false }
+        Self { waiter, clock: *clock, deadline, cancel, cancelled_since: None, heard: false }
     }
 
     /// Returns the wait. A bell that rang meanwhile rings again, so that its owner looks at the inbox.
@@ -149,11 +149,13 @@ impl Lane {
 
     /// When a cancelled request ends: at once, or after its grace if the server has it.
     fn cancelled_at(&mut self, now_ms: u64) -> Option<u64> {
-        if self.cancelled_at.is_none() && self.cancel.is_cancelled() {
-            let grace_ms = if self.cancel.is_sent() { self.cancel.shared.grace_ms.load(Ordering::SeqCst) } else { 0 };
-            self.cancelled_at = Some(now_ms.saturating_add(grace_ms));
+        if self.cancelled_since.is_none() && self.cancel.is_cancelled() {
+            self.cancelled_since = Some(now_ms);
         }
+        // Read anew: it may have been taken back.
+        let grace_ms = if self.cancel.is_sent() { self.cancel.shared.grace_ms.load(Ordering::SeqCst) } else { 0 };
         let due_ms = self.cancel.shared.due_ms.load(Ordering::SeqCst);
-        self.cancelled_at.into_iter().chain((due_ms < u64::MAX).then_some(due_ms)).min()
+        let since_ms = self.cancelled_since.into_iter().chain((due_ms < u64::MAX).then_some(due_ms)).min();
+        since_ms.map(|at| at.saturating_add(grace_ms))
     }
 }

@@ -86,7 +86,7 @@ impl Lease {
     /// Asks for a REST call over this client's connections. The answer comes as [`SessionInput::Rest`], never after
     /// [`Lease::drop_rest`] or [`Lease::leave`].
     pub fn rest(&self, id: u64, request: Request, net: &Net) {
-        self.source.call(Call { member: self.member, id, request, net: net.clone() });
+        self.source.call(Call { member: self.member, id, request, net: net.clone(), is_repeated: false });
     }
 
     /// A REST call is of no use any more: it is not made, or broken off.

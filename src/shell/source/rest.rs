@@ -2,8 +2,9 @@
 //! nothing to fetch.
 //!
 //! A token goes before a call and interrupts it. An interrupted call is made again, before those that came later; the time
-//! it may take counts all its attempts. The exception is a POST that the server may have acted on: it makes a channel, so
-//! its client decides whether to ask for another one.
+//! it may take counts all its attempts. With the server already, a POST (it makes a channel, which nobody would use) and a
+//! call that was interrupted before have some time for their answer first. A POST without one is not made again: its client
+//! decides whether to ask for another channel.
 
 use std::collections::VecDeque;
 
@@ -15,6 +16,9 @@ use crate::proto::session::Input as SessionInput;
 use crate::shell::dial::Net;
 use crate::shell::http::Cancel;
 
+/// How long a token waits for the answer to a call that should not be lost.
+const GRACE_MS: u64 = 5_000;
+
 /// A client's request. The time it may take is what its attempts so far have left of it.
 pub struct Call {
     pub member: u64,
@@ -23,6 +27,8 @@ pub struct Call {
     pub request: Request,
     /// The client's own way to the API.
     pub net: Net,
+    /// An attempt was broken off.
+    pub is_repeated: bool,
 }
 
 /// The calls that wait, and the one under way.
@@ -36,6 +42,15 @@ pub(super) struct Calls {
 impl Call {
     fn is(&self, member: u64, id: u64) -> bool {
         (self.member, self.id) == (member, id)
+    }
+
+    /// Who asks for tokens again and again must neither use up the channels nor keep every call from its end.
+    fn grace_ms(&self) -> u64 {
+        if self.request.method == Method::Post || self.is_repeated {
+            GRACE_MS
+        } else {
+            0
+        }
     }
 }
 
@@ -75,7 +90,7 @@ impl Source {
     pub(super) fn drop_call(&self, member: u64, id: u64) {
         let mut state = self.lock();
         if state.calls.drop_one(member, id) {
-            state.interrupt_call();
+            state.break_off_call();
         }
     }
 
@@ -85,6 +100,7 @@ impl Source {
         let call = state.calls.waiting.pop_front()?;
         state.calls.running = Some((call.member, call.id));
         cancel.renew();
+        cancel.set_grace(call.grace_ms());
         Some(call)
     }
 
@@ -146,9 +162,17 @@ impl super::State {
         }
     }
 
-    /// Ends the call under way. Its reason is in the inbox already, or the call is not wanted any more.
+    /// Ends the call under way, once its grace is over. The reason is in the inbox already.
     pub(super) fn interrupt_call(&self) {
         if let Some(running) = &self.running {
+            running.calls.cancel();
+        }
+    }
+
+    /// Ends the call under way at once: nobody wants its answer.
+    pub(super) fn break_off_call(&self) {
+        if let Some(running) = &self.running {
+            running.calls.set_grace(0);
             running.calls.cancel();
         }
     }

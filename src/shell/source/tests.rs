@@ -13,6 +13,8 @@ use crate::proto::oauth::Credentials;
 use crate::proto::refresher::Memory;
 use crate::proto::session::Input as SessionInput;
 use crate::shell::delivery::Parts as DeliveryParts;
+use crate::shell::gate::Gate;
+use crate::shell::interrupt::Interrupt;
 use crate::shell::testing::{read_until, serve};
 
 const LONG: Duration = Duration::from_secs(20);
@@ -217,6 +219,63 @@ fn a_post_that_was_with_the_server_is_not_repeated() {
     assert_eq!(a.answer(), (2, Ok(200)));
     drop(silent);
     bed.close(vec![a]);
+}
+
+#[test]
+fn who_only_wants_a_token_costs_no_channel() {
+    let bed = Bed::new(3_600);
+    let (a, b) = (bed.member(), bed.member());
+    for id in 1..=5 {
+        a.rest(id, Method::Post, "/a");
+        let (_, mut peer) = bed.asked();
+        let (gate, promise) = Gate::new().unwrap();
+        b.lease.want(1, promise);
+        // Time to break the call off; where that is not done, the token waits for the call.
+        let early = gate.wait(Deadline::after(Some(Duration::from_millis(200))), &Interrupt::new().unwrap());
+        let _ = peer.write_all(OK.as_bytes());
+        assert_eq!(a.answer(), (id, Ok(200)), "{early:?}");
+        if early.is_err() {
+            gate.wait(Deadline::after(Some(LONG)), &Interrupt::new().unwrap()).unwrap();
+        }
+    }
+    assert_eq!(a.metrics(), (5, 0, 5));
+    bed.close(vec![a, b]);
+}
+
+#[test]
+fn a_call_is_repeated_once_and_then_has_time_for_its_answer() {
+    let bed = Bed::new(3_600);
+    let (a, b) = (bed.member(), bed.member());
+    a.rest(1, Method::Put, "/a1");
+    let (_, silent) = bed.asked();
+    let want = || b.lease.want(1, Gate::new().unwrap().1);
+    want();
+    let (line, mut peer) = bed.asked();
+    assert_eq!(line, "PUT /a1");
+    want();
+    // It would come by another connection.
+    let again = bed.api.recv_timeout(Duration::from_millis(200));
+    let _ = peer.write_all(OK.as_bytes());
+    assert!(again.is_err(), "it is broken off again");
+    assert_eq!(a.answer(), (1, Ok(200)));
+    drop(silent);
+    bed.close(vec![a, b]);
+}
+
+#[test]
+fn a_post_of_no_use_has_no_grace() {
+    let bed = Bed::new(3_600);
+    let (a, b) = (bed.member(), bed.member());
+    a.rest(1, Method::Post, "/a1");
+    let (_, silent) = bed.asked();
+    // It has its grace now, which ends with the use of the call.
+    b.lease.want(1, Gate::new().unwrap().1);
+    a.lease.drop_rest(1);
+    b.rest(1, Method::Put, "/b1");
+    bed.answers("PUT /b1");
+    assert_eq!(b.answer(), (1, Ok(200)));
+    drop(silent);
+    bed.close(vec![a, b]);
 }
 
 #[test]
