@@ -387,7 +387,12 @@ impl Source {
     fn machine(&self, carry: &Carry) -> Refresher {
         let can_ask = self.delivery.has_on_ask();
         let Carry { credentials, unauthorized, memory } = carry.clone();
-        Refresher::new(Arc::clone(&self.settings), credentials, can_ask, unauthorized).after(memory)
+        let machine = Refresher::new(Arc::clone(&self.settings), credentials, can_ask, unauthorized).after(memory);
+        if self.is_shared() {
+            machine.sharing()
+        } else {
+            machine
+        }
     }
 
     /// Signs the claims of a client assertion.

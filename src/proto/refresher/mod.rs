@@ -73,6 +73,8 @@ pub struct Refresher {
     credentials: Credentials,
     /// Whether somebody answers questions.
     can_ask: bool,
+    /// Others use its tokens, and what they need of them is not known here.
+    shares: bool,
     phase: Phase,
     /// The one timer; what it means follows from the phase.
     wake_ms: Option<u64>,
@@ -128,6 +130,7 @@ impl Refresher {
             settings,
             credentials,
             can_ask,
+            shares: false,
             phase: Phase::Stopped,
             wake_ms: None,
             token: None,
@@ -166,6 +169,11 @@ impl Refresher {
     /// Whether somebody answers questions from here on; those that were asked stay open.
     pub fn set_can_ask(&mut self, can_ask: bool) {
         self.can_ask = can_ask;
+    }
+
+    /// Its tokens are for others, who check themselves whether these grant what they need.
+    pub fn sharing(self) -> Self {
+        Self { shares: true, ..self }
     }
 
     /// Goes on where an earlier machine stopped.

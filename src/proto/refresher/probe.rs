@@ -1,7 +1,7 @@
 //! The scopes of an opaque token (profile `notifications`): from the answer that brought it, else from
 //! `GET /api/v2/tokens/me`, else unknown.
 //!
-//! Asked only when scopes are required, and never of client credentials, whose rights come from roles. An answer that does
+//! Asked only when scopes are required, or may be by those who share the token, and never of client credentials, whose rights come from roles. An answer that does
 //! not come, or says nothing, leaves them unknown; only 401 refuses the token.
 
 use super::grant::Arrival;
@@ -19,7 +19,7 @@ impl Refresher {
         let is_opaque = self.settings.profile == Profile::Notifications && !self.settings.api_url.is_empty();
         let by_roles = self.requested_by_roles() && !active(Mutant::RolesProbed);
         is_opaque
-            && !self.settings.required_scopes.is_empty()
+            && (self.shares || !self.settings.required_scopes.is_empty())
             && scope::answered(&arrival.granted, self.requested_proof).is_none()
             && !by_roles
     }

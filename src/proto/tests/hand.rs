@@ -56,6 +56,10 @@ impl Hand {
         Self::after(settings, can_ask, Memory::default())
     }
 
+    pub fn sharing(self) -> Self {
+        Self { refresher: self.refresher.sharing(), ..self }
+    }
+
     pub fn after(settings: Settings, can_ask: bool, memory: Memory) -> Self {
         let refresh_token = settings.refresh_token.clone();
         let credentials = Credentials { client_secret: secret("hush"), refresh_token, ..Credentials::default() };

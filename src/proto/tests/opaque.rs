@@ -49,6 +49,10 @@ fn scopes_of_the_answer_count() {
     let mut hand = started(allowing());
     assert_eq!(hand.granted(r#","scope":"b:read""#), ["denied", "blocked"]);
     assert_eq!(hand.errors[0].code(), Code::ScopeDenied);
+    // A source does not know what its clients need.
+    let mut hand = Hand::new(Settings { required_scopes: Vec::new(), ..denying() }, false).sharing();
+    hand.feed(Input::Start);
+    assert_eq!(hand.granted(""), [QUESTION]);
     // Nobody asks for what nobody needs, and no token has to be a JWT.
     let mut hand = started(Settings { required_scopes: Vec::new(), ..denying() });
     let body = r#"{"access_token":"a.b.c","token_type":"bearer","expires_in":600}"#;
