@@ -19,6 +19,8 @@ use crate::secret::Secret;
 
 /// What an answer may take beyond the time that its request has: those before it in the lane.
 const SLACK_MS: u64 = 15_000;
+/// What was refused for good is asked for again after U(w, 2·w), as long as there is a live socket to lose.
+const REFUSED_MS: u64 = 300_000;
 /// A channel that ends within this is not used again.
 const LEAST_LIFE_MS: u64 = 60_000;
 /// Least time between a subscription and the one that prolongs it.
@@ -76,6 +78,8 @@ pub(super) struct Refusal {
     pub error: Error,
     /// It was the next socket's channel or subscription, not that of the socket in use.
     pub bars: bool,
+    /// While a socket is in use, the next one's is asked for again then: a role that was taken away may be given back.
+    pub again_ms: u64,
 }
 
 /// Another client has taken our channel.
@@ -312,7 +316,8 @@ impl Session {
             return self.ask(now, epoch, Step::Create);
         }
         if error.code() == Code::ChannelRefused && !active(Mutant::RefusedChannelInsists) {
-            self.channels.refusal = Some(Refusal { error: error.clone(), bars: true });
+            let again_ms = now.boot_ms + REFUSED_MS + self.dice.up_to(REFUSED_MS);
+            self.channels.refusal = Some(Refusal { error: error.clone(), bars: true, again_ms });
         }
         self.lost(now, epoch, error);
     }

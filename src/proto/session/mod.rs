@@ -402,6 +402,7 @@ impl Session {
             self.renew_if_possible(now);
         }
         self.return_if_due(now);
+        self.ask_again_if_due(now);
     }
 
     fn link_timeout(&mut self, now: Now, epoch: u64) {

@@ -94,7 +94,7 @@ impl Session {
             }
             Code::TokenRevoked => None,
             Code::ChannelRefused => {
-                self.channels.refusal = Some(Refusal { error, bars: false });
+                self.channels.refusal = Some(Refusal { error, bars: false, again_ms: u64::MAX });
                 None
             }
             _ => Some(now.boot_ms.saturating_add(delay)),
@@ -194,6 +194,20 @@ impl Session {
         }
     }
 
+    /// When the next socket's channel is asked for again although it was refused.
+    fn refused_until_ms(&self) -> Option<u64> {
+        let refusal = self.channels.refusal.as_ref().filter(|refusal| refusal.bars)?;
+        self.primary.as_ref().is_some_and(Link::is_live).then_some(refusal.again_ms)
+    }
+
+    /// Asks again for what was refused, if it is time.
+    pub(super) fn ask_again_if_due(&mut self, now: Now) {
+        if self.refused_until_ms().is_some_and(|at| at <= now.boot_ms) {
+            self.channels.refusal = None;
+            self.dial_ms = Some(now.boot_ms.max(self.not_before_ms));
+        }
+    }
+
     /// The application wants the channel back, or what was refused to be tried again.
     pub(super) fn come_back(&mut self, now: Now) {
         if let Some(away) = &mut self.channels.away {
@@ -242,6 +256,6 @@ impl Session {
         }
         let links = self.primary.iter().chain(&self.standby).filter_map(of_link).min();
         let back = self.channels.away.as_ref().and_then(|away| away.return_ms);
-        [links, back].into_iter().flatten().min()
+        [links, back, self.refused_until_ms()].into_iter().flatten().min()
     }
 }

@@ -251,6 +251,23 @@ fn an_api_that_refuses_for_good_is_not_asked_again_and_again() {
 }
 
 #[test]
+fn a_rollover_that_is_refused_for_good_is_tried_again_while_there_is_a_socket_to_lose() {
+    let mut w = world(settings(), lasting());
+    w.start(Rounds::Forever);
+    w.run_for(MINUTE);
+    assert!(w.is_live());
+    w.fault_for(Fault::RestForbidden, 2 * HOUR);
+    w.refresh_now();
+    w.run_for(HOUR);
+    assert_eq!(w.state(), State::Degraded);
+    let made = w.calls.iter().filter(|(_, _, what)| *what == What::Make).count();
+    assert!((6..=14).contains(&made), "{made} times in an hour");
+    w.run_for(HOUR + 15 * MINUTE);
+    assert!(w.is_live() && w.state() == State::Ready, "{:?}", w.state());
+    assert_eq!(w.laws().gaps.len(), 0, "the old socket served meanwhile");
+}
+
+#[test]
 fn a_quota_of_hours_is_its_own_error_and_no_loop() {
     let mut w = world(settings(), lasting());
     w.fault_for(Fault::RestQuota, HOUR);

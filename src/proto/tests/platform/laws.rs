@@ -16,6 +16,8 @@ use crate::proto::http;
 use crate::proto::session::{Input, Output};
 use crate::proto::time::Now;
 
+/// What was refused is left alone for so long.
+const REFUSED_MS: u64 = 5 * 60_000;
 /// Nobody keeps the spare channel from the others for longer.
 const SPARE_MAX_MS: u64 = 10 * 60_000;
 /// REST calls of a client in a minute, apart from what its rollovers and its application need.
@@ -62,8 +64,8 @@ pub struct Laws {
     delivered_on: u64,
     /// Calls in flight.
     calls: BTreeMap<u64, (What, String)>,
-    /// A token with which the API refused something for good.
-    refused: Option<String>,
+    /// A token with which the API refused something for good, and when.
+    refused: Option<(String, u64)>,
     /// Channels that were subscribed, and how often each was dialled.
     subscribed: BTreeMap<u64, u32>,
     revoked: BTreeSet<String>,
@@ -158,7 +160,7 @@ impl Laws {
                 }
             }
             403 if matches!(what, What::Make | What::Subscribe(_)) && !self.is_of_live(what, sockets) => {
-                self.refused = Some(token);
+                self.refused = Some((token, now.boot_ms));
             }
             _ => {}
         }
@@ -442,7 +444,9 @@ impl Platform {
             What::Probe(_) => {}
         }
         let asks = matches!(call.what, What::Make | What::Subscribe(_)) && !laws.is_of_live(call.what, sockets);
-        let insists = laws.refused.as_ref() == Some(&call.token) && asks;
+        // As long as there is a socket to lose, it is asked for again now and then.
+        let since = laws.refused.as_ref().filter(|(token, _)| *token == call.token).map(|(_, since)| *since);
+        let insists = asks && since.is_some_and(|at| laws.live.is_none() || now_ms < at + REFUSED_MS);
         assert!(!insists, "what was refused for good is asked for again");
         laws.calls.insert(id, (call.what, call.token));
         let number = Laws::bounded(&mut laws.recent_calls, now_ms);
