@@ -246,10 +246,12 @@ impl Session {
         let is_second = self.is_standby(epoch);
         let hold = is_second && !active(Mutant::NotHeldBack);
         let (wanted, linger_ms) = (Arc::clone(&self.channels.wanted), self.settings.linger_ms);
+        let may_ask = now.boot_ms >= self.not_before_ms;
         let Some(link) = self.link_mut(epoch) else { return };
         link.dials_ms = None;
         let Some(channel) = link.channel.as_mut() else { return };
-        if channel.subscribed != wanted {
+        // What was changed while it waited is subscribed on the live socket, when the API allows it.
+        if channel.subscribed != wanted && (may_ask || channel.subscribed.is_empty()) {
             return self.ask(now, epoch, Step::Subscribe);
         }
         let at_ms = link.dialled_ms + linger_ms;
@@ -371,7 +373,8 @@ impl Session {
         self.drop_request(old);
         let (Some(channel), Some(token)) = (old.channel.take(), old.token.clone()) else { return };
         let nothing = channel.subscribed.is_empty() || !token.is_usable(now.boot_ms) || old.revoked;
-        if nothing || active(Mutant::OldKeepsSubscriptions) {
+        let may_not = now.boot_ms < self.not_before_ms;
+        if nothing || may_not || active(Mutant::OldKeepsSubscriptions) {
             return;
         }
         self.channels.requests += 1;

@@ -26,7 +26,7 @@ mod upkeep;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use self::channel::{Channels, Step};
+use self::channel::Channels;
 pub use self::io::{Input, Output, Rounds};
 use self::link::{Leaving, Link, Stage};
 use self::strike::Strike;
@@ -419,7 +419,7 @@ impl Session {
             return self.silent(now, epoch);
         }
         if due(link.prolong_ms()) {
-            return self.ask(now, epoch, Step::Subscribe);
+            return self.prolong(now, epoch);
         }
         if due(link.asked.as_ref().map(|asked| asked.by_ms)) && !active(Mutant::RestForEver) {
             return self.rest_overdue(now, epoch);

@@ -41,11 +41,15 @@ impl Session {
         }
         self.channels.wanted = wanted;
         self.lift(now);
-        let subscribing = |link: &&Link| link.asked.as_ref().is_some_and(|asked| asked.step == Step::Subscribe);
-        let outdated: Vec<u64> =
-            self.primary.iter().chain(&self.standby).filter(subscribing).map(|link| link.epoch).collect();
-        for epoch in outdated {
-            self.ask(now, epoch, Step::Subscribe);
+        let subscribing = |link: &&mut Link| link.asked.as_ref().is_some_and(|asked| asked.step == Step::Subscribe);
+        let links = self.primary.iter_mut().chain(&mut self.standby).filter(subscribing);
+        let outdated: Vec<(u64, bool)> = links.map(|link| (link.epoch, link.is_live())).collect();
+        for (epoch, live) in outdated {
+            if live {
+                self.prolong(now, epoch);
+            } else {
+                self.ask(now, epoch, Step::Subscribe);
+            }
         }
         self.keep_up(now);
     }
@@ -65,12 +69,25 @@ impl Session {
         if channel.subscribed == wanted || active(Mutant::TopicsForgotten) {
             return;
         }
-        let (epoch, not_before_ms) = (link.epoch, self.not_before_ms);
-        if now.boot_ms >= not_before_ms {
+        let epoch = link.epoch;
+        self.prolong(now, epoch);
+    }
+
+    /// Subscribes to the topics of a live channel again: not before the API allows it, and not while its successor is dialled.
+    /// A topic that only the old channel has would be lost, untold, when the new one takes over.
+    pub(super) fn prolong(&mut self, now: Now, epoch: u64) {
+        let succeeded = self.standby.as_ref().is_some_and(|next| next.stage != Stage::Preparing);
+        let soon_ms = if succeeded { now.boot_ms + RETRY_MS } else { now.boot_ms };
+        let at_ms = self.not_before_ms.max(soon_ms);
+        if at_ms <= now.boot_ms {
             return self.ask(now, epoch, Step::Subscribe);
         }
-        if let Some(channel) = self.link_mut(epoch).and_then(|link| link.channel.as_mut()) {
-            channel.renew_ms = not_before_ms;
+        let Some(link) = self.link_mut(epoch) else { return };
+        if let Some(channel) = link.channel.as_mut() {
+            channel.renew_ms = at_ms;
+        }
+        if let Some(outdated) = link.asked.take() {
+            self.out.push_back(Output::DropRest { id: outdated.id });
         }
     }
 
