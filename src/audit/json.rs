@@ -5,13 +5,11 @@
 //! every SIEM event carries `prev_seq`, the `seq` of the event this sink was given before it (0 for the
 //! first). Real losses come to both sinks as an `audit_loss` record that names the first and last number lost.
 
+use super::field::Value;
 use super::writer::Object;
-use super::{Outcome, Record, ScopeAudit, ScopeResult};
+use super::{Kind, Outcome, Record, ScopeAudit, ScopeResult};
 use crate::error::{Code, Error};
 use crate::metrics::Totals;
-
-/// `event_type` of a loss marker.
-const LOSS: &str = "audit_loss";
 
 /// What is the same in every record of a client.
 #[derive(Clone, Debug)]
@@ -70,7 +68,7 @@ impl Entry {
     pub(crate) fn kind(&self) -> &'static str {
         match &self.body {
             Body::Record(record) => record.kind(),
-            Body::Loss { .. } => LOSS,
+            Body::Loss { .. } => Kind::Loss.name(),
         }
     }
 
@@ -156,23 +154,24 @@ fn scope_members(object: &mut Object<'_>, scopes: &ScopeAudit, wall_ms: u64) {
     object.text("clientId", &scopes.client_id);
 }
 
+/// The tutorial's members in the tutorial's order, then what the record says.
 fn metadata_members(metadata: &mut Object<'_>, record: &Record, context: &Context) {
     metadata.text("region", &context.region);
     if let Record::Attempt { scopes_validated, .. } = record {
         metadata.plain("scopes_validated", scopes_validated);
     }
     metadata.text("client_id", &context.client_id);
+    record.fields(&mut |name, value| match value {
+        _ if name == "scopes_validated" => {}
+        Value::Text(text) => _ = metadata.text(name, text),
+        Value::Texts(texts) => _ = metadata.texts(name, texts),
+        Value::Number(number) => _ = metadata.plain(name, number),
+        Value::Signed(number) => _ = metadata.plain(name, number),
+        Value::Flag(flag) => _ = metadata.plain(name, flag),
+    });
     match record {
-        Record::Attempt { phase, outcome, .. } => {
-            metadata.text("phase", phase.name());
-            match outcome {
-                Outcome::Success { scopes } => _ = metadata.texts("scopes", scopes),
-                Outcome::Failure(error) => attempt_error_members(metadata, error),
-            }
-        }
-        Record::RefreshTokenNotPersisted { error } | Record::ConnectionLost { error } => error_members(metadata, error),
-        Record::Panicked { location } => _ = metadata.text("location", location),
-        Record::Scopes(_) | Record::Closed => {}
+        Record::Attempt { outcome: Outcome::Failure(error), .. } => attempt_error_members(metadata, error),
+        other => _ = other.error().map(|error| error_members(metadata, error)),
     }
 }
 
