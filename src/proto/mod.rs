@@ -17,6 +17,7 @@ pub mod dice;
 pub mod frame;
 pub mod http;
 mod http_date;
+pub mod jose;
 pub mod jwt;
 pub mod loopback;
 mod mutant;
