@@ -120,7 +120,13 @@ fn value(def: &mut Object<'_>, key: &Key) {
             let options: Vec<String> = options.iter().chain(&[""]).map(|option| (*option).to_owned()).collect();
             def.texts("enum", &options);
         }
-        Type::Scopes | Type::Topics | Type::Patterns | Type::Algorithms | Type::CloseCodes | Type::Hosts | Type::Pins => {
+        Type::Scopes
+        | Type::Topics
+        | Type::Patterns
+        | Type::Algorithms
+        | Type::CloseCodes
+        | Type::Hosts
+        | Type::Pins => {
             return list(def, key);
         }
         _ => text(def, key.kind),
