@@ -57,7 +57,7 @@ impl Key {
             ("RSA", _) => rsa(text("n")?, text("e")?),
             ("EC", Some("P-256")) => Some(Self::P256 { x: octets(text("x")?)?, y: octets(text("y")?)? }),
             ("EC", Some("P-384")) => Some(Self::P384 { x: octets(text("x")?)?, y: octets(text("y")?)? }),
-            ("OKP", Some("Ed25519")) => Some(Self::Ed25519 { x: octets(text("x")?)? }),
+            ("OKP", Some("Ed25519")) => octets(text("x")?).filter(is_strong).map(|x| Self::Ed25519 { x }),
             _ => None,
         }
     }
@@ -141,4 +141,33 @@ fn number(text: &str) -> Option<Vec<u8>> {
     let octets = base64url(text)?;
     let first = octets.iter().position(|byte| *byte != 0)?;
     octets.get(first..).map(<[u8]>::to_vec)
+}
+
+/// Second coordinates of the points of Ed25519 whose order is 8 or less, without the bit of the sign: under such a key a
+/// signature that nobody made is good, and the provider takes them (RFC 8032 leaves it open).
+const SMALL_ORDER: [[u8; 32]; 5] = {
+    let (mut one, mut minus_one) = ([0; 32], [0xFF; 32]);
+    (one[0], minus_one[0], minus_one[31]) = (1, 0xEC, 0x7F);
+    let eighth = [
+        0x26, 0xE8, 0x95, 0x8F, 0xC2, 0xB2, 0x27, 0xB0, 0x45, 0xC3, 0xF4, 0x89, 0xF2, 0xEF, 0x98, 0xF0, 0xD5, 0xDF,
+        0xAC, 0x05, 0xD3, 0xC6, 0x33, 0x39, 0xB1, 0x38, 0x02, 0x88, 0x6D, 0x53, 0xFC, 0x05,
+    ];
+    let other_eighth = [
+        0xC7, 0x17, 0x6A, 0x70, 0x3D, 0x4D, 0xD8, 0x4F, 0xBA, 0x3C, 0x0B, 0x76, 0x0D, 0x10, 0x67, 0x0F, 0x2A, 0x20,
+        0x53, 0xFA, 0x2C, 0x39, 0xCC, 0xC6, 0x4E, 0xC7, 0xFD, 0x77, 0x92, 0xAC, 0x03, 0x7A,
+    ];
+    [[0; 32], one, eighth, other_eighth, minus_one]
+};
+
+/// Whether a point is of the curve's large order, and encoded as RFC 8032 5.1.2 has it: below the prime.
+fn is_strong(x: &[u8; 32]) -> bool {
+    let mut y = *x;
+    if let Some(last) = y.last_mut() {
+        *last &= 0x7F;
+    }
+    let mut big_endian = y;
+    big_endian.reverse();
+    let mut prime = [0xFF; 32];
+    (prime[0], prime[31]) = (0x7F, 0xED);
+    big_endian < prime && !SMALL_ORDER.contains(&y)
 }

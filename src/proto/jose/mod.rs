@@ -36,3 +36,6 @@ pub(super) fn object(bytes: &[u8]) -> Option<serde_json::Map<String, serde_json:
 fn base64url(text: &str) -> Option<Vec<u8>> {
     URL_SAFE_NO_PAD.decode(text).ok()
 }
+
+#[cfg(test)]
+mod tests;

@@ -42,3 +42,6 @@ fn rsa(algorithm: Algorithm) -> Option<&'static RsaParameters> {
 fn point(x: &[u8], y: &[u8]) -> Vec<u8> {
     [&[4], x, y].concat()
 }
+
+#[cfg(test)]
+mod tests;
