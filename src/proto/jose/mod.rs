@@ -26,6 +26,11 @@ pub use refusal::Refusal;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use base64::Engine;
 
+/// The one JSON object that these bytes are, read as strictly as a token.
+pub(super) fn object(bytes: &[u8]) -> Option<serde_json::Map<String, serde_json::Value>> {
+    json::object(bytes).ok()
+}
+
 /// Base64url as JOSE has it (RFC 7515 2): no padding, and no bits after the last byte that are not zero, so that a text
 /// has one form.
 fn base64url(text: &str) -> Option<Vec<u8>> {
