@@ -14,11 +14,12 @@ mod tests;
 pub type Target = fn(&[u8]);
 
 /// Every target, under the name of its program and its corpus.
-pub const TARGETS: [(&str, Target); 7] = [
+pub const TARGETS: [(&str, Target); 8] = [
     ("audit_native", audit::native),
     ("auth_reply", server::auth_reply),
     ("claims", signed::claims),
     ("frames", server::frames),
+    ("introspection", server::introspection),
     ("jwks", signed::jwks),
     ("jws", signed::jws),
     ("token_response", server::token_response),

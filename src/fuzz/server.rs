@@ -1,12 +1,16 @@
 //! What servers say: to a token request, to an authentication message, of a channel.
 
+use serde_json::Value;
+
 use super::{line, text_line};
 use crate::config::settings::Settings;
 use crate::proto::frame::{printable, read_reply, without_secrets, AuthReply};
 use crate::proto::http::Reply;
 use crate::proto::notifications::frames;
-use crate::proto::oauth;
+use crate::proto::{introspection, jwks, oauth};
 use crate::secret::Secret;
+
+const NOW_MS: u64 = 1_700_000_000_000;
 
 /// Nobody but the library knows it, and a server that repeats it.
 const CANARY: &str = "canary-0123456789abcdef-canary";
@@ -24,11 +28,11 @@ pub fn token_response(data: &[u8]) {
         retry_after: given(retry_after),
         date: given(date),
         correlation_id: given(correlation_id),
-        rate_limit: None,
         body: body.to_vec(),
+        ..Reply::default()
     };
     let settings = Settings::default();
-    match oauth::read(reply, &settings, &[Secret::new(CANARY.into())], 1_700_000_000_000) {
+    match oauth::read(reply, &settings, &[Secret::new(CANARY.into())], NOW_MS) {
         Ok(granted) => {
             let token = granted.access_token.expose();
             assert!(oauth::is_token(token) && token.len() <= settings.max_token_bytes);
@@ -41,6 +45,35 @@ pub fn token_response(data: &[u8]) {
             let shown = format!("{error} {:?}", error.detail());
             assert!(!shown.contains(CANARY), "{shown}");
             assert!(!error.to_string().contains(char::is_control), "{shown}");
+        }
+    }
+}
+
+/// A status and `Cache-Control`, a line each, and the answer to the question about a token: what is believed is active,
+/// and no error has anything of the answer.
+pub fn introspection(data: &[u8]) {
+    let (status, rest) = text_line(data);
+    let (cache_control, body) = text_line(rest);
+    let status = status.parse().unwrap_or(200);
+    let reply = Reply { status, cache_control: Some(cache_control), body: body.to_vec(), ..Reply::default() };
+    if let Ok((keys, fresh_ms)) = jwks::read(&reply, NOW_MS) {
+        assert!(keys.len() <= 100 && (60_000..=86_400_000).contains(&fresh_ms));
+    }
+    let mut settings = Settings::default();
+    settings.verification.audience = "socket".into();
+    match introspection::read(reply, &settings, NOW_MS) {
+        Ok(said) => {
+            let read: Value = serde_json::from_slice(body).expect("JSON");
+            assert_eq!((status, &read["active"]), (200, &Value::Bool(true)));
+            let names_us = |aud: &Value| {
+                aud == "socket" || aud.as_array().is_some_and(|all| all.iter().any(|one| one == "socket"))
+            };
+            assert!(names_us(&read["aud"]), "for somebody else");
+            assert!(said.scopes.is_none_or(|all| all.iter().all(|scope| !scope.is_empty() && !scope.contains(' '))));
+        }
+        Err(error) => {
+            let shown = error.to_string();
+            assert!(!shown.contains(char::is_control) && shown.len() < 300, "{shown}");
         }
     }
 }
