@@ -88,7 +88,7 @@ pub fn jwks(data: &[u8]) {
     let Ok(keys) = KeySet::parse(data, 256 << 10) else { return };
     let set: Value = serde_json::from_slice(data).expect("what is taken strictly is JSON");
     let listed = set["keys"].as_array().expect("an array").len();
-    assert!(keys.len() + keys.skipped() == listed && listed <= 100 && keys.is_empty() == (keys.len() == 0));
+    assert!(keys.len() + keys.skipped() == listed && listed <= 100);
     for algorithm in Algorithm::ALL {
         let message = URL_SAFE_NO_PAD.encode(json!({ "alg": algorithm.name() }).to_string());
         for signature in forged(algorithm) {
