@@ -86,7 +86,8 @@ impl SocketLaws {
                 (self.fetching_since, self.again_by_ms) = (None, None);
             }
             Input::News(news) => {
-                self.step.is_news_of_round = matches!(news, News::RoundFailed { .. } | News::Blocked { .. });
+                self.step.is_news_of_round =
+                    matches!(news, News::RoundFailed { .. } | News::ScopesLost { .. } | News::Blocked { .. });
                 let busy = matches!(news, News::Fetching | News::Verifying);
                 self.fetching_since = busy.then(|| self.fetching_since.unwrap_or(now.boot_ms));
             }

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use crate::config::settings::{Grant, Settings};
+use crate::config::settings::{Grant, Profile, Settings};
 use crate::error::{Code, Error};
 use crate::event::Question;
 use crate::hooks::Answer;
@@ -41,6 +41,7 @@ struct Flight {
     /// Whether it had one, spent or not.
     by_code: bool,
     replaced: bool,
+    since_ms: u64,
 }
 
 /// What one input brought, and what it had to bring.
@@ -65,6 +66,10 @@ struct Step {
     blocked: bool,
     asked: bool,
     round_failed: bool,
+    /// The new token lacks a required scope, and a token is held that can be used meanwhile.
+    is_denied: bool,
+    is_lost: bool,
+    lost: bool,
     failed: bool,
     newer: bool,
     stopped: bool,
@@ -87,6 +92,10 @@ pub struct TokenLaws {
     unauthorized: u32,
     not_before_ms: u64,
     last_forced_ms: Option<u64>,
+    /// The next request is timed because of a denial.
+    waits_for_scope: bool,
+    /// A denial was told, and every one since then would say the same: the server of this world takes one scope away.
+    denials_told: bool,
     /// When the next request is due, and how long the machine had slept when that was decided.
     due: Option<(u64, u64)>,
     wishes: BTreeMap<u64, (Option<u64>, u64)>,
@@ -160,6 +169,10 @@ impl TokenLaws {
             return;
         }
         let read = outcome.clone().and_then(|reply| oauth::read(reply, &self.settings, &[], now.wall_ms));
+        let since_ms = self.flight.as_ref().map_or(0, |flight| flight.since_ms);
+        let age_ms = now.boot_ms - since_ms;
+        self.step.is_denied = read.as_ref().is_ok_and(|granted| self.lacks(granted, age_ms));
+        self.step.is_lost = self.step.is_denied && self.held(now).is_some();
         self.step.reply = Some(match read {
             Ok(granted) => Said::Granted(granted.refresh_token.map(|text| text.expose().to_owned())),
             Err(error) => Said::Failed(error.code(), error.retry_after_ms()),
@@ -169,6 +182,20 @@ impl TokenLaws {
                 self.refresh = Some(new.clone());
             }
         }
+    }
+
+    /// The tokens of this world are opaque: the answer says what they grant.
+    fn lacks(&self, granted: &oauth::Granted, age_ms: u64) -> bool {
+        // Its life is looked at first.
+        let life_ms =
+            granted.expires_in_ms.map_or(0, |ms| ms as u64).min(self.settings.idle_timeout_ms.unwrap_or(u64::MAX));
+        if life_ms < 1_000 || life_ms - (life_ms / 10).min(10_000) <= age_ms {
+            return false;
+        }
+        let names = granted.scope.as_deref().unwrap_or_default();
+        let opaque = granted.access_token.expose().starts_with("hush-");
+        let has = |name: &String| names.split(' ').any(|granted| granted == name);
+        opaque && self.settings.profile == Profile::AuthMessage && !self.settings.required_scopes.iter().all(has)
     }
 
     /// The refusal of an older token is answered by the newer one, that of this one by a request.
@@ -188,13 +215,14 @@ impl TokenLaws {
 
     fn force_if_holding(&mut self, now: Now, floor_ms: u64) {
         self.step.must_fetch = Some(false);
-        if self.phase == Phase::Holding {
+        if self.phase == Phase::Holding || self.phase == Phase::Waiting && self.waits_for_scope {
             self.fetch_after(now, floor_ms);
         }
     }
 
     fn forced(&mut self, now: Now) {
         let floor = self.token.as_ref().map_or(FLOOR_MS, |token| (token.lifetime_ms / 4).min(20_000));
+        self.denials_told = false;
         if self.phase == Phase::Blocked {
             return self.fetch_after(now, FLOOR_MS);
         }
@@ -207,10 +235,11 @@ impl TokenLaws {
             self.last_forced_ms = Some(at);
             return self.begin(now);
         }
-        let planned = self.due.filter(|_| self.phase == Phase::Holding).map_or(at, |(due, _)| due.min(at));
+        let timed = self.phase == Phase::Holding || self.waits_for_scope;
+        let planned = self.due.filter(|_| timed).map_or(at, |(due, _)| due.min(at));
         let planned = planned.max(self.not_before_ms);
         self.last_forced_ms = Some(planned);
-        (self.phase, self.due) = (Phase::Waiting, Some((planned, slept(now))));
+        (self.phase, self.due, self.waits_for_scope) = (Phase::Waiting, Some((planned, slept(now))), false);
         self.step.must_fetch = Some(false);
     }
 
@@ -253,10 +282,13 @@ impl TokenLaws {
         if let Credential::RefreshToken(text) = credential {
             self.refresh = Some(text.expose().to_owned());
         }
+        let hurries = self.phase == Phase::Waiting && self.waits_for_scope;
         match self.phase {
+            _ if hurries && !matches!(credential, Credential::ProxyPassword) => self.begin(now),
             Phase::Blocked => self.begin(now),
             _ => self.step.must_be_silent = true,
         }
+        self.denials_told = false;
     }
 
     fn replied_to(&mut self, now: Now, id: u64, answer: &Result<Answer, Error>) {
@@ -313,6 +345,8 @@ impl TokenLaws {
                     self.phase = Phase::Holding;
                     self.due = Some((token.schedule.refresh_ms.max(now.boot_ms), slept(now)));
                     self.token = Some(Arc::clone(token));
+                    self.denials_told = false;
+                    assert!(!self.step.is_denied, "a token is taken that lacks a required scope");
                 }
             }
             Output::Ask { id, question } => {
@@ -346,6 +380,7 @@ impl TokenLaws {
 
     fn fetched(&mut self, now: Now, epoch: u64, form: &str) {
         self.step.fetched = true;
+        self.waits_for_scope = false;
         if self.phase == Phase::Fetching {
             // What was refused had been replaced meanwhile: a round of its own.
             self.spend();
@@ -364,7 +399,14 @@ impl TokenLaws {
             assert_eq!(Some(given), self.refresh.as_deref(), "another refresh token than the newest");
         }
         let by_code = code.is_some();
-        self.flight = Some(Flight { epoch, refresh: self.refresh.clone(), code, by_code, replaced: false });
+        self.flight = Some(Flight {
+            epoch,
+            refresh: self.refresh.clone(),
+            code,
+            by_code,
+            replaced: false,
+            since_ms: now.boot_ms,
+        });
         (self.phase, self.due) = (Phase::Fetching, None);
     }
 
@@ -389,6 +431,11 @@ impl TokenLaws {
                 }
             }
             News::Fetching => {}
+            News::Declined { .. } => assert!(self.step.is_denied, "what the token grants is enough"),
+            News::ScopesLost { .. } => {
+                assert!(self.step.is_denied && self.step.failed, "no scope is lost");
+                self.step.lost = true;
+            }
         }
     }
 
@@ -405,7 +452,14 @@ impl TokenLaws {
         };
         let throttled = matches!(code, Code::Throttled | Code::ThrottledLong);
         self.throttles = if throttled { self.throttles + 1 } else { 0 };
-        let delay = self.delay_ms(now, retry_after.unwrap_or(0));
+        let mut delay = self.delay_ms(now, retry_after.unwrap_or(0));
+        self.waits_for_scope = self.step.is_lost;
+        if let (true, Some(token)) = (self.step.is_lost, self.held(now)) {
+            // The server is well: a person has to act. A quarter of what is left, as long as there is something left.
+            let left = token.schedule.usable_ms - now.boot_ms;
+            delay = (left / 4).max((token.lifetime_ms / 20).clamp(1, 1_000));
+            self.attempts = 0;
+        }
         self.not_before_ms = now.boot_ms + retry_after.unwrap_or(0);
         (self.phase, self.due) = (Phase::Waiting, Some((now.boot_ms + delay, slept(now))));
         let long = retry_after.is_some_and(|wait| wait > 180_000);
@@ -448,13 +502,22 @@ impl TokenLaws {
         assert!(step.must_end_round == step.round_failed, "the end of a round: {}", step.round_failed);
         assert!(!step.must_not_ask || !step.asked, "a refused code is asked for again at once");
         assert!(!step.must_ask || !self.can_ask || step.asked, "no authorization code is asked for");
+        if self.step_is_lost(&step) {
+            assert_eq!(step.lost, !std::mem::replace(&mut self.denials_told, true), "a denial is told once");
+        }
         let known = refresher.credentials().refresh_token.as_ref().map(|text| text.expose().to_owned());
         assert_eq!(known, self.refresh, "the refresh token in force");
         self.check_wishes(now, &step);
     }
 
+    /// The old token outlives the denial: the round is not over, and nothing is blocked.
+    fn step_is_lost(&self, step: &Step) -> bool {
+        assert!(!(step.is_lost && step.blocked), "a lost scope ends all attempts while a token is held");
+        step.is_lost && step.failed
+    }
+
     fn check_wishes(&self, now: Now, step: &Step) {
-        let all = step.newer || step.blocked || step.round_failed;
+        let all = step.newer || step.blocked || step.round_failed || step.is_lost && step.failed;
         for (id, (by, min_left)) in &self.wishes {
             let old = step.failed || step.is_timeout && by.is_some_and(|by| by <= now.boot_ms);
             let overdue = all || old && self.has_left(now, *min_left);
