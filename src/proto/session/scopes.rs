@@ -4,10 +4,10 @@
 //! for itself. With `keep` the live socket goes on with the old token until that ends, and the state says `Degraded`. With
 //! `close` it is left at once and nothing is dialled until the application acts.
 
-use super::{Output, Session, Trouble};
-use crate::audit::{Record, ScopeAudit};
+use super::{Link, Output, Session, Stage, Trouble};
+use crate::audit::{Phase, Record, ScopeAudit};
 use crate::config::settings::LostScopes;
-use crate::error::Error;
+use crate::error::{Code, Error};
 use crate::event::Notice;
 use crate::proto::mutant::{active, Mutant};
 use crate::proto::scope::{self, Checked};
@@ -60,15 +60,12 @@ impl Session {
         self.scopes.lost = Some(error);
     }
 
-    /// The policy `close`: what was granted before is not used any more.
+    /// The policy `close`: what was granted before is not used any more. A scope has to be known to be gone: what cannot be known,
+    /// because `tokens/me` does not answer, is no reason to end what works.
     pub(super) fn close_if_lost(&mut self, now: Now, error: &Error) {
         let closes = self.settings.lost_scopes == LostScopes::Close || active(Mutant::LostScopeCloses);
-        if !closes
-            || !scope::is_denial(error)
-            || self.is_over()
-            || !self.has_used_token()
-            || active(Mutant::LostScopeKept)
-        {
+        let lost = error.code() == Code::ScopeDenied && self.has_used_token() && !active(Mutant::LostScopeKept);
+        if !closes || !lost || self.is_over() {
             return;
         }
         self.token = None;
@@ -90,6 +87,9 @@ impl Session {
         if let Some(live) = primary.as_ref().filter(|link| link.is_live()) {
             self.out.push_back(Output::SendOn(None));
             self.out.push_back(Output::Audit(Record::ConnectionLost { error: error.clone() }));
+            if let (Some(sent), Some(_)) = (live.sent_ms, &live.offered) {
+                self.audit_attempt(now, sent, Phase::Renewal, Err(error.clone()));
+            }
             self.begin_gap(now, self.unread_wall_ms(live), error);
         } else if primary.as_ref().is_some_and(|link| link.token.is_some() || self.has_channels()) {
             let began = self.attempt_ms.take().unwrap_or(now.boot_ms);
@@ -97,7 +97,7 @@ impl Session {
             self.fail_if_once(error.clone());
         }
         if let Some(standby) = &standby {
-            self.channels.pairs.failed(standby.epoch);
+            self.end_standby(now, standby, primary.as_ref().map_or(0, Link::serial), error);
         }
         for mut link in [primary, standby].into_iter().flatten() {
             self.retire(&mut link, error);
@@ -105,6 +105,19 @@ impl Session {
         }
         (self.dial_ms, self.calm_ms, self.hold_ms, self.renew_ms) = (None, None, None, None);
         (self.draining, self.replacing, self.channels.kept) = (false, false, None);
+    }
+
+    /// The attempt on a second socket ends with the first one. Of a second channel nothing was held back.
+    fn end_standby(&mut self, now: Now, standby: &Link, serial: u64, error: &Error) {
+        self.channels.pairs.failed(standby.epoch);
+        if self.has_channels() {
+            return;
+        }
+        let phase = if serial < standby.serial() { Phase::Renewal } else { Phase::Reconnect };
+        self.audit_attempt(now, standby.sent_ms.unwrap_or(standby.dialled_ms), phase, Err(error.clone()));
+        if standby.stage == Stage::Authenticating {
+            self.out.push_back(Output::Release { epoch: standby.epoch });
+        }
     }
 
     /// Why the state of a live socket is `Degraded`: no newer token is to be had, or the one that was is not taken.

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use crate::config::settings::{Grant, Profile, Settings};
+use crate::config::settings::{Grant, Profile, Settings, UnknownScopes};
 use crate::error::{Code, Error};
 use crate::event::Question;
 use crate::hooks::Answer;
@@ -192,10 +192,16 @@ impl TokenLaws {
         if life_ms < 1_000 || life_ms - (life_ms / 10).min(10_000) <= age_ms {
             return false;
         }
+        // Scopes of client credentials do not apply in Genesys Cloud.
+        let by_roles = self.flight.as_ref().is_some_and(|flight| flight.refresh.is_none() && !flight.by_code);
+        let is_unknown = granted.scope.is_none() || by_roles && self.settings.profile == Profile::Notifications;
+        if is_unknown && self.settings.unknown_scopes == UnknownScopes::Allow {
+            return false;
+        }
         let names = granted.scope.as_deref().unwrap_or_default();
         let opaque = granted.access_token.expose().starts_with("hush-");
         let has = |name: &String| names.split(' ').any(|granted| granted == name);
-        opaque && self.settings.profile == Profile::AuthMessage && !self.settings.required_scopes.iter().all(has)
+        opaque && !self.settings.required_scopes.iter().all(has)
     }
 
     /// The refusal of an older token is answered by the newer one, that of this one by a request.
