@@ -72,7 +72,7 @@ impl Session {
         self.trouble = Some(Trouble::Blocked(error.clone()));
         self.out.push_back(Output::GiveUp { error: error.clone(), serial: self.seen_serial });
         self.end_sockets(now, error);
-        self.dial_ms = None;
+        self.fail_if_once(error.clone());
         self.why = ("scopes denied", Some(error.clone()));
     }
 

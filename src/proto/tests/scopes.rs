@@ -10,7 +10,7 @@ use super::stories::{live, settings, HOUR, MINUTE};
 use super::world::World;
 use crate::audit::{Phase, Record, ScopeResult};
 use crate::config::settings::{LostScopes, Settings, UnknownScopes};
-use crate::error::Code;
+use crate::error::{Code, Error};
 use crate::event::{Question, State};
 use crate::proto::refresher;
 use crate::proto::scope::Sources;
@@ -100,7 +100,7 @@ fn a_lost_scope_keeps_the_socket_until_the_old_token_ends() {
     let mut w = losing(LostScopes::Keep);
     let shown = w.watch.states.last().unwrap();
     assert_eq!((shown.to, shown.reason), (State::Degraded, "scopes denied"));
-    assert_eq!(shown.error.as_ref().map(|error| error.code()), Some(Code::ScopeDenied));
+    assert_eq!(shown.error.as_ref().map(Error::code), Some(Code::ScopeDenied));
     assert_eq!(changes(&w), ["other:read/a:read b:read/a:read"]);
     assert_eq!(failures(&w), [Phase::Renewal]);
     // The refresh token that came with the token that is not used is the one that counts from now on.
@@ -178,7 +178,7 @@ fn a_new_credential_does_not_wait_either() {
 fn where_it_is_to_be_closed_a_lost_scope_ends_the_socket_at_once() {
     let mut w = losing(LostScopes::Close);
     assert_eq!((w.state(), w.watch.send_on, w.watch.gaps.len()), (State::ReauthRequired, None, 1));
-    assert_eq!(w.watch.gaps[0].cause.as_ref().map(|error| error.code()), Some(Code::ScopeDenied));
+    assert_eq!(w.watch.gaps[0].cause.as_ref().map(Error::code), Some(Code::ScopeDenied));
     assert_eq!((denials(&w), failures(&w), w.watch.give_ups), (1, vec![Phase::Renewal], 1));
     w.run_for(HOUR);
     assert_eq!((w.watch.dials.len(), w.watch.refreshes.len(), w.server.frames.len()), (1, 2, 1));

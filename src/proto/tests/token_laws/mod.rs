@@ -1,14 +1,16 @@
 //! The rules of the refresh thread, told a second time: after every input, in every world, it must have done what
 //! this model expects.
 
+mod scopes;
+mod times;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use crate::config::settings::{Grant, Profile, Settings, UnknownScopes};
+use crate::config::settings::{Grant, Settings};
 use crate::error::{Code, Error};
 use crate::event::Question;
 use crate::hooks::Answer;
-use crate::proto::dice::Dice;
 use crate::proto::http;
 use crate::proto::oauth;
 use crate::proto::refresher::{Credential, Input, News, Output, Refresher};
@@ -184,26 +186,6 @@ impl TokenLaws {
         }
     }
 
-    /// The tokens of this world are opaque: the answer says what they grant.
-    fn lacks(&self, granted: &oauth::Granted, age_ms: u64) -> bool {
-        // Its life is looked at first.
-        let life_ms =
-            granted.expires_in_ms.map_or(0, |ms| ms as u64).min(self.settings.idle_timeout_ms.unwrap_or(u64::MAX));
-        if life_ms < 1_000 || life_ms - (life_ms / 10).min(10_000) <= age_ms {
-            return false;
-        }
-        // Scopes of client credentials do not apply in Genesys Cloud.
-        let by_roles = self.flight.as_ref().is_some_and(|flight| flight.refresh.is_none() && !flight.by_code);
-        let is_unknown = granted.scope.is_none() || by_roles && self.settings.profile == Profile::Notifications;
-        if is_unknown && self.settings.unknown_scopes == UnknownScopes::Allow {
-            return false;
-        }
-        let names = granted.scope.as_deref().unwrap_or_default();
-        let opaque = granted.access_token.expose().starts_with("hush-");
-        let has = |name: &String| names.split(' ').any(|granted| granted == name);
-        opaque && !self.settings.required_scopes.iter().all(has)
-    }
-
     /// The refusal of an older token is answered by the newer one, that of this one by a request.
     fn refused(&mut self, now: Now, serial: u64) {
         match &self.token {
@@ -342,7 +324,7 @@ impl TokenLaws {
         match output {
             Output::Http { epoch, request } => self.fetched(now, *epoch, request.body.text()),
             Output::Publish(token) => {
-                renews_in_time(token, self.settings.lead_ms);
+                times::renews_in_time(token, self.settings.lead_ms);
                 self.step.published = true;
                 if token.serial > self.newest {
                     self.step.newer = true;
@@ -458,37 +440,13 @@ impl TokenLaws {
         };
         let throttled = matches!(code, Code::Throttled | Code::ThrottledLong);
         self.throttles = if throttled { self.throttles + 1 } else { 0 };
-        let mut delay = self.delay_ms(now, retry_after.unwrap_or(0));
+        let delay = self.delay_ms(now, retry_after.unwrap_or(0));
         self.waits_for_scope = self.step.is_lost;
-        if let (true, Some(token)) = (self.step.is_lost, self.held(now)) {
-            // The server is well: a person has to act. A quarter of what is left, as long as there is something left.
-            let left = token.schedule.usable_ms - now.boot_ms;
-            delay = (left / 4).max((token.lifetime_ms / 20).clamp(1, 1_000));
-            self.attempts = 0;
-        }
+        let delay = self.denied_ms(now).inspect(|_| self.attempts = 0).unwrap_or(delay);
         self.not_before_ms = now.boot_ms + retry_after.unwrap_or(0);
         (self.phase, self.due) = (Phase::Waiting, Some((now.boot_ms + delay, slept(now))));
         let long = retry_after.is_some_and(|wait| wait > 180_000);
         self.step.must_end_round = long || self.attempts >= self.settings.attempts_per_round;
-    }
-
-    fn delay_ms(&self, now: Now, asked: u64) -> u64 {
-        let mut dice = Dice::new(self.step.random);
-        let held = self.held(now).map(|token| (token.lifetime_ms, token.schedule.usable_ms - now.boot_ms));
-        let b = held.map_or(1_000, |(life, _)| (life / 20).clamp(1, 1_000));
-        let plain = (b + dice.up_to(b << (self.failures - 1).min(16))).min(30_000);
-        let slow = match (self.failures, self.throttles) {
-            (0..=4, _) => 0,
-            (_, 0) => 30_000 + dice.up_to(30_000),
-            (5, _) | (_, 1) => {
-                let whole = 300_000 + dice.up_to(200_000);
-                30_000 + dice.up_to(whole - 30_000)
-            }
-            _ => 300_000 + dice.up_to(200_000),
-        };
-        let spread = asked + dice.up_to(asked.min(300_000));
-        let delay = plain.max(slow).max(spread);
-        held.map_or(delay, |(_, left)| delay.min(b.max(left / 4))).max(asked)
     }
 
     // ---- whether they agree ---------------------------------------------------------------------------------
@@ -516,12 +474,6 @@ impl TokenLaws {
         self.check_wishes(now, &step);
     }
 
-    /// The old token outlives the denial: the round is not over, and nothing is blocked.
-    fn step_is_lost(&self, step: &Step) -> bool {
-        assert!(!(step.is_lost && step.blocked), "a lost scope ends all attempts while a token is held");
-        step.is_lost && step.failed
-    }
-
     fn check_wishes(&self, now: Now, step: &Step) {
         let all = step.newer || step.blocked || step.round_failed || step.is_lost && step.failed;
         for (id, (by, min_left)) in &self.wishes {
@@ -539,15 +491,4 @@ impl TokenLaws {
             (self.closing_ms, self.closed) = (None, true);
         }
     }
-}
-
-/// The lead, told a second time: a fifth of the life, at least 5 min or half of it, at most an hour; or as set, between a
-/// tenth of the life and a second, and half of it.
-fn renews_in_time(token: &Token, set_ms: Option<u64>) {
-    let life = token.lifetime_ms;
-    let own = (life / 5).max((life / 2).min(300_000)).min(3_600_000);
-    let lead = set_ms.map_or(own, |set| set.max(life / 10 + 1_000).min(life / 2));
-    let renewal = token.schedule.refresh_ms + life - token.schedule.expires_ms;
-    assert!(renewal <= life - lead, "a token of {life} ms is renewed after {renewal} ms");
-    assert!(renewal * 20 >= (life - lead) * 20 - life, "a token of {life} ms is renewed after {renewal} ms already");
 }
