@@ -9,11 +9,11 @@ use serde_json::Value;
 pub use self::change::Grant;
 pub use self::sources::Sources;
 
-use super::http::{Body, Method, Reply, Request};
+use super::http::{Body, Method, Purpose, Reply, Request};
 use super::jwt::{self, Claims, Jwt};
 use super::oauth::{Granted, Proof};
 use super::token::Token;
-use crate::audit::{ScopeAudit, ScopeResult};
+use crate::audit::{ScopeAudit, ScopeResult, Trust};
 use crate::config::settings::{Profile, Settings, UnknownScopes};
 use crate::error::{Code, Error, Stage};
 use crate::secret::Secret;
@@ -77,18 +77,17 @@ pub fn grants(token: &str, others: Sources, max_bytes: usize) -> Grants {
 }
 
 /// What a token grants that was just granted by this answer. In the profile `notifications` tokens are opaque: they are not
-/// looked into.
-pub fn of_answer(granted: &Granted, proof: Proof, others: Sources, settings: &Settings) -> Grants {
-    match settings.profile {
-        Profile::AuthMessage => {
-            let answered = granted.scope.as_deref().map(jwt::split);
-            grants(granted.access_token.expose(), Sources { answered, ..others }, settings.max_token_bytes)
-        }
-        Profile::Notifications => {
-            let answered = answered(granted, proof);
-            Grants { scopes: Sources { answered, ..others }.resolve(), ..Grants::default() }
-        }
-    }
+/// looked into, unless they are verified. Who vouches for a token by introspection need not make it a JWT.
+pub fn of_answer(granted: &Granted, proof: Proof, trust: Trust, others: Sources, settings: &Settings) -> Grants {
+    let (answered, reads) = match settings.profile {
+        Profile::AuthMessage => (granted.scope.as_deref().map(jwt::split), true),
+        Profile::Notifications => (answered(granted, proof), false),
+    };
+    let all = Sources { answered, ..others };
+    let read = reads.then(|| grants(granted.access_token.expose(), all.clone(), settings.max_token_bytes));
+    let vouched = trust == Trust::Introspected;
+    let opaque = || Grants { scopes: all.resolve(), ..Grants::default() };
+    read.filter(|grants| !(vouched && grants.malformed)).unwrap_or_else(opaque)
 }
 
 /// What the answer says of the scopes of an opaque token. Those of client credentials do not apply in Genesys Cloud.
@@ -120,6 +119,7 @@ pub fn revoke(settings: &Settings, access_token: &Secret, timeout_ms: u64) -> Re
 
 fn tokens_me(method: Method, query: &str, settings: &Settings, access_token: &Secret, timeout_ms: u64) -> Request {
     Request {
+        purpose: Purpose::Api,
         method,
         url: format!("{}/api/v2/tokens/me{query}", settings.api_url.trim_end_matches('/')),
         authorization: Secret::new(format!("Bearer {}", access_token.expose())),
@@ -136,6 +136,12 @@ pub fn read_probe(reply: &Reply) -> Probe {
         200 => body().and_then(|body| authorized_scope(&body)).map_or(Probe::Unknown, Probe::Known),
         _ => Probe::Unknown,
     }
+}
+
+/// Whose token it is, as the same answer says.
+pub fn organisation(reply: &Reply) -> Option<String> {
+    let body = serde_json::from_slice::<Value>(&reply.body).ok().filter(|_| reply.status == 200)?;
+    body.get("organization")?.get("id")?.as_str().map(str::to_owned)
 }
 
 fn authorized_scope(body: &Value) -> Option<Vec<String>> {
@@ -299,7 +305,7 @@ mod tests {
             };
             let others = Sources { probed: probed.map(names), ..Sources::default() };
             let settings = Settings { profile, ..Settings::default() };
-            let grants = of_answer(&answer, proof, others, &settings);
+            let grants = of_answer(&answer, proof, Trust::Unverified, others, &settings);
             assert_eq!(grants.scopes, granted.map(names), "{profile:?} {token} {proof:?} {answered:?} {probed:?}");
         }
     }

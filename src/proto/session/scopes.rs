@@ -109,7 +109,7 @@ impl Session {
 
     /// The attempt on a second socket ends with the first one. Of a second channel nothing was held back.
     fn end_standby(&mut self, now: Now, standby: &Link, serial: u64, error: &Error) {
-        self.channels.pairs.failed(standby.epoch);
+        self.channels.pairs.failed(now.boot_ms, standby.epoch);
         if self.has_channels() {
             return;
         }

@@ -255,7 +255,7 @@ fn scopes_of_an_opaque_token_are_lost_like_others() {
     assert_eq!(hand.replied(200, r#"{"authorizedScope":["a:read"]}"#), ["publish"]);
     assert_eq!(hand.wait(), ["request hush-r0"]);
     hand.granted("");
-    assert_eq!(hand.replied(200, r#"{"authorizedScope":["b:read"]}"#), ["denied", "waiting"]);
+    assert_eq!(hand.replied(200, r#"{"authorizedScope":["b:read"]}"#), ["denied", "waiting", "lost"]);
     assert!(hand.refresher.token().is_some(), "the old token is good");
     // Without an answer of `tokens/me` nothing is known, and the policy allows that.
     hand.wait();
