@@ -613,6 +613,26 @@ extern "C" {
 #define GWA_E_REAUTH_REQUIRED 4319
 
 /**
+ * The token's signature or claims do not pass the checks that were asked for.
+ */
+#define GWA_E_TOKEN_UNVERIFIED 4320
+
+/**
+ * The issuer's keys cannot be had or read (RFC 7517).
+ */
+#define GWA_E_ISSUER_KEYS 4321
+
+/**
+ * The issuer could not be asked about the token (RFC 7662).
+ */
+#define GWA_E_INTROSPECTION 4322
+
+/**
+ * The renewed token is about another subject, client or organisation than the one before it, and is not used.
+ */
+#define GWA_E_IDENTITY_CHANGED 4323
+
+/**
  * The token lacks required scopes (a 403-class error).
  */
 #define GWA_E_SCOPE_DENIED 4400
