@@ -374,7 +374,7 @@ fn verified_claims_say_the_scopes() {
     assert_eq!(hand.tokens[0].scopes.as_deref().unwrap(), ["a:read", "b:read"]);
     hand.renew();
     let less = signed("k1", &header("k1"), &with(claims(hand.now.wall_ms), json!({"scope": "b:read"})));
-    assert_eq!(hand.grants(&less, r#","scope":"a:read""#), ["denied", "blocked"]);
+    assert_eq!(hand.grants(&less, r#","scope":"a:read""#), ["denied", "waiting", "lost"]);
     assert_eq!(hand.errors[0].code(), Code::ScopeDenied);
     let mut hand =
         Hand::verifying(Settings { refresh_token: Some(secret("hush-r0")), ..settings() }, false, Memory::default());
