@@ -22,7 +22,7 @@ use super::{Output, Phase, Refresher};
 use crate::audit::{Record, Trust};
 use crate::config::settings::{ClientAuthentication, Settings, Verification, Verify};
 use crate::error::{Code, Error, Stage};
-use crate::proto::http;
+use crate::proto::http::{self, Request};
 use crate::proto::identity::{self, Identity};
 use crate::proto::jose::{self, Algorithm, KeySet, Refusal, Rules, Verified};
 use crate::proto::jwt;
@@ -165,8 +165,12 @@ impl Refresher {
         self.set_phase(Phase::Checking(Check::Issuer, arrival), None);
         match self.settings.authentication {
             ClientAuthentication::PrivateKeyJwt => self.ask_to_sign(now, request),
-            _ => self.send(request),
+            _ => self.ask_issuer(request),
         }
+    }
+
+    pub(super) fn ask_issuer(&mut self, request: Request) {
+        self.out.push_back(Output::Http { epoch: self.epoch, request });
     }
 
     fn introspected(&mut self, now: Now, outcome: http::Outcome, mut arrival: Box<Arrival>) {
