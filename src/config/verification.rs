@@ -58,12 +58,13 @@ impl Default for Verification {
     }
 }
 
-/// The first thing that is missing, or contradicts another.
-pub(super) fn check(settings: &Settings) -> Result<(), Error> {
+/// Whether issuers are asked over TLS, if they are asked; or the first thing that is missing, or contradicts another.
+pub(super) fn check(settings: &Settings) -> Result<Option<bool>, Error> {
     let Verification { by, issuer, audience, jwks_url, introspection_url, .. } = &settings.verification;
     let urls = [("token.jwks_url", jwks_url), ("token.introspection_url", introspection_url)];
-    for (key, url) in urls {
-        address(key, url, ("https", "http"), settings.allow_plain_loopback)?;
+    let mut is_https = None;
+    for (key, url) in urls.iter().filter(|(_, url)| !url.is_empty()) {
+        is_https = Some(address(key, url, ("https", "http"), settings.allow_plain_loopback)?);
     }
     let needed = |key: &str, value: &str, how: &str| match value {
         "" => Err(missing(&format!("{key} (for token.verify = {how})"))),
@@ -71,14 +72,15 @@ pub(super) fn check(settings: &Settings) -> Result<(), Error> {
     };
     match by {
         // Whoever gives keys expects signatures to be verified.
-        Verify::Off => match urls.iter().find(|(_, url)| !url.is_empty()) {
-            Some((key, _)) => Err(contradiction(key, "it would be ignored with token.verify = off")),
-            None => Ok(()),
-        },
+        Verify::Off => {
+            if let Some((key, _)) = urls.iter().find(|(_, url)| !url.is_empty()) {
+                return Err(contradiction(key, "it would be ignored with token.verify = off"));
+            }
+        }
         Verify::Jwt => {
             needed("token.issuer", issuer, "jwt")?;
             needed("token.audience", audience, "jwt")?;
-            needed("token.jwks_url", jwks_url, "jwt")
+            needed("token.jwks_url", jwks_url, "jwt")?;
         }
         Verify::Introspection => {
             needed("token.introspection_url", introspection_url, "introspection")?;
@@ -88,9 +90,9 @@ pub(super) fn check(settings: &Settings) -> Result<(), Error> {
                            client.authentication = none does not";
                 return Err(contradiction("token.verify", why));
             }
-            Ok(())
         }
     }
+    Ok(is_https)
 }
 
 #[cfg(test)]
@@ -178,6 +180,16 @@ mod tests {
         assert_eq!(provided(&INTROSPECTION).unwrap_err(), "client.id.");
         let named = more(&INTROSPECTION, &[("client.id", "id")]);
         assert_eq!(provided(&named).unwrap_err(), "client.secret (for client.authentication = basic).");
+    }
+
+    #[test]
+    fn an_issuer_is_reached_by_the_proxy_even_if_nothing_else_is() {
+        let mut config = Config::new();
+        let provided = [("token.grant", "application"), ("delivery", "poll"), ("proxy", "http://p:3128")];
+        JWT.iter().chain(&provided).for_each(|(key, value)| config.set(key, value).unwrap());
+        assert!(config.settings().unwrap().proxies.token.is_some());
+        JWT.iter().for_each(|(key, _)| config.set(key, "").unwrap());
+        assert!(config.settings().unwrap().proxies.token.is_none());
     }
 
     #[test]

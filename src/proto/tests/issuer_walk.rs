@@ -128,7 +128,7 @@ impl Walk {
     fn obey(&mut self, output: Output) {
         match output {
             Output::Http { epoch, request } => self.requested(epoch, &request),
-            Output::Publish(token) => self.took(&token.access_token.expose().to_owned()),
+            Output::Publish(token) => self.took(token.access_token.expose()),
             Output::News(News::Blocked { error, .. }) => {
                 let expected = matches!(error.code(), Code::IdentityChanged | Code::TokenUnverified);
                 assert!(expected, "blocked by {error}");

@@ -307,6 +307,11 @@ fn a_short_token_does_not_wait_for_keys() {
     let token = life(&hand, 8);
     assert_eq!(hand.replied(200, &body(&token)), [KEYS]);
     assert_eq!(hand.requests.last().unwrap().timeout_ms, 2_000);
+    // Who does not say how long it lives is taken at the token's own word.
+    let silent = format!(r#"{{"access_token":"{token}","token_type":"bearer"}}"#);
+    let mut other = started();
+    assert_eq!(other.replied(200, &silent), [KEYS]);
+    assert_eq!(other.requests.last().unwrap().timeout_ms, 2_000);
     // What took longer than the token lives is of no use any more.
     hand.pass(8_000);
     assert_eq!(hand.publishes(&["k1"], None), ["keys 1", "waiting"]);
