@@ -307,16 +307,23 @@ impl RefreshThread {
     }
 
     fn pass_on(&mut self, mut news: News) {
-        if let News::Throttled { error, .. } | News::RoundFailed { error, .. } | News::Blocked { error, .. } = &mut news
+        if let News::Throttled { error, .. }
+        | News::RoundFailed { error, .. }
+        | News::ScopesLost { error, .. }
+        | News::Blocked { error, .. } = &mut news
         {
             *error = self.located(error.clone());
         }
         match &news {
             News::Throttled { .. } => self.source.delivery.count(Counter::Throttles, 1),
             News::Waiting | News::Blocked { .. } => self.source.delivery.count(Counter::TokenFailures, 1),
-            News::Fetching | News::Verifying | News::RoundFailed { .. } => {}
+            News::Fetching
+            | News::Verifying
+            | News::Declined { .. }
+            | News::ScopesLost { .. }
+            | News::RoundFailed { .. } => {}
         }
-        if let News::RoundFailed { error, .. } | News::Blocked { error, .. } = &news {
+        if let News::RoundFailed { error, .. } | News::ScopesLost { error, .. } | News::Blocked { error, .. } = &news {
             self.log_failure(error);
         }
         self.source.pass_on(&news);

@@ -18,6 +18,7 @@
 //!
 //! One request is in flight at most: only `Fetching` waits for an answer, and its epoch tells a stale one.
 
+mod denied;
 mod end;
 mod grant;
 mod io;
@@ -105,6 +106,7 @@ pub struct Refresher {
     /// The token that was refused last: the application is not to provide it again.
     refused: Option<Secret>,
     wanted: Vec<Wish>,
+    denial: denied::Denial,
     /// What is known of the token store.
     store: store::Known,
     /// Whom the tokens are about, as far as is known.
@@ -155,6 +157,7 @@ impl Refresher {
             last_forced_ms: None,
             refused: None,
             wanted: Vec::new(),
+            denial: denied::Denial::default(),
             store: store::Known::default(),
             identity: Identity::default(),
             keys: KeyCache::default(),
@@ -347,6 +350,9 @@ impl Refresher {
     fn failed(&mut self, now: Now, error: Error) {
         self.round_attempts += 1;
         let error = error.with(|detail| detail.attempt = self.round_attempts);
+        if self.outlives(now, &error) {
+            return self.scopes_lost(now, error);
+        }
         // Repeating wrong credentials may lock an account that a whole company shares. Once they have let a token
         // through, a refusal is more likely the directory's outage.
         let unfit = error.code() == Code::ProxyAuth || error.code() == Code::TokenUnverified && error.detail().fatal;
@@ -448,5 +454,6 @@ impl Refresher {
         self.phase = phase;
         self.wake_ms = wake_ms;
         self.unsigned = None;
+        self.denial.waits = false;
     }
 }
