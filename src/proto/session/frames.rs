@@ -1,6 +1,6 @@
 //! Profile `notifications`: the frames of the system, the first of which makes a socket live.
 
-use super::{Link, Output, Session, Stage, Whose};
+use super::{Leaving, Link, Output, Session, Stage, Whose};
 use crate::error::{Code, Error, Stage as ErrorStage};
 use crate::proto::backoff;
 use crate::proto::mutant::{active, Mutant};
@@ -110,13 +110,13 @@ impl Session {
         self.lost(now, epoch, Error::new(Code::PeerDead, ErrorStage::Live, text));
     }
 
-    /// A frame of the system. By a socket that is being left it means nothing any more.
+    /// A frame of the system. By a socket that is being left it means nothing any more, unless it was read late.
     pub(super) fn system_frame(&mut self, now: Now, epoch: u64, text: &[u8]) {
         let Some(frame) = frames::read(text) else {
             self.senseless += 1;
             return;
         };
-        let Some(link) = self.link_mut(epoch) else { return };
+        let Some(link) = self.link_mut(epoch) else { return self.late_frame(now, epoch, &frame) };
         link.text_ms = Some(now.boot_ms);
         match frame {
             Frame::Heartbeat | Frame::Pong => {}
@@ -133,6 +133,16 @@ impl Session {
             }
         }
         self.see_first_frames(now);
+    }
+
+    /// The old socket's channel may have ended before its successor had the topics, while the application read nothing.
+    fn late_frame(&mut self, now: Now, epoch: u64, frame: &Frame) {
+        let behind = |left: &&Leaving| left.epoch == epoch && left.successor.is_some() && left.is_behind;
+        let Some(heard_wall_ms) = self.leaving.iter().find(behind).map(|left| left.heard_wall_ms) else { return };
+        if matches!(frame, Frame::NoLongerSubscribed { .. } | Frame::TokenRevoked { .. }) {
+            let error = Error::new(Code::Displaced, ErrorStage::Live, "The notice was read late.");
+            self.brief_gap(now, heard_wall_ms, &error);
+        }
     }
 
     /// The link whose channel a frame names; one that names none is about the socket it came by. A channel that is not in use

@@ -13,6 +13,7 @@ use crate::proto::session::{Input, Whose};
 pub const ALL: &[fn()] = &[
     a_rollover_makes_before_it_breaks,
     what_comes_by_both_sockets_is_delivered_once,
+    a_notice_that_is_read_late_is_a_gap,
     the_old_socket_lingers,
     a_second_channel_waits_for_the_spare_one,
     a_spare_one_that_is_not_needed_any_more_is_returned,
@@ -79,6 +80,19 @@ fn a_rollover_makes_before_it_breaks() {
     read_out(&mut lone, 1);
     assert_eq!(lone.said, ["handover 1 2", "release 2", "ReturnSpare"]);
     assert!(lone.gaps.is_empty());
+}
+
+#[test]
+fn a_notice_that_is_read_late_is_a_gap() {
+    let mut lone = renewing();
+    lone.feed(Input::Stalled { epoch: 1 });
+    lone.opens(2);
+    lone.feed(Input::Resumed { epoch: 1 });
+    lone.hears(1, &taken("streaming-1"));
+    assert_eq!(lone.said, ["gap ", "gap ends"], "nobody knows for how long it brought nothing");
+    let mut lone = handed_over();
+    lone.hears(1, &taken("streaming-1"));
+    assert!(lone.said.is_empty() && lone.gaps.is_empty(), "the next one had the topics already");
 }
 
 #[test]

@@ -22,7 +22,7 @@ const REFUSED_MS: u64 = 5 * 60_000;
 /// Nobody keeps the spare channel from the others for longer.
 const SPARE_MAX_MS: u64 = 10 * 60_000;
 /// REST calls of a client in a minute, apart from what its rollovers and its application need.
-const CALLS_MAX: u64 = 30;
+const CALLS_MAX: u64 = 60;
 /// How long after a second socket was dialled, or took over, its messages may be copies.
 const OVERLAP_MS: u64 = 3 * 60_000;
 /// What follows silence takes no longer.

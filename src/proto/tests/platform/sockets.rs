@@ -67,6 +67,8 @@ impl Platform {
             self.later(first, Event::Beat { who, epoch });
         }
         let delay = self.network_ms();
+        // What is sent at once comes right behind the answer to the upgrade.
+        self.socket(who, epoch).down_ms = self.now_ms + delay;
         self.later(delay, Event::DialDone { who, epoch, outcome });
     }
 

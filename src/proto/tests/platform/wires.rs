@@ -45,7 +45,7 @@ pub struct Socket {
     /// The platform says nothing any more, since then.
     pub mute_ms: Option<u64>,
     up_ms: u64,
-    down_ms: u64,
+    pub down_ms: u64,
 }
 
 impl Socket {
