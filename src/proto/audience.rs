@@ -172,6 +172,7 @@ mod tests {
             serial,
             schedule: Schedule::new(0, 60_000, None, &mut Dice::new(0)),
             scopes: None,
+            trust: crate::audit::Trust::Unverified,
         })
     }
 

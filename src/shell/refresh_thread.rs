@@ -364,3 +364,19 @@ impl RefreshThread {
         self.machine.next_timeout().is_some_and(|at| at <= self.source.clock.now().boot_ms)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_credential_that_is_replaced_between_two_machines_may_be_somebody_elses() {
+        let known = Identity { subject: Some("somebody".into()), ..Identity::default() };
+        let memory = Memory { identity: known.clone(), ..Memory::default() };
+        let mut carry = Carry { credentials: Credentials::default(), unauthorized: 2, memory };
+        carry.replace(Credential::ProxyPassword);
+        assert_eq!((&carry.memory.identity, carry.unauthorized), (&known, 2));
+        carry.replace(Credential::RefreshToken(Secret::new("r".into())));
+        assert_eq!((carry.memory.identity, carry.unauthorized), (Identity::default(), 0));
+    }
+}

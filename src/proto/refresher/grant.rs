@@ -143,6 +143,7 @@ impl Refresher {
             serial: self.serial,
             schedule: Schedule::new(self.requested.boot_ms, lifetime_ms, self.settings.lead_ms, &mut self.dice),
             scopes: grants.scopes,
+            trust,
         })
     }
 

@@ -29,6 +29,7 @@ mod grants;
 mod hand;
 mod introspected;
 mod issuer;
+mod issuer_walk;
 mod long_answer;
 mod losses;
 mod mutants;

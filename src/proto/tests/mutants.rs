@@ -159,6 +159,15 @@ fn every_mutant_of_the_other_half_is_noticed() {
     hunt(&Mutant::ALL[Mutant::ALL.len() / 2..]);
 }
 
+/// `GWA_MUTANTS=Key,Stale cargo test some_mutants -- --ignored`: those whose names have one of these in them.
+#[test]
+#[ignore = "a tool"]
+fn some_mutants() {
+    let names = std::env::var("GWA_MUTANTS").unwrap_or_default();
+    let chosen = |mutant: &Mutant| names.split(',').any(|name| format!("{mutant:?}").contains(name));
+    hunt(&Mutant::ALL.iter().copied().filter(chosen).collect::<Vec<_>>());
+}
+
 /// How strong the walk is by itself, without the stories.
 #[test]
 #[ignore = "takes minutes"]
