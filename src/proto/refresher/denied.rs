@@ -25,7 +25,7 @@ pub(super) struct Denial {
     /// The one at hand repeats it.
     again: bool,
     /// The next attempt is timed because of it.
-    pub(super) waits: bool,
+    pub(super) waits: Option<Error>,
 }
 
 impl Refresher {
@@ -67,7 +67,7 @@ impl Refresher {
         self.not_before_ms = now.boot_ms;
         let wait_ms = if active(Mutant::DenialHurries) { 1_000.min(wait_ms) } else { wait_ms };
         self.set_phase(Phase::Waiting, Some(now.boot_ms + wait_ms));
-        self.denial.waits = !active(Mutant::DenialNotHurried);
+        self.denial.waits = Some(error.clone()).filter(|_| !active(Mutant::DenialNotHurried));
         self.out.push_back(Output::News(News::Waiting));
         self.answer_all(now, &error);
         if !self.denial.again {

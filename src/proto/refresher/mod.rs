@@ -454,6 +454,6 @@ impl Refresher {
         self.phase = phase;
         self.wake_ms = wake_ms;
         self.unsigned = None;
-        self.denial.waits = false;
+        self.denial.waits = None;
     }
 }

@@ -59,7 +59,7 @@ impl Refresher {
     fn force_after(&mut self, now: Now, floor_ms: u64) {
         match self.phase {
             Phase::Holding => self.fetch_after(now, floor_ms),
-            Phase::Waiting if self.denial.waits => self.fetch_after(now, floor_ms),
+            Phase::Waiting if self.denial.waits.is_some() => self.fetch_after(now, floor_ms),
             Phase::Fetching { .. } if active(Mutant::SecondRequest) => self.begin_round(now),
             Phase::Waiting
             | Phase::Stopped
@@ -80,7 +80,7 @@ impl Refresher {
             self.last_forced_ms = Some(now.boot_ms);
             return self.begin_round(now);
         }
-        let planned = self.wake_ms.filter(|_| matches!(self.phase, Phase::Holding) || self.denial.waits);
+        let planned = self.wake_ms.filter(|_| matches!(self.phase, Phase::Holding) || self.denial.waits.is_some());
         let asked = if active(Mutant::RetryAfterForgotten) { 0 } else { self.not_before_ms };
         let due = planned.map_or(due, |planned| planned.min(due)).max(asked);
         if !active(Mutant::ForcedWaitForgotten) {
@@ -100,6 +100,10 @@ impl Refresher {
             return self.out.push_back(Output::Answer { id, outcome });
         }
         let by_ms = in_flight.then_some(now.boot_ms + MANDATORY_WAIT_MS).filter(|_| !active(Mutant::WishWaits));
+        // The next attempt may be a quarter of an hour away, and a person has to act before it is of any use.
+        if let Some(error) = self.denial.waits.clone() {
+            return self.out.push_back(Output::Answer { id, outcome: Err(error) });
+        }
         match &self.phase {
             Phase::Blocked { error, .. } => {
                 let outcome = Err(error.clone());
@@ -158,7 +162,7 @@ impl Refresher {
     pub(super) fn credential(&mut self, now: Now, credential: Credential) {
         self.denial_is_asked_for();
         self.credentials_version += 1;
-        if self.denial.waits && !matches!(credential, Credential::ProxyPassword) {
+        if self.denial.waits.is_some() && !matches!(credential, Credential::ProxyPassword) {
             self.adopt_credential(credential);
             return self.begin_round(now);
         }

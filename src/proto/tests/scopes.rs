@@ -159,8 +159,13 @@ fn the_application_does_not_wait_for_the_next_attempt() {
     w.faults_end();
     w.refresh_now();
     assert!(w.run_until(25_000, |w| w.state() == State::Ready), "{:?}", w.state());
-    // Who asks is told, though it is the same denial.
+    // Who asks is told, though it is the same denial. Whoever wants a token that lives longer than the old one hears at once that
+    // there is none.
     let mut w = losing(LostScopes::Keep);
+    w.wish(HOUR);
+    w.wish(MINUTE);
+    let given: Vec<bool> = w.watch.answers_given.iter().map(|(_, _, good)| *good).collect();
+    assert_eq!(given, [false, true]);
     w.refresh_now();
     w.run_for(25_000);
     assert_eq!((denials(&w), failures(&w).len(), changes(&w).len()), (2, 2, 1));

@@ -4,7 +4,7 @@ use super::channels::{count, live, HOUR, MINUTE};
 use super::faults::Fault;
 use super::rest::What;
 use super::world::{settings, Nature, Platform};
-use crate::config::settings::Settings;
+use crate::config::settings::{LostScopes, Settings};
 use crate::event::State;
 use crate::proto::session::Rounds;
 
@@ -16,6 +16,7 @@ pub const ALL: &[fn()] = &[
     an_idle_timeout_is_a_deadline_like_any_other,
     a_rollover_that_fails_is_tried_again_and_the_old_socket_serves_meanwhile,
     nineteen_clients_roll_over_without_an_eviction,
+    a_token_that_lost_a_scope_gets_no_channel,
 ];
 
 /// Tokens that live for so long, and an event every so often.
@@ -115,4 +116,30 @@ fn nineteen_clients_roll_over_without_an_eviction() {
     assert!((19..=20).contains(&w.cloud.most_connected), "{} channels at once", w.cloud.most_connected);
     let tokens = w.watch.tokens.len();
     assert!(w.watch.refreshes.len() <= tokens + 1, "{} requests for {tokens} tokens", w.watch.refreshes.len());
+}
+
+#[test]
+fn a_token_that_lost_a_scope_gets_no_channel() {
+    for (lost_scopes, clients) in
+        [(LostScopes::Keep, 1), (LostScopes::Keep, 3), (LostScopes::Close, 1), (LostScopes::Close, 3)]
+    {
+        let rules = Settings { lost_scopes, required_scopes: vec!["a:read".into()], ..settings() };
+        let mut nature = renewing(HOUR, 5_000);
+        (nature.base.rotates, nature.clients) = (true, clients);
+        let mut w = live(rules, nature);
+        w.run_for(40 * MINUTE);
+        w.fault_for(Fault::TokenScopeMissing, 11 * MINUTE);
+        w.run_for(10 * MINUTE);
+        let keeps = lost_scopes == LostScopes::Keep;
+        let state = if keeps { State::Degraded } else { State::ReauthRequired };
+        let is_as_told = |w: &Platform| w.clients.iter().all(|client| client.session.state() == state);
+        assert!(is_as_told(&w), "{lost_scopes:?}: {:?}", w.state());
+        assert_eq!(count(&w, |what| matches!(what, What::Make)), clients, "a channel for a token that lacks a scope");
+        w.faults_end();
+        w.refresh_now();
+        let ready = |w: &Platform| w.clients.iter().all(|client| client.session.state() == State::Ready);
+        assert!(w.run_until(10 * MINUTE, ready), "{lost_scopes:?}: {:?}", w.state());
+        let gaps: Vec<usize> = w.clients.iter().map(|client| client.laws.gaps.len()).collect();
+        assert_eq!(gaps, vec![usize::from(!keeps); clients], "{lost_scopes:?}");
+    }
 }

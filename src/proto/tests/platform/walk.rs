@@ -199,9 +199,16 @@ pub fn dense(seed: u64) -> u64 {
     let rules = Settings { lost_scopes: random::lost_scopes(seed), ..rules(&mut dice, &nature) };
     nature.base.lifetime_ms = pick(&mut dice, &[MINUTE, 5 * MINUTE, 30 * MINUTE]);
     nature.base.push_ms = pick(&mut dice, &[1_000, 5_000]);
+    // Only what a user granted has scopes, and only a renewal takes them away.
+    let loses_scopes = seed % 4 == 2;
+    nature.base.rotates |= loses_scopes;
     let mut w = Platform::new(seed ^ 0xDE45E, rules, nature);
     w.start(if dice.up_to(3) == 0 { Rounds::Once } else { Rounds::Forever });
-    for _ in 0..40 {
+    for step in 0..40 {
+        if loses_scopes && step % 6 == 3 {
+            w.fault_for(Fault::TokenScopeMissing, MINUTE);
+            w.refresh_now();
+        }
         if dice.up_to(1) == 0 {
             let longest = pick(&mut dice, &[3_000, 20_000, MINUTE]);
             w.strike(pick(&mut dice, Fault::ALL), dice.up_to(longest));

@@ -253,7 +253,10 @@ impl TokenLaws {
         let busy = self.is_in_flight();
         let late = busy && self.token.as_ref().is_some_and(|token| now.boot_ms >= token.schedule.mandatory_ms);
         self.wishes.insert(id, (busy.then_some(now.boot_ms + SOON_MS), min_left_ms));
-        if self.has_left(now, min_left_ms) && !late || matches!(self.phase, Phase::Blocked | Phase::Stopped) {
+        if self.has_left(now, min_left_ms) && !late
+            || matches!(self.phase, Phase::Blocked | Phase::Stopped)
+            || self.waits_for_scope
+        {
             self.step.must_answer = true;
         } else if self.phase == Phase::Holding {
             self.forced(now);
