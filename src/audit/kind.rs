@@ -15,6 +15,22 @@ pub enum Level {
     Critical,
 }
 
+impl Level {
+    /// All, the mildest first.
+    pub const ALL: &'static [Self] = &[Self::Info, Self::Notice, Self::Warning, Self::Error, Self::Critical];
+
+    /// Stable name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Info => "info",
+            Self::Notice => "notice",
+            Self::Warning => "warning",
+            Self::Error => "error",
+            Self::Critical => "critical",
+        }
+    }
+}
+
 macro_rules! kinds {
     ($($variant:ident = $id:literal, $name:literal, $level:ident, $doc:literal;)*) => {
         /// What a record is about. Numbers are never reused.
@@ -79,6 +95,11 @@ impl Kind {
     pub fn id(self) -> u16 {
         self as u16
     }
+
+    /// Place in [`Self::ALL`]: numbers are a row from 1.
+    pub(crate) fn index(self) -> usize {
+        usize::from(self.id()) - 1
+    }
 }
 
 #[cfg(test)]
@@ -89,6 +110,7 @@ mod tests {
     fn numbers_are_a_row_from_one_and_names_are_unlike() {
         for (index, kind) in Kind::ALL.iter().enumerate() {
             assert_eq!(usize::from(kind.id()), index + 1);
+            assert_eq!(kind.index(), index);
             assert_eq!(Kind::ALL.iter().filter(|other| other.name() == kind.name()).count(), 1);
         }
     }
