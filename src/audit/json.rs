@@ -7,7 +7,7 @@
 
 use super::field::Value;
 use super::writer::Object;
-use super::{Kind, Outcome, Record, ScopeAudit, ScopeResult};
+use super::{Kind, Level, Outcome, Record, ScopeAudit, ScopeResult};
 use crate::error::{Code, Error};
 use crate::metrics::Totals;
 
@@ -87,6 +87,13 @@ impl Entry {
         }
     }
 
+    fn level(&self) -> Level {
+        match &self.body {
+            Body::Record(record) => record.level(),
+            Body::Loss { .. } => Kind::Loss.level(),
+        }
+    }
+
     /// Replaces `out` by the record's JSON and one NUL byte.
     pub(crate) fn render_with_nul(&self, context: &Context, sink: Sink, out: &mut String) {
         out.clear();
@@ -98,7 +105,7 @@ impl Entry {
         }
         object.plain("seq", self.seq).text("boot_id", &context.boot_id);
         if let Sink::Siem { prev_seq } = sink {
-            let severity = if self.is_failure() { "warning" } else { "info" };
+            let severity = if self.level() >= Level::Warning { "warning" } else { "info" };
             object.text("severity", severity).text("source", &context.source).plain("prev_seq", prev_seq);
         }
         object.end();
@@ -313,7 +320,7 @@ mod tests {
         let error = || Error::new(Code::WsClosed, Stage::Live, "bye").with(|detail| detail.ws_close_code = 1001);
         let records = [
             Record::RefreshTokenNotPersisted { error: error() },
-            Record::ConnectionLost { error: error() },
+            Record::ConnectionLost { connection: 1, error: error() },
             Record::Closed,
             Record::Panicked { location: "src/x.rs:1".into() },
         ];

@@ -84,6 +84,7 @@ fn parts_with(poison: &Arc<AtomicBool>, hooks: Hooks) -> (Parts, Receiver<Told>)
             delivery: Arc::clone(&delivery),
             shared: Arc::clone(&shared),
             carry: Carry { credentials, unauthorized: 0, memory: Memory::default() },
+            loaded: Vec::new(),
         },
         Kind::Private,
     );
