@@ -4,6 +4,8 @@ pub(crate) mod field;
 pub(crate) mod json;
 mod kind;
 mod record;
+#[cfg(test)]
+pub(crate) mod samples;
 pub(crate) mod time;
 pub(crate) mod writer;
 

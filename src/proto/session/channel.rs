@@ -6,7 +6,6 @@
 use std::sync::Arc;
 
 use super::{Link, Output, Session, Stage};
-use crate::audit::Record;
 use crate::config::settings::{CloseClass, Profile, Settings};
 use crate::error::{Code, Error, Stage as ErrorStage};
 use crate::event::{Notice, Topic, Topics};
@@ -238,7 +237,7 @@ impl Session {
     fn created(&mut self, now: Now, epoch: u64, created: Created) {
         let Some(link) = self.link_mut(epoch) else { return };
         link.channel = Some(Channel::new(created, link.serial(), now));
-        self.out.push_back(Output::Audit(Record::ChannelMade));
+        self.record_channel();
         self.subscribe_or_dial(now, epoch);
     }
 

@@ -165,7 +165,7 @@ impl Session {
     /// Another client has our channel or its topics. Coming back at once would take them from it: two instances would fight
     /// for ever.
     pub(super) fn displaced(&mut self, now: Now, error: Error) {
-        self.out.push_back(Output::Audit(Record::Displaced { error: error.clone() }));
+        self.record_displacement(&error);
         let (primary, standby) = (self.primary.take(), self.standby.take());
         let lost = primary.as_ref().filter(|link| link.is_live()).map(|link| link.epoch);
         self.why = ("another client took the channel", Some(error.clone()));

@@ -36,6 +36,8 @@ pub struct RecordLaws {
     /// A token on record that is not published yet.
     issued: Option<(u64, u64)>,
     newest: u64,
+    /// The application is asked to keep a refresh token: how often it is on record that it did, or did not.
+    keeps: Option<u32>,
     /// The attempts that failed without a request.
     unsent: u64,
     failed: bool,
@@ -57,6 +59,7 @@ impl RecordLaws {
             O::Audit(record) => self.of_token(record),
             O::Http { request, .. } if request.method == Method::Post => self.leaves(request.body.text()),
             O::Ask { question: Question::AccessToken, .. } => self.leaves("grant_type=application"),
+            O::Ask { question: Question::PersistRefreshToken(_), .. } => self.keeps = Some(0),
             O::Sign { .. } | O::LoadStore { .. } => self.prepares = true,
             O::Publish(token) if token.serial > self.newest => {
                 let known = self.issued.take();
@@ -90,12 +93,18 @@ impl RecordLaws {
             Record::TokenIssued { serial, lifetime_ms, .. } => {
                 assert!(self.open, "a token that nobody asked for is on record");
                 assert_eq!(self.issued, None, "two tokens are on record at once");
+                let keeps = self.keeps.take().unwrap_or(1);
+                assert_eq!(keeps, 1, "whether a refresh token is kept is on record {keeps} times");
                 (self.open, self.issued) = (false, Some((*serial, *lifetime_ms)));
             }
             Record::TokenRefused { error } => {
                 assert!(self.open || self.prepares, "a failure of nothing is on record: {error}");
                 self.unsent += u64::from(!self.open);
-                (self.open, self.prepares, self.failed) = (false, false, true);
+                // That its refresh token is to be kept was said before, and nobody waits for the answer.
+                (self.open, self.prepares, self.failed, self.keeps) = (false, false, true, None);
+            }
+            Record::RefreshTokenStored { by: "application" } | Record::RefreshTokenNotPersisted { .. } => {
+                self.keeps = self.keeps.map(|times| times + 1);
             }
             _ => {}
         }

@@ -31,6 +31,9 @@ const WALK_NOTICES: &[Mutant] = &[
     Mutant::RefusedChannelInsists,
     Mutant::LeavesAtOnce,
     Mutant::DialsAtOnce,
+    Mutant::ChannelUnrecorded,
+    Mutant::TopicsUnrecorded,
+    Mutant::DisplacementUnrecorded,
 ];
 
 /// What takes a story.
