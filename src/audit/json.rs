@@ -7,7 +7,7 @@
 
 use super::field::Value;
 use super::writer::Object;
-use super::{Kind, Level, Outcome, Record, ScopeAudit, ScopeResult};
+use super::{Kind, Outcome, Record, ScopeAudit, ScopeResult};
 use crate::error::{Code, Error};
 use crate::metrics::Totals;
 
@@ -87,13 +87,6 @@ impl Entry {
         }
     }
 
-    fn level(&self) -> Level {
-        match &self.body {
-            Body::Record(record) => record.level(),
-            Body::Loss { .. } => Kind::Loss.level(),
-        }
-    }
-
     /// Replaces `out` by the record's JSON and one NUL byte.
     pub(crate) fn render_with_nul(&self, context: &Context, sink: Sink, out: &mut String) {
         out.clear();
@@ -105,7 +98,7 @@ impl Entry {
         }
         object.plain("seq", self.seq).text("boot_id", &context.boot_id);
         if let Sink::Siem { prev_seq } = sink {
-            let severity = if self.level() >= Level::Warning { "warning" } else { "info" };
+            let severity = if self.is_failure() { "warning" } else { "info" };
             object.text("severity", severity).text("source", &context.source).plain("prev_seq", prev_seq);
         }
         object.end();

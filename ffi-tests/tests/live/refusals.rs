@@ -225,10 +225,8 @@ fn a_connect_that_takes_too_long_says_where_it_was() {
     let error = rig.client.connect(Some(Duration::from_millis(200))).unwrap_err();
     assert_eq!(error.code(), Code::Timeout);
     assert!(error.detail().message.contains("AcquiringToken"), "{error}");
-    let failed = |saw: &Saw| matches!(saw, Saw::Audit(r) if r["status"] == "failure");
-    let cancelled = |saw: &Saw| matches!(saw, Saw::Audit(r) if r["event_type"] == "token_refused" && r["metadata"]["error_code"] == "GWA_E_CANCELLED");
-    let seen = rig.seen.all();
-    assert_eq!((count(&seen, failed), count(&seen, cancelled)), (1, 1), "a request broken off is no failed attempt");
+    let failures = |saw: &Saw| matches!(saw, Saw::Audit(r) if r["status"] == "failure");
+    assert_eq!(count(&rig.seen.all(), failures), 0, "a request broken off is no failed attempt");
     rig.client.connect(Some(BOUND)).unwrap();
     rig.close();
 }

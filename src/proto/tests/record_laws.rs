@@ -57,7 +57,10 @@ impl RecordLaws {
         use refresher::Output as O;
         match output {
             O::Audit(record) => self.of_token(record),
-            O::Http { request, .. } if request.method == Method::Post => self.leaves(request.body.text()),
+            O::Http { request, .. } if request.body.text().starts_with("grant_type=") => {
+                assert_eq!(request.method, Method::Post);
+                self.leaves(request.body.text());
+            }
             O::Ask { question: Question::AccessToken, .. } => self.leaves("grant_type=application"),
             O::Ask { question: Question::PersistRefreshToken(_), .. } => self.keeps = Some(0),
             O::Sign { .. } | O::LoadStore { .. } => self.prepares = true,
