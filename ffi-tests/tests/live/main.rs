@@ -16,6 +16,7 @@ mod provider;
 mod records;
 mod refusals;
 mod renewal;
+mod scopes;
 mod sending;
 mod source;
 mod waiting;

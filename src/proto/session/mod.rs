@@ -20,6 +20,7 @@ mod link;
 mod loss;
 mod news;
 mod records;
+mod scopes;
 mod state;
 mod strike;
 mod upkeep;
@@ -96,6 +97,7 @@ pub struct Session {
     ahead: bool,
     trouble: Option<Trouble>,
     strike: Option<Strike>,
+    scopes: scopes::Scopes,
 
     epoch: u64,
     primary: Option<Link>,
@@ -168,6 +170,7 @@ impl Session {
             ahead: false,
             trouble: None,
             strike: None,
+            scopes: scopes::Scopes::default(),
             epoch: 0,
             primary: None,
             standby: None,

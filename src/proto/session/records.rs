@@ -37,6 +37,11 @@ impl Session {
         }
     }
 
+    /// The loss of this socket, which is left now, is on record: its end is not another one.
+    pub(super) fn lost_on_record(&mut self, epoch: Option<u64>) {
+        self.leaving.iter_mut().filter(|left| Some(left.epoch) == epoch).for_each(|left| left.is_lost = true);
+    }
+
     fn record_ending(&mut self, record: Record) {
         if !active(Mutant::EndingUnrecorded) {
             self.out.push_back(Output::Audit(record));

@@ -4,11 +4,11 @@
 //!   and its sockets, [`app`] the application;
 //! * [`server`] is the token endpoint and the socket server; [`faults`] the reviewed list of what goes wrong;
 //! * [`watch`] holds what must be true after every single step;
-//! * [`stories`], [`losses`], [`tokens`], [`grants`], [`provider`], [`sharing`] and [`wishes`] tell one rule each in the
+//! * [`stories`], [`losses`], [`tokens`], [`scopes`], [`grants`], [`provider`], [`sharing`] and [`wishes`] tell one rule each in the
 //!   world, [`alone`] feeds the session by hand, [`notify_alone`] and [`notify_live`] that of the profile `notifications`,
 //!   [`notify_chaos`] feeds it anything;
 //! * [`record_laws`] compares what is on record with what was done;
-//! * [`token_laws`] and [`socket_laws`] tell the rules a second time, and are asked after every step too;
+//! * [`token_laws`], [`socket_laws`] and [`scope_laws`] tell the rules a second time, and are asked after every step too;
 //! * [`store`] and [`opaque`] feed the refresher by [`hand`]: what lies between request and publication;
 //! * [`store_walk`] is several processes that share a token store;
 //! * [`random`] walks through days at random, [`dense`] through minutes full of faults;
@@ -30,6 +30,7 @@ mod grants;
 mod hand;
 mod introspected;
 mod issuer;
+mod issuer_walk;
 mod long_answer;
 mod losses;
 mod mutants;
@@ -43,6 +44,8 @@ mod provider;
 mod random;
 mod record_laws;
 mod restarts;
+mod scope_laws;
+mod scopes;
 mod server;
 mod sharing;
 mod socket_laws;
@@ -111,7 +114,7 @@ fn step_on_record(output: &crate::proto::session::Output) -> Option<String> {
     use crate::audit::Kind;
     let crate::proto::session::Output::Audit(record) = output else { return None };
     let about = record.about();
-    if matches!(about, Kind::Attempt | Kind::Scopes | Kind::ConnectionLost | Kind::Closed) {
+    if matches!(about, Kind::Attempt | Kind::Scopes | Kind::ScopesChanged | Kind::ConnectionLost | Kind::Closed) {
         return None;
     }
     let mut words = about.name().to_owned();

@@ -9,7 +9,7 @@ use super::wires::{End, Socket};
 use crate::audit::{Outcome, Phase, Record};
 use crate::config::settings::Settings;
 use crate::error::{Code, Stage};
-use crate::event::{Gap, Notice, Question, State, StateChange};
+use crate::event::{Gap, Notice, Question, ScopesChanged, State, StateChange};
 use crate::proto::dice::Dice;
 use crate::proto::oauth::Granted;
 use crate::proto::refresher::{self, News};
@@ -71,6 +71,7 @@ pub struct Watch {
     is_blocked: bool,
     pub slept: u32,
     pub steps: Vec<i64>,
+    pub changes: Vec<ScopesChanged>,
     presented: BTreeMap<u64, u64>,
     refused: BTreeSet<u64>,
     /// Refused, or given up with its credentials.
@@ -221,7 +222,8 @@ impl Watch {
         self.on_record.before_session(input);
         (self.ended, self.audited) = (0, 0);
         self.now_trying = self.trying.len();
-        self.is_news_of_round = matches!(input, I::News(News::RoundFailed { .. } | News::Blocked { .. }));
+        self.is_news_of_round =
+            matches!(input, I::News(News::RoundFailed { .. } | News::ScopesLost { .. } | News::Blocked { .. }));
         self.is_timeout = matches!(input, I::Timeout);
         self.is_quiet = self.closing_ms.is_some() || !self.failed.is_empty();
         self.is_blocked = matches!(input, I::News(News::Blocked { .. }));
@@ -420,6 +422,7 @@ impl Watch {
             }
             Notice::Resumed(_) => self.slept += 1,
             Notice::ClockStep(step) => self.steps.push(step.by_ms),
+            Notice::ScopesChanged(change) => self.changes.push(change.clone()),
             other => panic!("not of the session: {other:?}"),
         }
     }
