@@ -1,6 +1,7 @@
 //! The client: everything an application does with a connection, blocking and thread-safe.
 
 mod life;
+mod records;
 mod source;
 mod topics;
 mod unregister;
@@ -63,6 +64,8 @@ pub struct Client {
     has_waited: AtomicBool,
     /// What the application has set, without secrets.
     written: Mutex<Written>,
+    /// What it starts with is on record.
+    is_recorded: AtomicBool,
     /// What a child of `fork` closes.
     descriptors: Arc<Descriptors>,
 }
@@ -102,8 +105,8 @@ impl Client {
         let shared = Arc::<Shared>::default();
         let own = || {
             let (settings, net, delivery) = (Arc::clone(&settings), net.clone(), Arc::clone(&delivery));
-            let (shared, carry) = (Arc::clone(&shared), source::carry(&settings));
-            Source::new(SourceParts { settings, clock, net, delivery, shared, carry }, Kind::Private)
+            let (shared, carry, loaded) = (Arc::clone(&shared), source::carry(&settings), Vec::new());
+            Source::new(SourceParts { settings, clock, net, delivery, shared, carry, loaded }, Kind::Private)
         };
         Ok(Self {
             outbox: Arc::new(Mutex::new(Outbox::new(settings.send_queue_messages, settings.send_queue_bytes))),
@@ -115,6 +118,7 @@ impl Client {
             shared,
             has_waited: AtomicBool::new(false),
             written: Mutex::new(config.written()),
+            is_recorded: AtomicBool::new(false),
             descriptors,
             settings,
             clock,

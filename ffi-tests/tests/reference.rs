@@ -8,6 +8,7 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use genesys_ws_auth::audit::{Kind, Level};
 use genesys_ws_auth::config::{keys, Key, Type};
 use genesys_ws_auth::Code;
 
@@ -88,6 +89,60 @@ fn errors() -> String {
     text
 }
 
+// ---- audit --------------------------------------------------------------------------------------------------
+
+/// What stands before the table.
+const ON_RECORD: &str = include_str!("../abi/on-record.md");
+
+fn audit() -> String {
+    let mut text =
+        format!("# What is on record\n\nThe tables are made from the library's own; do not edit.\n\n{ON_RECORD}\n");
+    text.push_str(
+        "## Kinds\n\n*Level* is that of a record at its worst; one that says that all is well is `info`. An error adds `error` and \
+         `error_code`, and `ws_close_code` and `http_status` where there are any.\n\n\
+         | Number | `event_type` | Level | What happened | Members |\n| --- | --- | --- | --- | --- |\n",
+    );
+    for kind in Kind::ALL {
+        let members: Vec<String> = kind.members().iter().map(|member| format!("`{member}`")).collect();
+        let (level, what) = (kind.level().name(), cell(kind.text()));
+        _ = writeln!(text, "| {} | `{}` | {level} | {what} | {} |", kind.id(), kind.name(), members.join(", "));
+    }
+    _ = write!(text, "\n## Levels\n\nHow each format says how bad a record is:\n\n{}", levels());
+    text
+}
+
+/// The table of levels in README.md, which a test of the library holds against what the formats write.
+fn levels() -> String {
+    let readme = read(&root().join("README.md"));
+    let rows = readme.lines().skip_while(|line| !line.starts_with("| level | `native`"));
+    let rows: Vec<String> = rows.take_while(|line| line.starts_with('|')).map(|line| format!("{line}\n")).collect();
+    assert_eq!(rows.len(), 2 + Level::ALL.len(), "README.md has no table of levels");
+    rows.concat()
+}
+
+fn kinds() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("abi/audit-kinds.txt")
+}
+
+fn current_kinds() -> String {
+    let kinds = Kind::ALL.iter().map(|kind| format!("{} {}\n", kind.id(), kind.name()));
+    "# Numbers and names of audit records that rules were written for: lines are added and never changed.\n".to_owned()
+        + &kinds.collect::<String>()
+}
+
+#[test]
+fn numbers_and_names_of_records_never_change() {
+    let committed = read(&kinds());
+    assert_kept(&committed, &current_kinds());
+    assert_eq!(committed, current_kinds(), "a new kind is not listed yet: see the head of this file");
+}
+
+#[test]
+#[should_panic(expected = "a published number has changed")]
+fn a_renamed_record_is_found() {
+    assert_kept("9 token_granted", &current_kinds());
+}
+
 /// As they were published: `number name` by line.
 fn published(text: &str) -> BTreeMap<i32, &str> {
     let pair = |line: &'_ str| line.split_once(' ').map(|(number, _)| number.parse::<i32>().expect("a number"));
@@ -113,9 +168,13 @@ fn assert_kept(committed: &str, current: &str) {
     }
 }
 
+fn pages() -> [(&'static str, String); 3] {
+    [("configuration.md", configuration()), ("errors.md", errors()), ("audit.md", audit())]
+}
+
 #[test]
 fn the_pages_are_what_the_tables_give() {
-    for (name, text) in [("configuration.md", configuration()), ("errors.md", errors())] {
+    for (name, text) in pages() {
         assert!(read(&page(name)) == text, "include/doc/{name} is out of date: see the head of this file");
     }
 }
@@ -134,16 +193,21 @@ fn a_changed_number_is_found() {
 }
 
 #[test]
-#[ignore = "writes include/doc/configuration.md, include/doc/errors.md and ffi-tests/abi/status-codes.txt"]
+#[ignore = "writes the pages in include/doc, ffi-tests/abi/status-codes.txt and ffi-tests/abi/audit-kinds.txt"]
 fn regenerate() {
     if numbers().exists() {
         assert_kept(&read(&numbers()), &current());
     }
     fs::create_dir_all(numbers().parent().expect("a directory")).expect("the directory can be made");
     fs::write(numbers(), current()).expect("the numbers can be written");
+    if kinds().exists() {
+        assert_kept(&read(&kinds()), &current_kinds());
+    }
+    fs::write(kinds(), current_kinds()).expect("the numbers can be written");
     fs::create_dir_all(page("")).expect("the directory can be made");
-    fs::write(page("configuration.md"), configuration()).expect("the page can be written");
-    fs::write(page("errors.md"), errors()).expect("the page can be written");
+    for (name, text) in pages() {
+        fs::write(page(name), text).expect("the page can be written");
+    }
 }
 
 #[test]

@@ -311,20 +311,18 @@ mod tests {
 
     #[test]
     fn every_other_record_has_the_outer_shape() {
-        let error = || Error::new(Code::WsClosed, Stage::Live, "bye").with(|detail| detail.ws_close_code = 1001);
-        let records = [
-            Record::RefreshTokenNotPersisted { error: error() },
-            Record::ConnectionLost { error: error() },
-            Record::Closed,
-            Record::Panicked { location: "src/x.rs:1".into() },
-        ];
-        for record in records {
+        let own = |record: &Record| !matches!(record, Record::Attempt { .. } | Record::Scopes(_));
+        for record in super::super::samples::samples().into_iter().filter(own) {
+            let (members, failed) = (record.about().members(), record.is_failure());
             let kind = record.kind();
             let value: serde_json::Value = serde_json::from_str(&audit(&entry(record))).unwrap();
             assert_eq!(value["event_type"], kind);
             assert_eq!(value["metadata"]["region"], "mypurecloud.com");
             assert!(value["id"].is_string() && value["timestamp"].is_string() && value["status"].is_string());
-            assert_eq!(value["seq"], 7);
+            assert_eq!((&value["seq"], &value["boot_id"]), (&7.into(), &"boot".into()));
+            assert_eq!(value["status"], if failed { "failure" } else { "success" });
+            let metadata = value["metadata"].as_object().unwrap();
+            assert!(members.iter().all(|member| metadata.contains_key(*member)), "{value}");
         }
     }
 }

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::Client;
+use super::{records, Client};
 use crate::config::{Config, Role};
 use crate::error::Error;
 use crate::hooks::Hooks;
@@ -46,8 +46,10 @@ impl TokenSource {
             tick: Arc::new(Clock::tick_ms),
             event_fd: None,
         };
+        let net = Net::new(Arc::clone(&settings))?;
         let parts = Parts {
-            net: Net::new(Arc::clone(&settings))?,
+            loaded: records::loaded(&config.written(), &net),
+            net,
             delivery: Delivery::new(&settings, config.hooks.clone(), parts),
             shared: Arc::default(),
             carry: carry(&settings),

@@ -90,6 +90,9 @@ pub(super) fn settings(draft: &Draft, hooks: &Hooks, role: Role) -> Result<Setti
     let http = used(&settings.token_url, is_https).or(used(&settings.api_url, is_api)).or(is_issuer);
     let secure = (http, socket);
     settings.proxies = proxy::resolve(&draft.proxy, secure, &|name| std::env::var_os(name))?;
+    if !settings.formats.syslog.hostname.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Err(contradiction("audit.syslog_hostname", "it is printable ASCII without blanks (RFC 5424 6.2.4)"));
+    }
     if settings.delivery == Delivery::Poll && settings.audit_policy == AuditPolicy::Block {
         return Err(contradiction(
             "audit.policy",

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{serve, News, Output, Phase, Refresher};
-use crate::audit::{Record, Trust};
+use crate::audit::Trust;
 use crate::config::settings::Grant;
 use crate::error::{Code, Error, Stage};
 use crate::event::Question;
@@ -65,6 +65,7 @@ impl Refresher {
         self.credentials.verifier.take_if(|_| from_code);
         self.has_corrected_clock = false;
         let rotated = self.adopt(&granted);
+        self.has_rotated = rotated.is_some();
         let arrival = Arrival::new(granted, rotated, from_code);
         match self.to_store(arrival.rotated.as_ref()) {
             Some(refresh_token) => self.store(arrival, refresh_token),
@@ -74,6 +75,7 @@ impl Refresher {
 
     pub(super) fn finish(&mut self, now: Now, mut arrival: Arrival) {
         let (rotated, from_code) = (arrival.rotated.take(), arrival.from_code);
+        self.trust = arrival.trust;
         let identity = self.identity_of(&mut arrival);
         let token = match self.check_identity(&identity).and_then(|()| self.verify(now, arrival)) {
             Ok(token) => token,
@@ -186,9 +188,7 @@ impl Refresher {
     }
 
     pub(super) fn persisted(&mut self, now: Now, outcome: Result<(), Error>) {
-        if let Err(error) = outcome {
-            self.out.push_back(Output::Audit(Record::RefreshTokenNotPersisted { error }));
-        }
+        self.record_kept("application", outcome);
         if let Phase::Persisting { token, .. } = std::mem::replace(&mut self.phase, Phase::Holding) {
             self.publish(now, token);
         }
@@ -199,6 +199,7 @@ impl Refresher {
         let token = Arc::new(token);
         self.token = Some(Arc::clone(&token));
         self.set_phase(Phase::Holding, Some(token.schedule.refresh_ms.max(now.boot_ms)));
+        self.record_issue(&token);
         self.out.push_back(Output::Publish(Arc::clone(&token)));
         if active(Mutant::WishForgotten) {
             return;

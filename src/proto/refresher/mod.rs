@@ -28,6 +28,7 @@ mod phase;
 mod probe;
 mod proofs;
 mod provider;
+mod records;
 mod refusal;
 mod store;
 mod trust;
@@ -53,6 +54,7 @@ use super::oauth::{self, Credentials, Granted, Proof};
 use super::pkce::Fresh;
 use super::time::Now;
 use super::token::Token;
+use crate::audit::Trust;
 use crate::config::settings::{Grant, Settings};
 use crate::error::{Code, Error, Stage};
 use crate::secret::Secret;
@@ -67,6 +69,12 @@ pub struct Refresher {
     credentials: Credentials,
     /// Whether somebody answers questions.
     can_ask: bool,
+    /// A token was asked for, and what came of it is not on record yet.
+    is_open: bool,
+    /// The last token that was granted brought a new refresh token.
+    has_rotated: bool,
+    /// What makes it believable.
+    trust: Trust,
     /// Others use its tokens, and what they need of them is not known here.
     shares: bool,
     phase: Phase,
@@ -130,6 +138,9 @@ impl Refresher {
             settings,
             credentials,
             can_ask,
+            is_open: false,
+            has_rotated: false,
+            trust: Trust::Unverified,
             shares: false,
             phase: Phase::Stopped,
             wake_ms: None,
@@ -350,6 +361,7 @@ impl Refresher {
     fn failed(&mut self, now: Now, error: Error) {
         self.round_attempts += 1;
         let error = error.with(|detail| detail.attempt = self.round_attempts);
+        self.record_refusal(&error);
         if self.outlives(now, &error) {
             return self.scopes_lost(now, error);
         }

@@ -250,6 +250,7 @@ impl Session {
     fn created(&mut self, now: Now, epoch: u64, created: Created) {
         let Some(link) = self.link_mut(epoch) else { return };
         link.channel = Some(Channel::new(created, link.serial(), now));
+        self.record_channel();
         self.subscribe_or_dial(now, epoch);
     }
 
@@ -285,6 +286,7 @@ impl Session {
         let Some(channel) = link.channel.as_mut() else { return };
         channel.subscribed = topics;
         channel.prolong(now);
+        self.record_topics(&results);
         if is_wanted {
             self.tell(results);
         }

@@ -84,9 +84,10 @@ impl Session {
     /// Leaves every socket: what they would have brought is missed.
     pub(super) fn end_sockets(&mut self, now: Now, error: &Error) {
         let (primary, standby) = (self.primary.take(), self.standby.take());
+        let lost = primary.as_ref().filter(|link| link.is_live()).map(|link| link.epoch);
         if let Some(live) = primary.as_ref().filter(|link| link.is_live()) {
             self.out.push_back(Output::SendOn(None));
-            self.out.push_back(Output::Audit(Record::ConnectionLost { error: error.clone() }));
+            self.out.push_back(Output::Audit(Record::ConnectionLost { connection: live.epoch, error: error.clone() }));
             if let (Some(sent), Some(_)) = (live.sent_ms, &live.offered) {
                 self.audit_attempt(now, sent, Phase::Renewal, Err(error.clone()));
             }
@@ -103,6 +104,7 @@ impl Session {
             self.retire(&mut link, error);
             self.hang_up(now, link);
         }
+        self.lost_on_record(lost);
         (self.dial_ms, self.calm_ms, self.hold_ms, self.renew_ms) = (None, None, None, None);
         (self.draining, self.replacing, self.channels.kept) = (false, false, None);
     }

@@ -157,6 +157,7 @@ impl Session {
     /// Another client has our channel or its topics. Coming back at once would take them from it: two instances would fight
     /// for ever.
     pub(super) fn displaced(&mut self, now: Now, error: Error) {
+        self.record_displacement(&error);
         self.why = ("another client took the channel", Some(error.clone()));
         self.end_sockets(now, &error);
         let mut return_ms = (self.settings.displaced == Displaced::Return).then(|| self.return_ms(now));

@@ -117,7 +117,10 @@ impl Walk {
         let held = self.machine.token().cloned();
         self.machine.handle(now, self.dice.up_to(u64::MAX), input);
         while let Some(output) = self.machine.poll() {
-            keeps_secrets(&output, &mut self.dice);
+            match &output {
+                Output::Audit(record) => super::hides_secrets_of(record, &mut self.dice),
+                other => keeps_secrets(other, &mut self.dice),
+            }
             self.obey(output);
         }
         // Nothing that happens to a new token takes the old one away.

@@ -220,7 +220,7 @@ fn what_cannot_be_known_closes_nothing() {
 fn shared(lost_scopes: LostScopes) -> Lone {
     let rules = Settings { lost_scopes, ..settings() };
     let session = Session::new(Arc::new(rules), None).sharing();
-    Lone { session, at_ms: 0, said: Vec::new() }.become_live()
+    Lone { session, at_ms: 0, said: Vec::new(), recorded: Vec::new() }.become_live()
 }
 
 #[test]

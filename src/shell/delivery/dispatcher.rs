@@ -19,7 +19,7 @@ use crate::hooks::Callback;
 enum Urgent {
     /// A hook was unregistered.
     Retired,
-    Record(Entry, u64),
+    Record(Box<Entry>, u64),
     Line(Line),
 }
 
@@ -86,7 +86,7 @@ impl Delivery {
             Some(Urgent::Retired)
         } else {
             match state.pop_audit() {
-                Some((entry, prev_seq)) => Some(Urgent::Record(entry, prev_seq)),
+                Some((entry, prev_seq)) => Some(Urgent::Record(Box::new(entry), prev_seq)),
                 None => state.log.pop().map(Urgent::Line),
             }
         };

@@ -31,7 +31,7 @@ struct Pick {
 enum Taken {
     Message { kind: MessageKind, data_with_nul: Vec<u8>, connection: u64 },
     Notice(Notice),
-    Record { entry: Entry, sink: Sink },
+    Record { entry: Box<Entry>, sink: Sink },
     Line(Line),
 }
 
@@ -134,7 +134,7 @@ impl Delivery {
     /// Takes the oldest item of all queues.
     fn pop(&self, state: &mut State) -> Option<Taken> {
         if let Some((entry, prev_seq)) = state.siem_next.take() {
-            return Some(Taken::Record { entry, sink: Sink::Siem { prev_seq } });
+            return Some(Taken::Record { entry: Box::new(entry), sink: Sink::Siem { prev_seq } });
         }
         if state.front.is_empty() {
             state.front.rewind();
@@ -158,7 +158,7 @@ impl Delivery {
         if entry.is_for_siem() {
             state.siem_next = Some((entry.clone(), prev_seq));
         }
-        Some(Taken::Record { entry, sink: Sink::Audit })
+        Some(Taken::Record { entry: Box::new(entry), sink: Sink::Audit })
     }
 
     fn pop_event(&self, state: &mut State) -> Option<Taken> {
@@ -184,7 +184,7 @@ impl Delivery {
             Taken::Line(line) => Event::Log { level: line.level, target: line.target, text: line.text },
             Taken::Record { entry, sink } => {
                 let mut json_with_nul = String::new();
-                entry.render_with_nul(&self.context, sink, &mut json_with_nul);
+                self.formats.render_with_nul(&entry, &self.context, sink, None, &mut json_with_nul);
                 let siem = sink != Sink::Audit;
                 Event::Audit { json_with_nul, seq: entry.seq, kind: entry.kind(), siem }
             }

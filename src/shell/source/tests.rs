@@ -79,6 +79,7 @@ impl Bed {
             delivery: delivery(&settings, clock),
             shared: Arc::default(),
             carry: Carry { credentials, unauthorized: 0, memory: Memory::default() },
+            loaded: Vec::new(),
             settings: Arc::clone(&settings),
         };
         let source = Source::new(parts, Kind::Shared { speaks: false });

@@ -30,6 +30,9 @@ const WALK_NOTICES: &[Mutant] = &[
     Mutant::OldKeepsSubscriptions,
     Mutant::RefusedChannelInsists,
     Mutant::LeavesAtOnce,
+    Mutant::ChannelUnrecorded,
+    Mutant::TopicsUnrecorded,
+    Mutant::DisplacementUnrecorded,
 ];
 
 /// What takes a story.

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
+use super::super::record_laws::RecordLaws;
 use super::account::Account;
 use super::rest::{Call, What};
 use super::sockets::BEAT;
@@ -89,6 +90,7 @@ pub struct Laws {
     heard: BTreeMap<u64, u64>,
     awake_ms: u64,
     displaced: bool,
+    on_record: RecordLaws,
     step: Step,
 }
 
@@ -129,6 +131,7 @@ impl Laws {
 
     pub fn before(&mut self, now: Now, input: &Input, sockets: &BTreeMap<u64, Socket>) {
         self.step = Step::default();
+        self.on_record.before_session(input);
         self.scopes.before(input);
         match input {
             Input::Opened { epoch } => {
@@ -282,6 +285,7 @@ impl Laws {
 
     pub fn after(&mut self, now: Now, sockets: &BTreeMap<u64, Socket>, state: State) {
         assert_eq!(state, self.state, "the state that is shown");
+        self.on_record.after_session(|epoch| sockets.get(&epoch).is_none_or(|socket| socket.end == End::Gone));
         self.scopes.after(state);
         self.account.flows(self.live.is_some());
         if let Some(epoch) = self.live {
@@ -345,6 +349,7 @@ impl Platform {
             _ => {}
         }
         let laws = &mut self.clients[who].laws;
+        laws.on_record.session_said(output);
         laws.scopes.said(output);
         match output {
             Output::DropRest { id } => {
@@ -415,6 +420,7 @@ impl Platform {
         let number = Laws::bounded(&mut laws.recent_dials, now_ms);
         assert!(number <= 30 + 240_000 / lifetime_ms, "{number} dials in a minute");
         laws.dials.push((now_ms, channel));
+        laws.on_record.dials_channel(channel);
         if let Some(found) = self.cloud.channels.get(&channel) {
             assert_eq!(found.owner, who, "a channel of another client");
         }
@@ -464,7 +470,10 @@ impl Platform {
 
     /// Formatting is slow, so one order in some is looked at.
     fn keeps_secrets(&mut self, output: &Output) {
-        if self.dice.up_to(15) == 0 || matches!(output, Output::Audit(_) | Output::Failed { .. }) {
+        if let Output::Audit(record) = output {
+            return super::super::hides_secrets_of(record, &mut self.dice);
+        }
+        if self.dice.up_to(15) == 0 || matches!(output, Output::Failed { .. }) {
             let text = format!("{output:?}");
             assert!(!text.contains("hush"), "a secret shows: {text}");
         }
