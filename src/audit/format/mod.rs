@@ -23,6 +23,8 @@ use super::seal::Seal;
 use super::Record;
 use crate::metrics::Totals;
 use facts::Facts;
+#[cfg(test)]
+use tests::api;
 
 pub use syslog::Syslog;
 

@@ -1,7 +1,7 @@
 //! Records of every kind, with a text of the caller's wherever a record has room for one. Shared with the tests that hand
 //! them to other people's parsers, hence the imports of whoever includes this file.
 
-use super::tests::api::{Code, Error, Kind, Outcome, Phase, Record, ScopeAudit, ScopeResult, Stage, Trust};
+use super::api::{Code, Error, Kind, Outcome, Phase, Record, ScopeAudit, ScopeResult, Stage, Trust};
 
 /// Every kind has at least one; `None` in place of a record is the marker of a loss.
 pub fn all(text: &str) -> Vec<Option<Record>> {
@@ -46,8 +46,7 @@ fn of(kind: Kind, text: &str) -> Vec<Option<Record>> {
 
 fn attempts(text: &str) -> Vec<Record> {
     let success = || Outcome::Success { scopes: vec!["conversation:read".to_owned(), text.to_owned()] };
-    let missing =
-        |detail: &mut super::tests::api::Detail| detail.missing_scopes = vec!["a".to_owned(), text.to_owned()];
+    let missing = |detail: &mut super::api::Detail| detail.missing_scopes = vec!["a".to_owned(), text.to_owned()];
     let denied = error(Code::ScopeDenied, text).with(missing);
     let attempt = |phase, outcome| Record::Attempt { phase, outcome, latency_ms: 142, scopes_validated: true };
     vec![

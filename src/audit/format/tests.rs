@@ -9,8 +9,8 @@ use crate::audit::{Kind, Record};
 
 /// What the specimens need.
 pub(super) mod api {
-    pub(in super::super) use crate::audit::{Kind, Outcome, Phase, Record, ScopeAudit, ScopeResult, Trust};
-    pub(in super::super) use crate::error::{Code, Detail, Error, Stage};
+    pub(crate) use crate::audit::{Kind, Outcome, Phase, Record, ScopeAudit, ScopeResult, Trust};
+    pub(crate) use crate::error::{Code, Detail, Error, Stage};
 }
 
 use super::specimens;
