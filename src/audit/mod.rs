@@ -1,6 +1,7 @@
 //! What is audited: a closed list of records that the machines emit. Secrets cannot enter.
 
 pub(crate) mod chain;
+pub(crate) mod checkpoint;
 pub(crate) mod field;
 pub(crate) mod json;
 mod kind;
