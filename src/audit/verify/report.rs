@@ -6,19 +6,18 @@ use super::super::writer::Object;
 
 /// The result in one word.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-#[repr(i32)]
 pub enum Verdict {
     /// Every record is as it was made, and none is missing.
-    Intact = 1,
+    Intact,
     /// So it is, but the log itself says that records are missing, and where.
-    DeclaredGap = 2,
+    DeclaredGap,
     /// The log ends before the record that was expected.
-    Truncated = 3,
+    Truncated,
     /// A record is not as it was made, or not where it was.
-    Tampered = 4,
+    Tampered,
     /// Nothing here was made with this key.
     #[default]
-    NotAChain = 5,
+    NotAChain,
 }
 
 impl Verdict {
