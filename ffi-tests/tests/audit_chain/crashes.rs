@@ -61,7 +61,7 @@ fn whatever_operation_on_the_state_a_process_dies_at_the_next_run_explains_it() 
     let count = operations(&sim, &Place::new("counted"), K0).len();
     let (mut gaps, mut none) = (0, 0);
     for how in ["before", "half", "after"] {
-        for n in (1..=count).step_by(3) {
+        for n in (1..=count).step_by(5) {
             let place = Place::new(&format!("dies-{how}-{n}"));
             for _ in 0..2 {
                 let program = preloaded(place.program(&sim, Variant::Plain, "2", key(&place)), "shim_store");

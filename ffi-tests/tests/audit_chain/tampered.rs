@@ -25,7 +25,7 @@ fn logs() -> (Place, Lines, Lines, Lines) {
     for run in 0..2 {
         place.program(&sim, Variant::Plain, "4", if run == 0 { K0 } else { "" }).run().passed();
     }
-    other.program(&sim, Variant::Plain, "8", K0).run().passed();
+    other.program(&sim, Variant::Plain, "20", K0).run().passed();
     let (audit, siem) = (lines(&place.text(Sink::Audit)), lines(&place.text(Sink::Siem)));
     let other = lines(&other.text(Sink::Audit));
     (place, audit, siem, other)
