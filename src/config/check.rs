@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io::Read;
 
+use crate::audit::verify::k0;
 use crate::error::{Code, Error, Stage};
 use crate::hooks::Hooks;
 use crate::secret::Secret;
@@ -86,6 +87,7 @@ pub(super) fn settings(draft: &Draft, hooks: &Hooks, role: Role) -> Result<Setti
     if !settings.formats.syslog.hostname.bytes().all(|byte| byte.is_ascii_graphic()) {
         return Err(contradiction("audit.syslog_hostname", "it is printable ASCII without blanks (RFC 5424 6.2.4)"));
     }
+    settings.checkpoints = chain(&settings, draft.checkpoints)?;
     if settings.delivery == Delivery::Poll && settings.audit_policy == AuditPolicy::Block {
         return Err(contradiction(
             "audit.policy",
@@ -162,6 +164,19 @@ fn store(path: &str) -> Result<(), &'static str> {
         name if name.len() > MAX_STORE_NAME => Err("its file name is longer than 200 bytes"),
         _ => Ok(()),
     }
+}
+
+/// Whether there are checkpoints: each ends an epoch of the chain.
+fn chain(settings: &Settings, checkpoints: Option<bool>) -> Result<bool, Error> {
+    store(&settings.chain_state).map_err(|why| contradiction("audit.chain_state", why))?;
+    if let Some(key) = &settings.chain_key {
+        k0(key).map_err(|error| contradiction("audit.chain_key", error.detail().message.trim_end_matches('.')))?;
+    }
+    let has_chain = settings.chain_key.is_some() || !settings.chain_state.is_empty();
+    if has_chain && checkpoints == Some(false) {
+        return Err(contradiction("audit.checkpoints", "a chain has checkpoints; not with off"));
+    }
+    Ok(checkpoints.unwrap_or(has_chain))
 }
 
 /// Nothing that was set is ignored: a file or text of authorities beside another source is an error.

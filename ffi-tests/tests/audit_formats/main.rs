@@ -14,7 +14,7 @@ mod syslog;
 
 use std::collections::BTreeSet;
 
-use genesys_ws_auth::audit::{specimen, Format, Kind, Record};
+use genesys_ws_auth::audit::{Format, Kind, Record, Specimen};
 use serde_json::Value;
 
 use harness::{available, Peer};
@@ -22,7 +22,7 @@ use judge::{problems, Judge};
 
 /// What `specimens` needs, which the library's own tests share.
 mod api {
-    pub use genesys_ws_auth::audit::{Kind, Outcome, Phase, Record, ScopeAudit, ScopeResult, Trust};
+    pub use genesys_ws_auth::audit::{Kind, Outcome, Phase, Record, ScopeAudit, ScopeResult, Specimen, Trust};
     pub use genesys_ws_auth::error::{Code, Detail, Error, Stage};
 }
 
@@ -70,7 +70,7 @@ fn the_judges_can_say_no() {
     if !available("the_judges_can_say_no", &[Peer::Judge]) {
         return;
     }
-    let line = |format| specimen(format, Some(Record::Closed), REGION, "x", false);
+    let line = |format| Specimen::Record(Record::Closed).render(format, REGION, "x", false);
     let swap = |format, from: &str, to: &str| {
         let changed = line(format).replacen(from, to, 1);
         assert_ne!(changed, line(format), "{from}");
@@ -125,11 +125,11 @@ fn judged(test: &str, format: Format, program: &str, check: impl Fn(&Case, &Valu
     let mut names_of_harmless = Vec::new();
     for (round, text) in TEXTS.iter().enumerate() {
         for (index, record) in specimens::all(text).into_iter().enumerate() {
-            let kind = record.as_ref().map_or(Kind::Loss, Record::about);
-            let native = specimen(Format::Native, record.clone(), text, text, false);
+            let kind = record.about();
+            let native = record.render(Format::Native, text, text, false);
             let case = Case { kind, native: serde_json::from_str(&native).unwrap() };
             for is_sealed in [false, true] {
-                let line = specimen(format, record.clone(), text, text, is_sealed);
+                let line = record.render(format, text, text, is_sealed);
                 let verdict = judge.judge(format, &line);
                 assert!(problems(&verdict).is_empty(), "{line}\n{verdict:#}");
                 let parsed = &verdict["parsed"];

@@ -10,12 +10,12 @@
 //! which ends the text: `…,"mac_epoch":E,"mac":"…"}}`.
 
 use super::super::record::Phase;
-use super::super::seal::Seal;
+use super::super::seal::{Seal, ZEROS};
 use super::super::writer::Object;
 use super::super::{Kind, Record};
 use super::ecs::member;
 use super::facts::Facts;
-use super::{NO_MAC, PRODUCT, VERSION};
+use super::{PRODUCT, VERSION};
 
 /// The version of the schema.
 const SCHEMA: &str = "1.8.0";
@@ -86,7 +86,7 @@ fn classified(facts: &Facts<'_>) -> (Class, u16, &'static str) {
 }
 
 /// Appends the record.
-pub(super) fn render(facts: &Facts<'_>, seal: Option<&Seal>, out: &mut String) {
+pub(super) fn render(facts: &Facts<'_>, seal: Option<Seal>, out: &mut String) {
     let (class, activity, name) = classified(facts);
     let mut event = Object::begin(out);
     event.plain("time", facts.entry.wall_ms).plain("class_uid", class as u16).text("class_name", class.name());
@@ -101,7 +101,7 @@ pub(super) fn render(facts: &Facts<'_>, seal: Option<&Seal>, out: &mut String) {
     if let Some(error) = facts.error_text() {
         event.text("status_detail", error);
     }
-    event.text("message", facts.kind().text());
+    event.text("message", &facts.headline());
     if let Some(latency_ms) = facts.latency_ms() {
         event.plain("duration", latency_ms);
     }
@@ -112,7 +112,7 @@ pub(super) fn render(facts: &Facts<'_>, seal: Option<&Seal>, out: &mut String) {
         unmapped.text("source", &facts.source());
         facts.members(&mut |name, value| member(unmapped, name, &value));
         if let Some(seal) = seal {
-            unmapped.plain("mac_epoch", seal.epoch).text("mac", NO_MAC);
+            unmapped.plain("mac_epoch", seal.epoch).text("mac", ZEROS);
         }
     });
     event.end();

@@ -6,11 +6,11 @@
 
 use std::fmt::Write;
 
-use super::super::seal::Seal;
+use super::super::seal::{Seal, ZEROS};
 use super::super::time::push_utc;
 use super::cef::{joined, visible};
 use super::facts::{Datum, Facts};
-use super::{NO_MAC, PRODUCT, VERSION};
+use super::{PRODUCT, VERSION};
 
 /// Longest APP-NAME, PROCID and HOSTNAME (RFC 5424 6).
 const APP_NAME_MAX: usize = 48;
@@ -38,7 +38,7 @@ impl Default for Syslog {
 }
 
 /// Appends the record.
-pub(super) fn render(facts: &Facts<'_>, syslog: &Syslog, seal: Option<&Seal>, out: &mut String) {
+pub(super) fn render(facts: &Facts<'_>, syslog: &Syslog, seal: Option<Seal>, out: &mut String) {
     header(facts, syslog, out);
     let entry = facts.entry;
     let _ = write!(out, "[gwa@{} id=\"", syslog.enterprise);
@@ -61,7 +61,7 @@ pub(super) fn render(facts: &Facts<'_>, syslog: &Syslog, seal: Option<&Seal>, ou
     facts.members(&mut |name, value| member(out, name, &value));
     out.push(']');
     if let Some(seal) = seal {
-        let _ = write!(out, "[gwaSeal@{} epoch=\"{}\" mac=\"{NO_MAC}\"]", syslog.enterprise, seal.epoch);
+        let _ = write!(out, "[gwaSeal@{} epoch=\"{}\" mac=\"{ZEROS}\"]", syslog.enterprise, seal.epoch);
     }
     out.push(' ');
     message(out, &facts.message());
