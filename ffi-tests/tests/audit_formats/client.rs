@@ -4,6 +4,7 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
 use ffi_tests::sim::{Action, Options, Plan, Sim, Trigger};
+use genesys_ws_auth::audit::verify::{Report, Verdict, Verifier};
 use genesys_ws_auth::audit::Format;
 use genesys_ws_auth::hooks::AuditView;
 use genesys_ws_auth::{Client, Config, Secret};
@@ -38,10 +39,13 @@ impl Given {
     }
 }
 
-/// A first authentication, a loss, a reconnect, the end.
-fn lives(audit: Format, siem: Format) -> Vec<(bool, &'static str, String)> {
+/// K0 of the chain.
+const KEY: &str = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
+
+/// A first authentication, a loss for this reason, a reconnect, the end.
+fn lives(audit: Format, siem: Format, reason: &str) -> Vec<(bool, &'static str, String)> {
     let sim = Sim::start(Options::default());
-    sim.ws().plan(0, Plan::new().on(Trigger::Auths(1), [Action::close(1011, "a=b|c\\d\"e]f")]));
+    sim.ws().plan(0, Plan::new().on(Trigger::Auths(1), [Action::close(1011, reason)]));
     let mut config = Config::new();
     let mut set = |key: &str, value: &str| config.set(key, value).unwrap();
     set("token.url", &sim.token_url());
@@ -58,6 +62,7 @@ fn lives(audit: Format, siem: Format) -> Vec<(bool, &'static str, String)> {
     let mut secret = String::new();
     sim.token().policy(|policy| secret.clone_from(&policy.client_secret));
     config.set_secret("client.secret", Secret::new(secret)).unwrap();
+    config.set_secret("audit.chain_key", Secret::new(KEY.into())).unwrap();
     let given = Arc::new(Given::default());
     let (on_audit, on_siem) = (Arc::clone(&given), Arc::clone(&given));
     config.hooks.on_audit = Some(Arc::new(move |view| {
@@ -86,7 +91,7 @@ fn each_sink_has_its_format() {
     for (audit, siem) in
         [(Format::Ocsf, Format::Ecs), (Format::Rfc5424, Format::Cef), (Format::Native, Format::Rfc5424)]
     {
-        let given = lives(audit, siem);
+        let given = lives(audit, siem, "a=b|c\\d\"e]f");
         for kind in ["authentication_attempt", "connection_lost", "client_closed"] {
             assert!(given.iter().any(|line| line.1 == kind), "no {kind}: {given:#?}");
         }
@@ -130,4 +135,37 @@ fn holes_are_told(given: &[(bool, &'static str, String)], siem: Format) {
         last = number(line, seq);
     }
     assert!(last > 2, "{given:#?}");
+}
+
+/// The chain's verifier knows no format: it finds the seal of each, and not what a server sends that looks like one.
+#[test]
+fn the_chain_is_whole_in_every_format() {
+    let mac = "0".repeat(64);
+    let like_seals = [
+        format!("\"mac_epoch\":1,\"mac\":\"{mac}\"}}"),
+        format!(" gwaEpoch=1 gwaMac={mac}"),
+        format!("\"][gwaSeal@1 epoch=\"1\" mac=\"{mac}\"]"),
+    ];
+    let formats = [(Format::Ocsf, Format::Ecs), (Format::Rfc5424, Format::Cef), (Format::Native, Format::Rfc5424)];
+    for ((audit, siem), reason) in formats.into_iter().zip(like_seals.iter().cycle().skip(1)) {
+        let given = lives(audit, siem, reason);
+        for is_siem in [false, true] {
+            let lines: Vec<&str> = given.iter().filter(|line| line.0 == is_siem).map(|line| line.2.as_str()).collect();
+            let report = verified(&lines);
+            let last = lines.last().unwrap();
+            assert_eq!(report.verdict, Verdict::Intact, "{report:?}: {lines:#?}");
+            assert!(report.last_seq.is_some_and(|seq| seq > 4), "{report:?}: {last}");
+            // And it is not said of every log.
+            let without = [&lines[..2], &lines[3..]].concat();
+            assert_eq!((verified(&without).verdict, verified(&without).bad_line), (Verdict::Tampered, Some(3)));
+        }
+    }
+}
+
+fn verified(lines: &[&str]) -> Report {
+    let mut verifier = Verifier::new(&Secret::new(KEY.into())).unwrap();
+    for line in lines {
+        verifier.feed(format!("{line}\n").as_bytes());
+    }
+    verifier.finish()
 }

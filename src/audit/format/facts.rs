@@ -189,7 +189,8 @@ impl<'a> Facts<'a> {
         }
     }
 
-    fn error(&self) -> Option<&'a Error> {
+    /// What went wrong.
+    pub(super) fn error(&self) -> Option<&'a Error> {
         match &self.entry.body {
             Body::Record(record) => record.error(),
             Body::Checkpoint(checkpoint) => checkpoint.error(),

@@ -183,9 +183,8 @@ fn what_each_format_looks_like() {
              source=\"genesys_websocket_authenticator\" version=\"{}\" latency_ms=\"142\" \
              error_code=\"GWA_E_AUTH_REFUSED\" error=\"{error}\" {facts} prev_seq=\"5\" \
              boot_id=\"5f0c3f9e-6a55-4c0b-9d5e-1f5a0f6f8a01\"][gwaSeal@32473 epoch=\"12\" mac=\"{ZEROS}\"] \
-             Authentication attempt: {}",
+             Authentication attempt: The server refused the authentication message.",
             super::VERSION,
-            error.replace('\\', "")
         )
     );
     let cef = line(Format::Cef);

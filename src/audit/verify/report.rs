@@ -161,13 +161,13 @@ const SEQ: [&str; 4] = ["\"seq\":", "\"sequence\":", " cn1=", " seq=\""];
 
 /// The number that a record says it has.
 pub(super) fn seq(text: &[u8]) -> Option<u64> {
-    let text = std::str::from_utf8(seal::formed(text)).ok()?;
+    let text = std::str::from_utf8(text).ok()?;
     SEQ.iter().find_map(|before| number_after(text, before))
 }
 
 /// The first and last number of the records that a marker says are lost.
 pub(super) fn lost(text: &[u8]) -> Option<(u64, u64)> {
-    let text = std::str::from_utf8(seal::formed(text)).ok().filter(|text| text.contains(Kind::Loss.name()))?;
+    let text = std::str::from_utf8(text).ok().filter(|text| text.contains(Kind::Loss.name()))?;
     let one = |forms: [&str; 3]| forms.iter().find_map(|before| number_after(text, before));
     let first = one(["\"first_lost\":", " first_lost=\"", " gwaFirstLost="])?;
     Some((first, one(["\"last_lost\":", " last_lost=\"", " gwaLastLost="])?))
