@@ -258,6 +258,19 @@
  *       record; not with delivery = poll
  *   audit.siem_source = genesys_websocket_authenticator
  *       text of at most 256 characters, none of them a control character: "source" of SIEM events
+ *   audit.chain_state
+ *       text of at most 4096 characters, none of them a control character: file in which the evolved key of
+ *       the chain of MACs over all records is kept, mode 0600; one a client; empty: none
+ *   audit.chain_key
+ *       secret text of at most 1048576 characters, none of them a control character: K0 of that chain, 64
+ *       hexadecimal digits: given once with audit.chain_state, while there is no such file; without one given
+ *       always, and then the chain is tamper-evident, not forward-secure
+ *   audit.checkpoints = auto
+ *       auto | on | off: records of the counters of the log itself; auto is on with a chain
+ *   audit.checkpoint_records = 256
+ *       whole number, 1 to 1048576: a checkpoint after so many records, and a new key
+ *   audit.checkpoint_ms = 300000
+ *       whole number, 1 to 86400000 ms: a checkpoint after this time, and a new key
  *   audit.format = native
  *       native | ocsf | ecs | cef | rfc5424: form of what on_audit is given; rfc5424 is a syslog message, cef
  *       a line of text, all others are JSON
@@ -273,19 +286,6 @@
  *   audit.syslog_enterprise = 32473
  *       whole number, 1 to 4294967295: private enterprise number that names structured data of syslog
  *       messages; 32473 is the one for examples (RFC 5612)
- *   audit.chain_state
- *       text of at most 4096 characters, none of them a control character: file in which the evolved key of
- *       the chain of MACs over all records is kept, mode 0600; one a client; empty: none
- *   audit.chain_key
- *       secret text of at most 1048576 characters, none of them a control character: K0 of that chain, 64
- *       hexadecimal digits: given once with audit.chain_state, while there is no such file; without one given
- *       always, and then the chain is tamper-evident, not forward-secure
- *   audit.checkpoints = auto
- *       auto | on | off: records of the counters of the log itself; auto is on with a chain
- *   audit.checkpoint_records = 256
- *       whole number, 1 to 1048576: a checkpoint after so many records, and a new key
- *   audit.checkpoint_ms = 300000
- *       whole number, 1 to 86400000 ms: a checkpoint after this time, and a new key
  *   callbacks.slow_ms = 1000
  *       whole number, 1 to 3600000 ms: callbacks slower than this are reported
  *   thread.stack_bytes = 0

@@ -52,7 +52,11 @@ impl Peer {
     pub fn program(self, name: &str, args: &[&str]) -> Command {
         let (runtime, program) = match self {
             Self::Oidc => {
-                let name = if name == "server" { "provider" } else { "user" };
+                let name = match name {
+                    "server" => "provider",
+                    "client" => "user",
+                    other => other,
+                };
                 (oidc_runtime(), oidc_directory().join(format!("{name}.mjs")))
             }
             Self::Judge if name == "ecs" => (PathBuf::from("node"), directory().join("judge/ecs.mjs")),

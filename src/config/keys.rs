@@ -8,7 +8,7 @@ use crate::secret::Secret;
 
 use super::settings::{
     AuditPolicy, BasicEncoding, ClientAuthentication, Delivery, Displaced, Grant, Pin, Profile, TlsVersion,
-    UnknownScopes,
+    UnknownScopes, Verify,
 };
 use super::value::{Type, Value};
 use super::{Draft, TrustChoice};
@@ -213,6 +213,15 @@ static KEYS: &[Key] = &[
     key!("token.provider_timeout_ms", ms(1, 300_000), "15000", "wait for a token that the application provides", |d, v| d.settings.provider_timeout_ms = v.number),
     key!("token.max_bytes", bytes(64, 1 << 20), "16384", "largest access token", |d, v| d.settings.max_token_bytes = size(&v)),
     key!("token.max_response_bytes", bytes(1_024, 16 << 20), "65536", "largest answer of the token endpoint", |d, v| d.settings.max_response_bytes = size(&v)),
+    key!("token.verify", Type::Choice(&["off", "jwt", "introspection"]), "off", "before a token is used: nothing more; verify its signature and claims with the issuer's keys (RFC 9068); ask the issuer (RFC 7662), which opaque tokens need", |d, v| d.settings.verification.by = pick(&[Verify::Off, Verify::Jwt, Verify::Introspection], &v)),
+    key!("token.issuer", Type::Text { max: 2_048 }, "", "who has to have issued a token (iss), letter by letter; needed with token.verify = jwt", |d, v| d.settings.verification.issuer = v.text.into()),
+    key!("token.audience", Type::Text { max: 2_048 }, "", "whom a token has to be for (aud has it); needed with token.verify = jwt", |d, v| d.settings.verification.audience = v.text.into()),
+    key!("token.jwks_url", Type::Url { secure: "https", plain: "http" }, "", "the issuer's keys (jwks_uri of its metadata); needed with token.verify = jwt", |d, v| d.settings.verification.jwks_url = v.text.into()),
+    key!("token.algorithms", Type::Algorithms, "RS256,RS384,RS512,PS256,PS384,PS512,ES256,ES384,EdDSA", "signatures that are accepted (alg); never none, and none that is made with a shared secret", |d, v| d.settings.verification.algorithms = v.list),
+    key!("token.typ", Type::Patterns, "at+jwt", "what a token may call itself (typ); letter case does not matter; at+jwt,jwt for issuers that do not follow RFC 9068", |d, v| d.settings.verification.types = v.list),
+    key!("token.leeway_ms", ms(0, 300_000), "60000", "how far clocks may be apart when exp, nbf and iat are judged; the clock is the token endpoint's, as far as it is known", |d, v| d.settings.verification.leeway_ms = v.number),
+    key!("token.introspection_url", Type::Url { secure: "https", plain: "http" }, "", "where the issuer is asked about a token, with client.authentication; needed with token.verify = introspection", |d, v| d.settings.verification.introspection_url = v.text.into()),
+    key!("token.identity", Type::Choice(&["pin", "off"]), "pin", "a renewed token has to be about the same subject, client and organisation as the one before it, as far as is known; a new credential may bring another", |d, v| d.settings.verification.pins_identity = v.number == 0),
 
     key!("scopes.required", Type::Scopes, "", "scopes the application needs", |d, v| d.settings.required_scopes = v.list),
     key!("scopes.requested", Type::Scopes, "", "scopes to ask for, by the authorize URL, client_credentials and saml2-bearer; none: all that the OAuth client has", |d, v| d.settings.requested_scopes = v.list),
@@ -276,16 +285,16 @@ static KEYS: &[Key] = &[
     key!("audit.queue_records", count(1, 1 << 20), "4096", "bound of the audit queue", |d, v| d.settings.audit_queue_records = size(&v)),
     key!("audit.policy", Type::Choice(&["drop_oldest", "drop_newest", "block"]), "drop_oldest", "when the audit queue is full; block holds the producer up to 1 s a record; not with delivery = poll", |d, v| d.settings.audit_policy = pick(&[AuditPolicy::DropOldest, AuditPolicy::DropNewest, AuditPolicy::Block], &v)),
     key!("audit.siem_source", Type::Text { max: 256 }, "genesys_websocket_authenticator", "\"source\" of SIEM events", |d, v| d.settings.siem_source = v.text.into()),
+    key!("audit.chain_state", Type::Text { max: 4_096 }, "", "file in which the evolved key of the chain of MACs over all records is kept, mode 0600; one a client; empty: none", |d, v| d.settings.chain.state = v.text.into()),
+    key!("audit.chain_key", Type::Secret, "", "K0 of that chain, 64 hexadecimal digits: given once with audit.chain_state, while there is no such file; without one given always, and then the chain is tamper-evident, not forward-secure", |d, v| d.settings.chain.key = v.secret.filter(|secret| !secret.is_empty())),
+    key!("audit.checkpoints", Type::Choice(&["auto", "on", "off"]), "auto", "records of the counters of the log itself; auto is on with a chain", |d, v| d.checkpoints = pick(&[None, Some(true), Some(false)], &v)),
+    key!("audit.checkpoint_records", count(1, 1 << 20), "256", "a checkpoint after so many records, and a new key", |d, v| d.settings.chain.checkpoint_records = v.number),
+    key!("audit.checkpoint_ms", ms(1, 86_400_000), "300000", "a checkpoint after this time, and a new key", |d, v| d.settings.chain.checkpoint_ms = v.number),
     key!("audit.format", FORMAT, "native", "form of what on_audit is given; rfc5424 is a syslog message, cef a line of text, all others are JSON", |d, v| d.settings.formats.audit = pick(&FORMATS, &v)),
     key!("audit.siem_format", FORMAT, "native", "form of what on_siem is given", |d, v| d.settings.formats.siem = pick(&FORMATS, &v)),
     key!("audit.syslog_facility", Type::Choice(&FACILITIES), "authpriv", "facility of syslog messages (RFC 5424 6.2.1)", |d, v| d.settings.formats.syslog.facility = u8::try_from(v.number).unwrap_or_default()),
     key!("audit.syslog_hostname", Type::Text { max: 255 }, "", "HOSTNAME of syslog messages, without blanks; empty: not known, and the relay may fill it in", |d, v| d.settings.formats.syslog.hostname = v.text.into()),
     key!("audit.syslog_enterprise", count(1, 4_294_967_295), "32473", "private enterprise number that names structured data of syslog messages; 32473 is the one for examples (RFC 5612)", |d, v| d.settings.formats.syslog.enterprise = u32::try_from(v.number).unwrap_or(u32::MAX)),
-    key!("audit.chain_state", Type::Text { max: 4_096 }, "", "file in which the evolved key of the chain of MACs over all records is kept, mode 0600; one a client; empty: none", |d, v| d.settings.chain_state = v.text.into()),
-    key!("audit.chain_key", Type::Secret, "", "K0 of that chain, 64 hexadecimal digits: given once with audit.chain_state, while there is no such file; without one given always, and then the chain is tamper-evident, not forward-secure", |d, v| d.settings.chain_key = v.secret.filter(|secret| !secret.is_empty())),
-    key!("audit.checkpoints", Type::Choice(&["auto", "on", "off"]), "auto", "records of the counters of the log itself; auto is on with a chain", |d, v| d.checkpoints = pick(&[None, Some(true), Some(false)], &v)),
-    key!("audit.checkpoint_records", count(1, 1 << 20), "256", "a checkpoint after so many records, and a new key", |d, v| d.settings.checkpoint_records = v.number),
-    key!("audit.checkpoint_ms", ms(1, 86_400_000), "300000", "a checkpoint after this time, and a new key", |d, v| d.settings.checkpoint_ms = v.number),
     key!("callbacks.slow_ms", ms(1, 3_600_000), "1000", "callbacks slower than this are reported", |d, v| d.settings.slow_callback = Duration::from_millis(v.number)),
     key!("thread.stack_bytes", Type::OrZero { unit: "bytes", min: MIN_STACK, max: 1 << 30 }, "0", "stack of each thread of the client; 0: 1 MiB where callbacks run, else 512 KiB", |d, v| d.settings.stack_bytes = size(&v)),
     key!("close.timeout_ms", ms(0, 60_000), "2000", "WebSocket close handshake", |d, v| d.settings.close_timeout_ms = v.number),

@@ -10,10 +10,12 @@ import json
 import re
 import sys
 
-SEALS = re.compile(
-    rb'"mac_epoch":([0-9]+),"mac":"([0-9a-f]{64})"'
-    rb'| gwaEpoch=([0-9]+) gwaMac=([0-9a-f]{64})'
-    rb'| epoch="([0-9]+)" mac="([0-9a-f]{64})"'
+JSON = re.compile(rb'\{.*"mac_epoch":([0-9]+),"mac":"([0-9a-f]{64})"\}+')
+CEF = re.compile(rb'[^{<].* gwaEpoch=([0-9]+) gwaMac=([0-9a-f]{64})')
+# Six fields, then elements in brackets whose values may hold anything, its quotes escaped (RFC 5424 6.3).
+SYSLOG = re.compile(
+    rb'<(?:[^ ]* ){6}(?:\[(?:[^"\]]|"(?:[^"\\]|\\.)*")*\])*'
+    rb'\[[^ \]]+ epoch="([0-9]+)" mac="([0-9a-f]{64})"\](?: .*)?'
 )
 LABEL = b"gwa audit chain 1: "
 NOTHING = bytes(32)
@@ -31,15 +33,12 @@ def evolved(key, times):
 
 def seal(text):
     """The epoch, the MAC, and the text with zeros for its digits; None without a seal."""
-    last = None
-    for last in SEALS.finditer(text):
-        pass
-    if last is None:
+    found = next(filter(None, (form.fullmatch(text) for form in (JSON, CEF, SYSLOG))), None)
+    if found is None or int(found.group(1)) >= 2**64:
         return None
-    group = next(n for n in (1, 3, 5) if last.group(n) is not None)
-    start, end = last.span(group + 1)
+    start, end = found.span(2)
     blank = text[:start] + b"0" * 64 + text[end:]
-    return int(last.group(group)), bytes.fromhex(last.group(group + 1).decode()), blank
+    return int(found.group(1)), bytes.fromhex(found.group(2).decode()), blank
 
 
 class Chain:
@@ -103,7 +102,7 @@ def verify(k0, lines, expected):
         torn = None
         if how in ("crashed", "unlinked"):
             gaps.append([how, number])
-        if b"audit_loss" in text and b'"first_lost":' in text:
+        if b"audit_loss" in text and re.search(rb'("first_lost":| gwaFirstLost=| first_lost=")[0-9]', text):
             gaps.append(["lost", number])
         met = met or (expected is not None and found[1] == expected[1])
     if torn:

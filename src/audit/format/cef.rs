@@ -11,7 +11,7 @@ use super::facts::{Datum, Facts};
 use super::{PRODUCT, VERSION};
 
 /// Appends the record.
-pub(super) fn render(facts: &Facts<'_>, seal: Option<Seal>, out: &mut String) {
+pub(super) fn render(facts: &Facts<'_>, seal: Option<&Seal>, out: &mut String) {
     let (kind, entry) = (facts.kind(), facts.entry);
     // Nothing here comes from a peer or from the configuration: there is nothing to escape.
     let name = facts.headline();

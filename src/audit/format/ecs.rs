@@ -38,7 +38,7 @@ fn categorized(facts: &Facts<'_>) -> (&'static str, &'static str) {
 }
 
 /// Appends the record.
-pub(super) fn render(facts: &Facts<'_>, seal: Option<Seal>, out: &mut String) {
+pub(super) fn render(facts: &Facts<'_>, seal: Option<&Seal>, out: &mut String) {
     let mut root = Object::begin(out);
     root.utc("@timestamp", facts.entry.wall_ms).object("ecs", |ecs| _ = ecs.text("version", SCHEMA));
     root.text("message", &facts.message()).object("log", |log| _ = log.text("level", facts.scale().name));

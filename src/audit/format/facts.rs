@@ -7,7 +7,7 @@ use std::borrow::Cow;
 
 use super::super::field::Value;
 use super::super::json::{Body, Context, Entry, Sink};
-use super::super::kind::Kind;
+use super::super::kind::{Kind, Level};
 use super::super::{Outcome, Record, ScopeResult};
 use super::level::Scale;
 use crate::error::{Code, Error};
@@ -70,8 +70,16 @@ impl<'a> Facts<'a> {
         }
     }
 
+    fn level(&self) -> Level {
+        match &self.entry.body {
+            Body::Record(record) => record.level(),
+            Body::Checkpoint(checkpoint) => checkpoint.level(),
+            Body::Loss { .. } => Kind::Loss.level(),
+        }
+    }
+
     pub(super) fn scale(&self) -> &'static Scale {
-        Scale::of(self.entry.level())
+        Scale::of(self.level())
     }
 
     /// `success` or `failure`, by the rule of the native `status`.
@@ -84,7 +92,7 @@ impl<'a> Facts<'a> {
     }
 
     pub(super) fn is_failure(&self) -> bool {
-        self.entry.is_failure()
+        self.level() >= Level::Warning
     }
 
     /// `metadata.client_id`, or the tutorial's word for none.

@@ -22,7 +22,7 @@ use super::json::{Body, Context, Entry, Sink};
 use super::seal::Seal;
 use super::{Kind, Record};
 use crate::error::Error;
-use crate::metrics::Totals;
+use crate::metrics::{Tally, Totals};
 use facts::Facts;
 #[cfg(test)]
 use tests::api;
@@ -85,7 +85,7 @@ impl Formats {
         entry: &Entry,
         context: &Context,
         sink: Sink,
-        seal: Option<Seal>,
+        seal: Option<&Seal>,
         out: &mut String,
     ) {
         out.clear();
@@ -134,7 +134,7 @@ impl Specimen {
         let formats = Formats { siem: format, ..Formats::default() };
         let mut out = String::new();
         let seal = is_sealed.then_some(Seal { epoch: 12 });
-        formats.render_with_nul(&self.entry(), &context, Sink::Siem { prev_seq: 5 }, seal, &mut out);
+        formats.render_with_nul(&self.entry(), &context, Sink::Siem { prev_seq: 5 }, seal.as_ref(), &mut out);
         out.pop();
         out
     }
@@ -145,7 +145,8 @@ impl Specimen {
             Self::Loss => (Totals::default(), Body::Loss { first: 3 }),
             Self::Checkpoint(error) => {
                 let (reason, chain) = (Reason::StateFailed(error), "forward-secure");
-                let checkpoint = Checkpoint { reason, chain, lost: 1, hook_failures: 2, state_failures: 3 };
+                let tally = Tally::default().after(Kind::Closed, Kind::Closed.level());
+                let checkpoint = Checkpoint { reason, chain, tally, lost: 1, hook_failures: 2, state_failures: 3 };
                 (Totals::default().after(&Record::Closed), Body::Checkpoint(Box::new(checkpoint)))
             }
         };

@@ -86,7 +86,7 @@ fn classified(facts: &Facts<'_>) -> (Class, u16, &'static str) {
 }
 
 /// Appends the record.
-pub(super) fn render(facts: &Facts<'_>, seal: Option<Seal>, out: &mut String) {
+pub(super) fn render(facts: &Facts<'_>, seal: Option<&Seal>, out: &mut String) {
     let (class, activity, name) = classified(facts);
     let mut event = Object::begin(out);
     event.plain("time", facts.entry.wall_ms).plain("class_uid", class as u16).text("class_name", class.name());

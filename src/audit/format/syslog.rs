@@ -41,7 +41,7 @@ impl Default for Syslog {
 }
 
 /// Appends the record.
-pub(super) fn render(facts: &Facts<'_>, syslog: &Syslog, seal: Option<Seal>, out: &mut String) {
+pub(super) fn render(facts: &Facts<'_>, syslog: &Syslog, seal: Option<&Seal>, out: &mut String) {
     header(facts, syslog, out);
     let entry = facts.entry;
     let _ = write!(out, "[gwa@{} id=\"", syslog.enterprise);

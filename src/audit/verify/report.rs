@@ -3,7 +3,6 @@
 use super::super::chain::Mac;
 use super::super::seal;
 use super::super::writer::Object;
-use super::super::Kind;
 
 /// The result in one word.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -130,7 +129,7 @@ impl Report {
             }
         });
         object.plain("gap_count", self.gap_count);
-        object.objects("gaps", &self.gaps, |gap, object| gap.write(object));
+        object.objects("gaps", &self.gaps, Gap::write);
         object.end();
         out
     }
@@ -167,14 +166,14 @@ pub(super) fn seq(text: &[u8]) -> Option<u64> {
 
 /// The first and last number of the records that a marker says are lost.
 pub(super) fn lost(text: &[u8]) -> Option<(u64, u64)> {
-    let text = std::str::from_utf8(text).ok().filter(|text| text.contains(Kind::Loss.name()))?;
+    let text = std::str::from_utf8(text).ok().filter(|text| text.contains("audit_loss"))?;
     let one = |forms: [&str; 3]| forms.iter().find_map(|before| number_after(text, before));
-    let first = one(["\"first_lost\":", " first_lost=\"", " gwaFirstLost="])?;
-    Some((first, one(["\"last_lost\":", " last_lost=\"", " gwaLastLost="])?))
+    let first = one(["\"first_lost\":", " gwaFirstLost=", " first_lost=\""])?;
+    Some((first, one(["\"last_lost\":", " gwaLastLost=", " last_lost=\""])?))
 }
 
 fn number_after(text: &str, before: &str) -> Option<u64> {
-    let (_, rest) = text.rsplit_once(before)?;
+    let (_, rest) = text.split_once(before)?;
     let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
     rest.get(..digits)?.parse().ok()
 }

@@ -9,8 +9,9 @@ use super::tests::*;
 use super::tests_poll::Fd;
 use super::*;
 use crate::audit::verify::{Report, Verdict, Verifier};
-use crate::audit::{Outcome, Record};
+use crate::audit::{Format, Outcome, Record};
 use crate::config::settings::AuditPolicy;
+use crate::error::{Code, Error, Stage};
 use crate::event::Event;
 use crate::hooks::AuditView;
 use crate::secret::Secret;
@@ -78,8 +79,9 @@ fn sealed(
     hands: &Hands,
     fd: Option<Box<dyn EventFd>>,
 ) -> Arc<Delivery> {
-    let mut settings = Settings { checkpoint_records: 4, ..Settings::default() };
-    settings.chain_key = Some(Secret::new(K0.into()));
+    let mut settings = Settings::default();
+    settings.chain.checkpoint_records = 4;
+    settings.chain.key = Some(Secret::new(K0.into()));
     change(&mut settings);
     let sealer = Sealer::open(&mut settings).unwrap();
     Delivery::new(&settings, hooks, Parts { sealer, ..hands.parts(fd) })
@@ -126,9 +128,37 @@ fn both_logs_verify_and_checkpoints_count() {
 }
 
 #[test]
+fn every_format_verifies_and_says_what_is_lost() {
+    for format in Format::ALL {
+        let (logs, hands) = (Logs::default(), Hands::default());
+        let change = |settings: &mut Settings| {
+            (settings.formats.audit, settings.formats.siem) = (format, format);
+            settings.audit_queue_records = 5;
+        };
+        let delivery = sealed(change, logs.hooks(), &hands, None);
+        for _ in 0..2 {
+            let hostile = "\"][gwaSeal@1 epoch=\"9\" mac=\"".to_owned() + K0 + "\"] gwaEpoch=9 gwaMac=" + K0;
+            let error = Error::new(Code::AuthRefused, Stage::Live, hostile);
+            (0..3).for_each(|_| record(&delivery, "id", attempt(Outcome::Failure(error.clone()))));
+            (0..3).for_each(|_| record(&delivery, "id", scopes()));
+            let dispatcher = dispatch(&delivery);
+            finish(&delivery, dispatcher);
+        }
+        for is_siem in [false, true] {
+            let report = logs.verify(is_siem);
+            assert_eq!(report.verdict, Verdict::DeclaredGap, "{format:?}: {report:?} {:#?}", logs.lines(is_siem));
+            let lost: u64 = report.gaps.iter().map(|gap| gap.lost.map_or(0, |(first, last)| last - first + 1)).sum();
+            assert_eq!((lost, report.gap_count > 0), (delivery.metrics().audit_lost, true), "{format:?}");
+            assert_eq!(report.last_seq, Some(delivery.metrics().audit_records), "{format:?}");
+        }
+    }
+}
+
+#[test]
 fn checkpoints_alone_have_no_seal() {
     let (logs, hands) = (Logs::default(), Hands::default());
-    let settings = Settings { checkpoints: true, checkpoint_records: 2, ..Settings::default() };
+    let mut settings = Settings::default();
+    (settings.chain.checkpoints, settings.chain.checkpoint_records) = (true, 2);
     let delivery = Delivery::new(&settings, logs.hooks(), hands.parts(None));
     let dispatcher = dispatch(&delivery);
     (0..3).for_each(|_| record(&delivery, "id", Record::Closed));
@@ -141,7 +171,7 @@ fn checkpoints_alone_have_no_seal() {
 #[test]
 fn time_makes_a_checkpoint_of_its_own_accord() {
     let (logs, hands) = (Logs::default(), Hands::default());
-    let delivery = sealed(|settings| settings.checkpoint_ms = 5, logs.hooks(), &hands, None);
+    let delivery = sealed(|settings| settings.chain.checkpoint_ms = 5, logs.hooks(), &hands, None);
     record(&delivery, "id", Record::Closed);
     hands.advance(5);
     // Nothing else happens: the dispatcher looks at the clock.
@@ -155,7 +185,7 @@ fn time_makes_a_checkpoint_of_its_own_accord() {
 #[test]
 fn an_idle_dispatcher_wakes_for_a_checkpoint() {
     let (logs, hands) = (Logs::default(), Hands::default());
-    let delivery = sealed(|settings| settings.checkpoint_ms = 20, logs.hooks(), &hands, None);
+    let delivery = sealed(|settings| settings.chain.checkpoint_ms = 20, logs.hooks(), &hands, None);
     let dispatcher = dispatch(&delivery);
     record(&delivery, "id", Record::Closed);
     assert!(delivery.flush_audit(LONG));
