@@ -158,6 +158,14 @@ impl Place {
         ByHand { code: output.status.code(), text }
     }
 
+    /// What the example makes for a key.
+    pub fn new_key(&self) -> String {
+        let program = Recipe::c("c/verify_audit.c", &["-std=c99"]).build(Variant::Plain);
+        let output = command(&program, Variant::Plain).arg("--new-key").output().unwrap();
+        assert!(output.status.success());
+        String::from_utf8(output.stdout).unwrap()
+    }
+
     pub fn assert_state_is_private(&self) {
         let state = self.state().join("chain");
         assert_eq!(fs::metadata(&state).unwrap().permissions().mode() & 0o7777, 0o600);

@@ -120,7 +120,11 @@ fn the_program_tells_them_apart_by_its_exit() {
     assert_eq!(run(&audit[1..].to_vec(), &["--after", &path]).code, Some(0));
     assert_eq!(run(&audit[2..].to_vec(), &["--after", &path]).code, Some(4));
     assert_eq!(run(&vec![b"{}".to_vec()], &[]).code, Some(5));
-    assert_eq!(place.by_hand(Variant::Plain, &[], "short", &[file]).code, Some(1));
-    let made = place.by_hand(Variant::Plain, &["--new-key"], K0, &[]);
-    assert_eq!(made.code, Some(1), "one argument alone makes a key: {}", made.text);
+    assert_eq!(place.by_hand(Variant::Plain, &[], "short", std::slice::from_ref(&file)).code, Some(1));
+    let (one, other) = (place.new_key(), place.new_key());
+    assert_ne!(one, other);
+    for key in [one, other] {
+        assert_eq!(key.len(), 65, "{key}");
+        assert_eq!(place.by_hand(Variant::Plain, &[], key.trim(), std::slice::from_ref(&file)).code, Some(5));
+    }
 }
