@@ -29,6 +29,7 @@ use crate::proto::scope::{self, Sources};
 use crate::proto::session::{self, Rounds};
 use crate::proto::token::Token;
 use crate::secret::Secret;
+use crate::shell::chain::Sealer;
 use crate::shell::clock::Clock;
 use crate::shell::delivery::{Delivery, EventFd as EventSignal, NetworkReport, Parts as DeliveryParts};
 use crate::shell::delivery::{SourceReport, TokenTimes};
@@ -80,13 +81,14 @@ impl Client {
         Self::build(config, config.settings()?, None)
     }
 
-    fn build(config: &Config, settings: Settings, source: Option<&Arc<Source>>) -> Result<Self, Error> {
+    fn build(config: &Config, mut settings: Settings, source: Option<&Arc<Source>>) -> Result<Self, Error> {
         let descriptors = Arc::<Descriptors>::default();
         let _entered = Descriptors::enter(Some(Arc::clone(&descriptors)));
         if let Some(source) = source {
             // A child cannot use them any more, whoever of the two is freed there.
             descriptors.join(source.descriptors());
         }
+        let sealer = Sealer::open(&mut settings)?;
         let settings = Arc::new(settings);
         // Tokens are timed by the clock of their source.
         let clock = source.map_or_else(Clock::new, |source| source.clock());
@@ -100,6 +102,7 @@ impl Client {
             clock: Arc::new(move || clock.now()),
             tick: Arc::new(Clock::tick_ms),
             event_fd: level,
+            sealer,
         };
         let delivery = Delivery::new(&settings, config.hooks.clone(), parts);
         let shared = Arc::<Shared>::default();

@@ -62,6 +62,12 @@ void cases::exceptions()
     gwa::check_abi();
     const std::string denial = gwa::check_scopes("opaque", {"conversation:read"}).str();
     CHECK(denial.find("\"isValid\":") != std::string::npos);
+    const std::string digits(64, 'a'), sealed = "{\"mac_epoch\":1,\"mac\":\"" + digits + "\"}";
+    gwa::audit_verifier verifier = gwa::audit_verifier::make(digits);
+    verifier.begin_after(sealed);
+    verifier.expect(sealed);
+    verifier.feed(sealed);
+    CHECK(verifier.finish() == GWA_AUDIT_NOT_A_CHAIN);
 }
 #else
 void cases::exceptions()

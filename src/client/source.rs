@@ -11,6 +11,7 @@ use crate::error::Error;
 use crate::hooks::Hooks;
 use crate::proto::oauth::Credentials;
 use crate::proto::refresher::Memory;
+use crate::shell::chain::Sealer;
 use crate::shell::clock::Clock;
 use crate::shell::delivery::{Delivery, Parts as DeliveryParts};
 use crate::shell::gate::Deadline;
@@ -38,13 +39,16 @@ impl TokenSource {
     /// # Errors
     /// What is wrong with the configuration, or `TrustStore`.
     pub fn new(config: &Config) -> Result<Self, Error> {
-        let settings = Arc::new(config.settings_for(Role::Source)?);
+        let mut settings = config.settings_for(Role::Source)?;
+        let sealer = Sealer::open(&mut settings)?;
+        let settings = Arc::new(settings);
         let clock = Clock::new();
         let parts = DeliveryParts {
             boot_id: Entropy::new().uuid_v4(),
             clock: Arc::new(move || clock.now()),
             tick: Arc::new(Clock::tick_ms),
             event_fd: None,
+            sealer,
         };
         let net = Net::new(Arc::clone(&settings))?;
         let parts = Parts {

@@ -11,7 +11,7 @@ use super::settings::{
     AuditPolicy, ClientAuthentication, ClientIdentity, Delivery, Grant, Pem, Profile, Settings, Trust, UnknownScopes,
     Verification,
 };
-use super::{credentials, proxy, url, verification, Draft, TrustChoice};
+use super::{chain, credentials, proxy, url, verification, Draft, TrustChoice};
 
 /// Largest PEM file.
 const MAX_CA_FILE: u64 = 16 << 20;
@@ -90,6 +90,7 @@ pub(super) fn settings(draft: &Draft, hooks: &Hooks, role: Role) -> Result<Setti
     let http = used(&settings.token_url, is_https).or(used(&settings.api_url, is_api)).or(is_issuer);
     let secure = (http, socket);
     settings.proxies = proxy::resolve(&draft.proxy, secure, &|name| std::env::var_os(name))?;
+    settings.chain.checkpoints = chain::check(&settings.chain, draft.checkpoints)?;
     if !settings.formats.syslog.hostname.bytes().all(|byte| byte.is_ascii_graphic()) {
         return Err(contradiction("audit.syslog_hostname", "it is printable ASCII without blanks (RFC 5424 6.2.4)"));
     }
@@ -162,7 +163,7 @@ pub(super) fn address(key: &str, text: &str, (secure, plain): (&str, &str), allo
 }
 
 /// Whether the files that the store needs beside its own can be made: known only at the first rotation, it would be too late.
-fn store(path: &str) -> Result<(), &'static str> {
+pub(super) fn store(path: &str) -> Result<(), &'static str> {
     match path.rsplit('/').next().unwrap_or_default() {
         "" if path.is_empty() => Ok(()),
         "" | "." | ".." => Err("it names no file"),

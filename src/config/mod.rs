@@ -3,6 +3,7 @@
 //! One table ([`keys()`]) says what can be set; everything else here reads it. A value is checked when it is
 //! set, what two keys say together when a client is made ([`Config::settings`]). Values are never quoted in errors.
 
+mod chain;
 mod check;
 mod credentials;
 mod effective;
@@ -57,6 +58,8 @@ pub(crate) struct Draft {
     private_key_pem: Option<Secret>,
     /// `token.pkce`, unless it follows from grant and authentication.
     pkce: Option<bool>,
+    /// `audit.checkpoints`, unless it follows from the chain.
+    checkpoints: Option<bool>,
     /// `api.url`, or empty.
     api_url: String,
     /// `notifications.streaming_host`, or empty.

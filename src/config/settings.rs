@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::audit::Formats;
 use crate::secret::Secret;
 
+pub use super::chain::Chain;
 pub use super::pin::Pin;
 pub use super::proxy::{Exception, Proxy};
 pub use super::verification::{Verification, Verify};
@@ -355,6 +356,8 @@ pub struct Settings {
     pub audit_queue_records: usize,
     /// What happens when the audit queue is full.
     pub audit_policy: AuditPolicy,
+    /// The chain of MACs over audit records, and their checkpoints.
+    pub chain: Chain,
     /// `source` of a SIEM event.
     pub siem_source: String,
     /// In which form each audit sink is given its records.
@@ -479,6 +482,7 @@ impl Default for Settings {
             event_queue_bytes: 8 << 20,
             audit_queue_records: 4_096,
             audit_policy: AuditPolicy::DropOldest,
+            chain: Chain::default(),
             siem_source: "genesys_websocket_authenticator".into(),
             formats: Formats::default(),
             delivery: Delivery::Callbacks,

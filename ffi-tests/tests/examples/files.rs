@@ -100,6 +100,8 @@ fn every_example_is_run_and_listed() {
         .iter()
         .map(|file| fs::read_to_string(format!("{ROOT}/ffi-tests/tests/examples/{file}.rs")).unwrap())
         .collect();
+    // What verifies logs is run where logs are made.
+    let tests = tests + &fs::read_to_string(format!("{ROOT}/ffi-tests/tests/audit_chain/place.rs")).unwrap();
     let readme = fs::read_to_string(format!("{ROOT}/README.md")).unwrap();
     for path in sources().iter().filter(|path| path.extension().is_some_and(|end| end != "h")) {
         let name = name(path);

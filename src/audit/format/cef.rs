@@ -6,15 +6,15 @@
 
 use std::fmt::{Display, Write};
 
-use super::super::seal::Seal;
+use super::super::seal::{Seal, ZEROS};
 use super::facts::{Datum, Facts};
-use super::{NO_MAC, PRODUCT, VERSION};
+use super::{PRODUCT, VERSION};
 
 /// Appends the record.
 pub(super) fn render(facts: &Facts<'_>, seal: Option<&Seal>, out: &mut String) {
     let (kind, entry) = (facts.kind(), facts.entry);
     // Nothing here comes from a peer or from the configuration: there is nothing to escape.
-    let name = kind.text().trim_end_matches('.');
+    let name = facts.headline();
     let _ = write!(out, "CEF:0|{PRODUCT}|{PRODUCT}|{VERSION}|{}|{name}|{}|", kind.id(), facts.scale().cef);
     let _ = write!(out, "rt={}", entry.wall_ms);
     text(out, "externalId", &entry.id);
@@ -36,7 +36,7 @@ pub(super) fn render(facts: &Facts<'_>, seal: Option<&Seal>, out: &mut String) {
     }
     facts.members(&mut |name, value| member(out, name, &value));
     if let Some(seal) = seal {
-        let _ = write!(out, " gwaEpoch={} gwaMac={NO_MAC}", seal.epoch);
+        let _ = write!(out, " gwaEpoch={} gwaMac={ZEROS}", seal.epoch);
     }
 }
 

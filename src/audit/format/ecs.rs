@@ -2,11 +2,11 @@
 //! name: custom fields belong below a name of the product ("Custom fields"). The chain's link ends that object, and it
 //! the text: `…,"mac_epoch":E,"mac":"…"}}`.
 
-use super::super::seal::Seal;
+use super::super::seal::{Seal, ZEROS};
 use super::super::writer::Object;
 use super::super::Kind;
 use super::facts::{Datum, Facts};
-use super::{NO_MAC, PRODUCT, VERSION};
+use super::{PRODUCT, VERSION};
 
 /// The version of the schema.
 const SCHEMA: &str = "9.4.0";
@@ -58,7 +58,7 @@ pub(super) fn render(facts: &Facts<'_>, seal: Option<&Seal>, out: &mut String) {
     root.object("genesys_ws_auth", |own| {
         facts.members(&mut |name, value| member(own, name, &value));
         if let Some(seal) = seal {
-            own.plain("mac_epoch", seal.epoch).text("mac", NO_MAC);
+            own.plain("mac_epoch", seal.epoch).text("mac", ZEROS);
         }
     });
     root.end();

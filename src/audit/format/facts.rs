@@ -58,16 +58,24 @@ impl<'a> Facts<'a> {
     pub(super) fn record(&self) -> Option<&'a Record> {
         match &self.entry.body {
             Body::Record(record) => Some(record),
-            Body::Loss { .. } => None,
+            Body::Checkpoint(_) | Body::Loss { .. } => None,
         }
     }
 
     pub(super) fn kind(&self) -> Kind {
-        self.record().map_or(Kind::Loss, Record::about)
+        match &self.entry.body {
+            Body::Record(record) => record.about(),
+            Body::Checkpoint(_) => Kind::Checkpoint,
+            Body::Loss { .. } => Kind::Loss,
+        }
     }
 
-    pub(super) fn level(&self) -> Level {
-        self.record().map_or(Kind::Loss.level(), Record::level)
+    fn level(&self) -> Level {
+        match &self.entry.body {
+            Body::Record(record) => record.level(),
+            Body::Checkpoint(checkpoint) => checkpoint.level(),
+            Body::Loss { .. } => Kind::Loss.level(),
+        }
     }
 
     pub(super) fn scale(&self) -> &'static Scale {
@@ -123,10 +131,17 @@ impl<'a> Facts<'a> {
         self.error_text.as_deref()
     }
 
-    /// One sentence for people, or two.
+    /// The kind's name for people: `Connection lost`.
+    pub(super) fn headline(&self) -> String {
+        let mut words = self.kind().name().replace('_', " ");
+        words.get_mut(..1).map(str::make_ascii_uppercase);
+        words
+    }
+
+    /// All of it in a line for people.
     pub(super) fn message(&self) -> String {
-        let what = self.kind().text();
-        self.error_text().map_or_else(|| what.to_owned(), |error| format!("{what} {error}"))
+        let what = self.headline();
+        self.error_text().map_or_else(|| what.clone(), |error| format!("{what}: {error}"))
     }
 
     /// Everything else: what the record says beyond its kind, and where it stands in the row.
@@ -136,6 +151,10 @@ impl<'a> Facts<'a> {
                 put("result", Datum::Text("error".into()));
             }
             Body::Record(record) => self.record_members(record, put),
+            Body::Checkpoint(checkpoint) => {
+                checkpoint.fields(&self.entry.totals, &mut |name, value| put(name, value.into()));
+                self.error_members(put);
+            }
             Body::Loss { first } => {
                 put("first_lost", Datum::Number(*first));
                 put("last_lost", Datum::Number(self.entry.seq));
@@ -159,12 +178,17 @@ impl<'a> Facts<'a> {
             put("success_rate", Datum::Rate(self.entry.totals.success_rate_percent()));
             put("avg_latency_ms", Datum::Rate(self.entry.totals.avg_latency_ms()));
         }
-        let Some(error) = record.error() else { return };
-        if is_scope_mismatch(record, error) {
-            put("reason", Datum::Text("scope_mismatch".into()));
-            put("missing", Datum::Texts(cut_list(&error.detail().missing_scopes)));
-            return;
+        match record.error() {
+            Some(error) if is_scope_mismatch(record, error) => {
+                put("reason", Datum::Text("scope_mismatch".into()));
+                put("missing", Datum::Texts(cut_list(&error.detail().missing_scopes)));
+            }
+            _ => self.error_members(put),
         }
+    }
+
+    fn error_members(&self, put: &mut dyn FnMut(&'static str, Datum<'_>)) {
+        let Some(error) = self.error() else { return };
         if error.detail().ws_close_code != 0 {
             put("ws_close_code", Datum::Number(error.detail().ws_close_code.into()));
         }
@@ -173,19 +197,23 @@ impl<'a> Facts<'a> {
         }
     }
 
-    fn error(&self) -> Option<&'a Error> {
-        self.record().and_then(Record::error)
+    /// What went wrong.
+    pub(super) fn error(&self) -> Option<&'a Error> {
+        match &self.entry.body {
+            Body::Record(record) => record.error(),
+            Body::Checkpoint(checkpoint) => checkpoint.error(),
+            Body::Loss { .. } => None,
+        }
     }
 
     fn error_in_words(&self) -> Option<String> {
-        let record = self.record()?;
-        match record {
-            Record::Scopes(scopes) if scopes.result == ScopeResult::InvalidTokenStructure => {
+        match self.record() {
+            Some(Record::Scopes(scopes)) if scopes.result == ScopeResult::InvalidTokenStructure => {
                 Some("invalid_token_structure".to_owned())
             }
-            _ => {
-                let error = record.error().filter(|error| !is_scope_mismatch(record, error))?;
-                Some(cut(&error.to_string()).into_owned())
+            record => {
+                let is_told = |error: &&Error| record.is_none_or(|record| !is_scope_mismatch(record, error));
+                self.error().filter(is_told).map(|error| cut(&error.to_string()).into_owned())
             }
         }
     }

@@ -3,14 +3,17 @@
 //! The transport's framing is the sink's: a datagram needs none, a stream wants RFC 6587 or RFC 5425. PROCID is the boot id:
 //! a change of it says that reporting was interrupted (6.2.6), which the number of a process does not when a client is made
 //! anew. A list is one parameter, its texts joined by blanks as in CEF.
+//!
+//! MSG is made of texts of the library alone, all ASCII: it needs no byte order mark (6.4), and nothing a peer has said comes
+//! after the structured data, which escape it, and after the chain's seal, which is theirs to end.
 
 use std::fmt::Write;
 
-use super::super::seal::Seal;
+use super::super::seal::{Seal, ZEROS};
 use super::super::time::push_utc;
 use super::cef::{joined, visible};
 use super::facts::{Datum, Facts};
-use super::{NO_MAC, PRODUCT, VERSION};
+use super::{PRODUCT, VERSION};
 
 /// Longest APP-NAME, PROCID and HOSTNAME (RFC 5424 6).
 const APP_NAME_MAX: usize = 48;
@@ -61,10 +64,12 @@ pub(super) fn render(facts: &Facts<'_>, syslog: &Syslog, seal: Option<&Seal>, ou
     facts.members(&mut |name, value| member(out, name, &value));
     out.push(']');
     if let Some(seal) = seal {
-        let _ = write!(out, "[gwaSeal@{} epoch=\"{}\" mac=\"{NO_MAC}\"]", syslog.enterprise, seal.epoch);
+        let _ = write!(out, "[gwaSeal@{} epoch=\"{}\" mac=\"{ZEROS}\"]", syslog.enterprise, seal.epoch);
     }
-    out.push(' ');
-    message(out, &facts.message());
+    let _ = write!(out, " {}", facts.headline());
+    if let Some(error) = facts.error() {
+        let _ = write!(out, ": {}", error.code().text());
+    }
 }
 
 fn header(facts: &Facts<'_>, syslog: &Syslog, out: &mut String) {
@@ -117,12 +122,4 @@ fn escaped(out: &mut String, value: &str) {
         }
         out.push(visible(character));
     }
-}
-
-/// MSG (6.4): with the byte order mark where it is more than ASCII, as MSG-UTF8 asks for.
-fn message(out: &mut String, text: &str) {
-    if !text.is_ascii() {
-        out.push('\u{feff}');
-    }
-    out.extend(text.chars().map(visible));
 }

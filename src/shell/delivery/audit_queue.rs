@@ -2,10 +2,11 @@
 
 use std::collections::VecDeque;
 
+use crate::audit::checkpoint::Checkpoint;
 use crate::audit::json::{Body, Entry};
-use crate::audit::Record;
+use crate::audit::{Kind, Record};
 use crate::config::settings::AuditPolicy;
-use crate::metrics::Totals;
+use crate::metrics::{Tally, Totals};
 
 /// Audit records in order. Every number is either in the queue, handed out, or within a loss that will be.
 #[derive(Debug)]
@@ -17,6 +18,8 @@ pub(super) struct AuditQueue {
     policy: AuditPolicy,
     seq: u64,
     totals: Totals,
+    /// The same by kind and by level.
+    tally: Tally,
     lost: u64,
 }
 
@@ -41,7 +44,8 @@ impl AuditQueue {
     pub(super) fn new(capacity: usize, policy: AuditPolicy) -> Self {
         let capacity = capacity.max(1);
         let totals = Totals::default();
-        Self { pending: VecDeque::new(), tail_loss: None, capacity, policy, seq: 0, totals, lost: 0 }
+        let tally = Tally::default();
+        Self { pending: VecDeque::new(), tail_loss: None, capacity, policy, seq: 0, totals, tally, lost: 0 }
     }
 
     /// Whether a producer under the policy `Block` has to wait.
@@ -51,9 +55,21 @@ impl AuditQueue {
 
     /// Numbers and queues a record; if there is no room, one goes, by the policy.
     pub(super) fn push(&mut self, order: u64, wall_ms: u64, id: String, record: Record) {
-        self.seq = self.seq.saturating_add(1);
         self.totals = self.totals.after(&record);
-        let entry = Entry { seq: self.seq, id, wall_ms, totals: self.totals, body: Body::Record(record) };
+        self.tally = self.tally.after(record.about(), record.level());
+        self.enter(order, wall_ms, id, Body::Record(record));
+    }
+
+    /// The same for what the log says of itself.
+    pub(super) fn push_checkpoint(&mut self, order: u64, wall_ms: u64, id: String, mut checkpoint: Checkpoint) {
+        self.tally = self.tally.after(Kind::Checkpoint, checkpoint.level());
+        checkpoint.tally = self.tally;
+        self.enter(order, wall_ms, id, Body::Checkpoint(Box::new(checkpoint)));
+    }
+
+    fn enter(&mut self, order: u64, wall_ms: u64, id: String, body: Body) {
+        self.seq = self.seq.saturating_add(1);
+        let entry = Entry { seq: self.seq, id, wall_ms, totals: self.totals, body };
         if self.is_full() {
             self.lost = self.lost.saturating_add(1);
             if self.policy != AuditPolicy::DropOldest {
@@ -163,7 +179,7 @@ mod tests {
     fn drain(queue: &mut AuditQueue) -> Vec<(u64, u64)> {
         std::iter::from_fn(|| queue.pop())
             .map(|entry| match entry.body {
-                Body::Record(_) => (entry.seq, entry.seq),
+                Body::Record(_) | Body::Checkpoint(_) => (entry.seq, entry.seq),
                 Body::Loss { first } => (first, entry.seq),
             })
             .collect()

@@ -52,6 +52,7 @@ fn parts_with(poison: &Arc<AtomicBool>, hooks: Hooks) -> (Parts, Receiver<Told>)
         clock: Arc::new(move || clock.now()),
         tick: Arc::new(tick),
         event_fd: None,
+        sealer: None,
     };
     let (sender, told) = mpsc::channel();
     let (states, records, sents) = (sender.clone(), sender.clone(), sender);

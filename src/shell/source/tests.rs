@@ -44,6 +44,7 @@ fn delivery(settings: &Settings, clock: Clock) -> Arc<Delivery> {
         clock: Arc::new(move || clock.now()),
         tick: Arc::new(|| 0),
         event_fd: None,
+        sealer: None,
     };
     Delivery::new(settings, Hooks::default(), parts)
 }
