@@ -10,7 +10,7 @@ use super::{PRODUCT, VERSION};
 
 /// The version of the schema.
 const SCHEMA: &str = "9.4.0";
-const NS_PER_MS: u128 = 1_000_000;
+const NS_PER_MS: u64 = 1_000_000;
 
 /// `event.category` and `event.type` ("Categorization fields": which types go with which category).
 fn categorized(facts: &Facts<'_>) -> (&'static str, &'static str) {
@@ -71,7 +71,7 @@ fn about(event: &mut Object<'_>, facts: &Facts<'_>) {
     event.text("outcome", facts.status()).plain("severity", facts.scale().cef).plain("sequence", facts.entry.seq);
     event.text("id", &facts.entry.id).text("provider", PRODUCT).text("dataset", "genesys_ws_auth.audit");
     if let Some(latency_ms) = facts.latency_ms() {
-        event.plain("duration", u128::from(latency_ms) * NS_PER_MS);
+        event.plain("duration", latency_ms.saturating_mul(NS_PER_MS));
     }
 }
 

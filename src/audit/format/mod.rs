@@ -10,7 +10,7 @@ mod facts;
 mod level;
 mod ocsf;
 #[cfg(test)]
-mod read;
+pub(crate) mod read;
 #[cfg(test)]
 mod specimens;
 mod syslog;
