@@ -77,38 +77,6 @@ static void *calls(void *unused)
     return unused;
 }
 
-/* Of the library's, by their names: tools have threads of their own. */
-static int library_threads(void)
-{
-    DIR *tasks = opendir(THREADS);
-    struct dirent *entry;
-    int found = 0;
-    CHECK(tasks != NULL);
-    while ((entry = readdir(tasks)) != NULL) {
-        char path[300], name[32] = "";
-        FILE *file;
-        snprintf(path, sizeof path, THREADS "/%s/comm", entry->d_name);
-        file = entry->d_name[0] == '.' ? NULL : fopen(path, "r");
-        if (file) {
-            found += fgets(name, sizeof name, file) != NULL && strncmp(name, "gwa-", 4) == 0;
-            fclose(file);
-        }
-    }
-    closedir(tasks);
-    return found;
-}
-
-/* A thread that was joined is gone from /proc a moment later. */
-static void no_thread_is_left(void)
-{
-    long long until = now_ms() + 10000 * slowness();
-    const struct timespec moment = {0, 1000000};
-    while (library_threads() > 0) {
-        CHECK(now_ms() < until);
-        nanosleep(&moment, NULL);
-    }
-}
-
 static void on_signal(int number)
 {
     (void)number;
@@ -219,7 +187,7 @@ int main(int argc, char **argv)
     if (strcmp(argv[2], "resolver") == 0) {
         call_shim("shim_net_release");
     }
-    no_thread_is_left();
+    no_library_thread_is_left();
     tell("rounds", count);
     tell("longest_end_ms", longest);
     return 0;

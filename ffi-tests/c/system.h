@@ -52,6 +52,38 @@ static inline void settles(const char *directory, int wanted)
     }
 }
 
+/* Of the library's threads those whose name begins so: tools have threads of their own. */
+static inline int library_threads(const char *prefix)
+{
+    DIR *tasks = opendir(THREADS);
+    struct dirent *entry;
+    int found = 0;
+    CHECK(tasks != NULL);
+    while ((entry = readdir(tasks)) != NULL) {
+        char path[300], name[32] = "";
+        FILE *file;
+        snprintf(path, sizeof path, THREADS "/%s/comm", entry->d_name);
+        file = entry->d_name[0] == '.' ? NULL : fopen(path, "r");
+        if (file) {
+            found += fgets(name, sizeof name, file) != NULL && strncmp(name, prefix, strlen(prefix)) == 0;
+            fclose(file);
+        }
+    }
+    closedir(tasks);
+    return found;
+}
+
+/* A thread that was joined is gone from /proc a moment later. */
+static inline void no_library_thread_is_left(void)
+{
+    long long until = now_ms() + 10000 * slowness();
+    const struct timespec moment = {0, 1000000};
+    while (library_threads("gwa-") > 0) {
+        CHECK(now_ms() < until);
+        nanosleep(&moment, NULL);
+    }
+}
+
 /* A function of a shim that must be there. */
 static inline void *of_shim(const char *name)
 {

@@ -2,9 +2,8 @@
  * Two clients share one token: one request for both, at the start and at every renewal. The source is freed first
  * (argument 1: first), between the clients (between) or last (last); what lives goes on, and nothing is left at the end.
  */
-#include "common.h"
+#include "system.h"
 
-#include <dirent.h>
 #include <sys/wait.h>
 
 static gwa_client_t *sharing(gwa_token_source_t *source, struct probe *probe)
@@ -72,27 +71,6 @@ static void in_a_child(gwa_token_source_t *source)
     close(verdict[1]);
 }
 
-/* Threads of this name in this process. */
-static int threads_of(const char *name)
-{
-    struct dirent *entry;
-    DIR *tasks = opendir("/proc/self/task");
-    int count = 0;
-    CHECK(tasks != NULL);
-    while ((entry = readdir(tasks)) != NULL) {
-        char path[300], comm[32] = "";
-        FILE *file;
-        snprintf(path, sizeof path, "/proc/self/task/%s/comm", entry->d_name);
-        file = fopen(path, "r");
-        if (file) {
-            count += fgets(comm, sizeof comm, file) && strncmp(comm, name, strlen(name)) == 0;
-            fclose(file);
-        }
-    }
-    closedir(tasks);
-    return count;
-}
-
 static void free_source(gwa_token_source_t **source)
 {
     CHECK_STATUS(gwa_token_source_free(*source), GWA_OK);
@@ -123,7 +101,7 @@ int main(int argc, char **argv)
 
     CHECK_EQ(argc, 2);
     one.quiet = two.quiet = 1;
-    CHECK_EQ(own.tokens + own.states[GWA_STATE_ACQUIRING_TOKEN] + (unsigned long)threads_of("gwa-"), 0);
+    CHECK_EQ(own.tokens + own.states[GWA_STATE_ACQUIRING_TOKEN] + (unsigned long)library_threads("gwa-"), 0);
     CHECK_OK(gwa_client_connect(first, 20000 * (uint32_t)slowness(), &err));
     if (strcmp(argv[1], "first") == 0) {
         free_source(&source);
@@ -132,7 +110,7 @@ int main(int argc, char **argv)
     WAIT(&own, 20000, own.tokens >= wanted);
     WAIT(&one, 20000, one.tokens >= wanted);
     WAIT(&two, 20000, two.tokens >= wanted);
-    CHECK(threads_of("gwa-refresh") == 1 && threads_of("gwa-socket") == 2 && threads_of("gwa-dispatch") == 3);
+    CHECK(library_threads("gwa-refresh") == 1 && library_threads("gwa-socket") == 2 && library_threads("gwa-dispatch") == 3);
     CHECK_STATUS(gwa_client_stats(second, GWA_STATS_JSON, &stats), GWA_OK);
     CHECK_CONTAINS(gwa_text_data(stats, NULL), "\"token_source\":{\"clients\":2,");
     gwa_text_free(stats);
@@ -151,7 +129,7 @@ int main(int argc, char **argv)
         free_source(&source);
     }
     check_clean(&own);
-    CHECK_EQ(threads_of("gwa-"), 0);
+    no_library_thread_is_left();
     CHECK(own.messages == 0 && own.states[GWA_STATE_READY] >= 1);
     tell("tokens", (long long)own.tokens);
     CHECK_EQ(gwa_debug_live_objects(), 0);

@@ -156,7 +156,8 @@ fn hundreds_of_clients_leave_nothing_behind() {
     settles("simulator", 0, || sim.ws().live().len());
     let (threads_then, descriptors_then, resident_then) = (threads(), descriptors(), resident_kib());
     (0..240).for_each(cycle);
-    assert_eq!(ours().len(), 0, "{:?}", ours());
+    // Each was joined; the kernel lists a thread for a moment after its join has returned.
+    settles("threads of ours", 0, || ours().len());
     settles("threads", threads_then, threads);
     settles("descriptors", descriptors_then, descriptors);
     let grown = resident_kib().saturating_sub(resident_then);
