@@ -27,6 +27,7 @@ static gwa_audit_t *audit;
 static gwa_event_t *message, *change, *lost, *gap, *token_event, *sent, *asked, *record, *line, *told;
 static const char *const scopes[] = {"notifications"};
 static const char *const topics[] = {"v2.users.a.presence"};
+static const char *const names[] = {"main"};
 static const char *secret;
 /* Places for results. */
 static gwa_error_t *err, *out_error;
@@ -49,6 +50,13 @@ static gwa_config_t *made_config;
 static gwa_client_t *made_client;
 static gwa_request_t *made_request;
 static gwa_token_source_t *made_source;
+
+static inline gwa_client_t *const *all_clients(void)
+{
+    static gwa_client_t *all[1];
+    all[0] = client;
+    return all;
+}
 
 static inline gwa_config_t *own_config(void)
 {

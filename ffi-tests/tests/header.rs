@@ -11,7 +11,7 @@ use ffi_tests::cxx::each_compiler;
 use ffi_tests::tags;
 
 /// Sources in the order of the header.
-const SOURCES: [&str; 20] = [
+const SOURCES: [&str; 21] = [
     "version",
     "status",
     "error",
@@ -30,6 +30,7 @@ const SOURCES: [&str; 20] = [
     "source",
     "report",
     "metrics",
+    "stats",
     "scopes",
     "live",
 ];

@@ -188,6 +188,10 @@ mutants! {
     ThrottledForgotten,
     /// Nobody hears that the lead-time goal was missed.
     GoalIgnored,
+    /// A goal that passed is not told to the metrics.
+    GoalUntold,
+    /// A renewal counts as in time although the goal had passed.
+    LateIsInTime,
     /// A socket waits for its token however long that takes.
     WaitsForEver,
     /// Sockets are dialled ahead of the same token again and again.

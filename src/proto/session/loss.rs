@@ -178,7 +178,8 @@ impl Session {
         }
     }
 
-    pub(super) fn class_of(&self, error: &Error) -> CloseClass {
+    /// What this loss asks for.
+    pub fn class_of(&self, error: &Error) -> CloseClass {
         match error.code() {
             Code::WsClosed => self.settings.close_class(error.detail().ws_close_code),
             _ => CloseClass::Retry,

@@ -12,6 +12,7 @@ use crate::proto::session::Rounds;
 /// All of them, for the mutants.
 pub const ALL: &[fn()] = &[
     an_expired_token_degrades_and_its_socket_is_dropped_after_25_s,
+    a_goal_that_passes_is_told_once_and_the_renewal_after_it_is_late,
     a_drop_is_a_gap_and_the_session_is_resumed,
     a_renewal_under_way_when_the_socket_is_lost_is_audited,
     a_drain_spreads_the_first_attempt,
@@ -39,6 +40,25 @@ fn an_expired_token_degrades_and_its_socket_is_dropped_after_25_s() {
     assert_eq!(degraded, ["lead-time goal missed", "token expired"]);
     assert_eq!(w.state(), State::AcquiringToken);
     w.until_live(HOUR);
+}
+
+#[test]
+fn a_goal_that_passes_is_told_once_and_the_renewal_after_it_is_late() {
+    let mut w = live(Nature { lifetime_ms: 10 * MINUTE, ..Nature::default() });
+    w.run_for(HOUR);
+    let renewals = w.watch.renewals.len();
+    assert!(renewals >= 6 && w.watch.in_time.iter().all(|in_time| *in_time) && w.watch.missed.is_empty());
+    let (serial, schedule) = w.watch.tokens.last().map(|(_, token)| (token.serial, token.schedule)).unwrap();
+    // The endpoint is down for as long as the token has a goal, and ten seconds more: it is still usable then.
+    w.fault_for(Fault::TokenUnavailable, schedule.mandatory_ms + 10_000 - w.now_ms);
+    w.until_state(State::Degraded, HOUR);
+    assert_eq!((w.now_ms, w.watch.missed.as_slice()), (schedule.mandatory_ms, [serial].as_slice()));
+    assert!(w.run_until(2 * MINUTE, |w| w.watch.renewals.len() > renewals));
+    assert_eq!(w.watch.in_time.last(), Some(&false));
+    w.run_for(HOUR);
+    assert_eq!(w.watch.missed, [serial], "once, and none after it");
+    assert_eq!(w.watch.in_time.iter().filter(|in_time| !**in_time).count(), 1);
+    assert!(w.watch.gaps.is_empty());
 }
 
 #[test]

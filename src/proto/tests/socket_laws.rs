@@ -118,7 +118,16 @@ impl SocketLaws {
                 self.live_token = self.shown.get(epoch).cloned();
                 self.shown.retain(|other, _| other >= epoch);
             }
-            Output::Renewed { handover, .. } => self.renewed(now, *handover),
+            Output::Renewed { in_time, handover, .. } => {
+                if let (Some(old), false) = (&self.live_token, handover) {
+                    let schedule = old.schedule;
+                    let is_early = schedule.refresh_ms < schedule.mandatory_ms;
+                    let goal_ms = if is_early { schedule.mandatory_ms } else { schedule.usable_ms };
+                    assert_eq!(*in_time, now.boot_ms < goal_ms, "the service level");
+                }
+                self.renewed(now, *handover);
+            }
+            Output::GoalMissed { .. } => {}
             Output::MarkInBandUnable => self.step.marked = true,
             Output::Refused { serial } | Output::GiveUp { serial, .. } => {
                 self.step.gave_up = matches!(output, Output::GiveUp { .. });

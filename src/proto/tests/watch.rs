@@ -35,6 +35,10 @@ pub struct Watch {
     pub handovers: Vec<(u64, u64)>,
     pub received: Vec<(u64, u64)>,
     pub renewals: Vec<(u64, bool)>,
+    /// Whether each of them was in time.
+    pub in_time: Vec<bool>,
+    /// Tokens whose goal passed.
+    pub missed: Vec<u64>,
     pub asks: Vec<(u64, Question)>,
     pub tokens: Vec<(u64, Arc<Token>)>,
     pub refreshes: Vec<u64>,
@@ -292,7 +296,14 @@ impl Watch {
                 self.dropped.insert(*serial);
             }
             O::Audit(record) => self.audit(record),
-            O::Renewed { lead_ms, handover } => self.renewals.push((*lead_ms, *handover)),
+            O::Renewed { lead_ms, in_time, handover } => {
+                self.renewals.push((*lead_ms, *handover));
+                self.in_time.push(*in_time);
+            }
+            O::GoalMissed { serial } => {
+                assert!(self.missed.last().is_none_or(|last| last < serial), "goal {serial} missed twice");
+                self.missed.push(*serial);
+            }
             O::Rest { .. } | O::DropRest { .. } | O::AskSpare | O::ReturnSpare => {
                 panic!("not of this profile: {output:?}")
             }

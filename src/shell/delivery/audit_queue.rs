@@ -18,6 +18,8 @@ pub(super) struct AuditQueue {
     seq: u64,
     totals: Totals,
     lost: u64,
+    /// The most records that waited.
+    most: usize,
 }
 
 #[derive(Debug)]
@@ -41,7 +43,7 @@ impl AuditQueue {
     pub(super) fn new(capacity: usize, policy: AuditPolicy) -> Self {
         let capacity = capacity.max(1);
         let totals = Totals::default();
-        Self { pending: VecDeque::new(), tail_loss: None, capacity, policy, seq: 0, totals, lost: 0 }
+        Self { pending: VecDeque::new(), tail_loss: None, capacity, policy, seq: 0, totals, lost: 0, most: 0 }
     }
 
     /// Whether a producer under the policy `Block` has to wait.
@@ -64,6 +66,7 @@ impl AuditQueue {
             self.drop_oldest();
         }
         self.pending.push_back(Pending { order, lost_before: self.tail_loss.take(), entry });
+        self.most = self.most.max(self.pending.len());
     }
 
     /// Takes the oldest entry: a record, or the marker of a loss before it.
@@ -91,6 +94,11 @@ impl AuditQueue {
     /// Records waiting.
     pub(super) fn len(&self) -> usize {
         self.pending.len()
+    }
+
+    /// The most records that waited.
+    pub(super) fn most(&self) -> usize {
+        self.most
     }
 
     /// The bound.

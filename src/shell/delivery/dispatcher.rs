@@ -49,6 +49,7 @@ impl Delivery {
                 return false;
             }
             if state.has_work() {
+                state.events_most = state.events_most.max(state.back.len() as u64);
                 std::mem::swap(&mut state.back, batch);
                 return true;
             }
