@@ -80,13 +80,18 @@ fn python() -> Option<&'static Path> {
     match PYTHON.get_or_init(install) {
         Ok(python) => Some(python),
         Err(why) => {
-            let asked = ["GWA_REQUIRE_ALL", "GWA_REQUIRE_PEERS"];
-            let required = asked.iter().any(|name| std::env::var_os(name).is_some_and(|value| value == "1"));
-            assert!(!required, "Prometheus's parsers are required: {why}");
-            writeln!(std::io::stderr(), "SKIPPED: Prometheus's parsers (PyPI): {why} (1 test)").expect("stderr");
+            skip("Prometheus's parsers (PyPI)", why);
             None
         }
     }
+}
+
+/// Says loudly that something is not tested here, unless everything is required.
+pub fn skip(what: &str, why: &str) {
+    let asked = ["GWA_REQUIRE_ALL", "GWA_REQUIRE_PEERS"];
+    let required = asked.iter().any(|name| std::env::var_os(name).is_some_and(|value| value == "1"));
+    assert!(!required, "{what} is required: {why}");
+    writeln!(std::io::stderr(), "SKIPPED: {what}: {why} (1 test)").expect("stderr");
 }
 
 fn install() -> Result<PathBuf, String> {

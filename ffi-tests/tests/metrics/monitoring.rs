@@ -2,14 +2,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use genesys_ws_auth::metrics::Format;
 use genesys_ws_auth::Client;
 use serde_json::Value;
 
-use crate::judge::judge;
+use crate::judge::{judge, skip};
 use crate::text::eventful;
 
 /// Labels that the scraper adds, or a histogram has.
@@ -118,11 +119,41 @@ fn the_dashboard_names_what_there_is() {
     }
 }
 
-/// Where Prometheus is at hand, its own linter has the last word. (It is not asked for: nothing above is missed without it.)
+/// Prometheus's own linter: rules, and the text that the textfile collector reads.
 #[test]
-fn promtool_accepts_the_rules() {
-    match Command::new("promtool").args(["check", "rules"]).arg(file("alerts.yml")).output() {
-        Ok(output) => assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr)),
-        Err(_) => eprintln!("promtool is not here: the rules are judged by PyYAML and promql-parser alone"),
+fn promtool_accepts_rules_and_text() {
+    if let Err(why) = Command::new("promtool").arg("--version").output() {
+        return skip("promtool", &why.to_string());
     }
+    promtool(&["check", "rules", file("alerts.yml").to_str().expect("a path")], b"");
+    let rig = eventful();
+    let text = Client::metrics_text_of(&[("main", &rig.client)], Format::Prometheus).unwrap();
+    rig.close();
+    promtool(&["check", "metrics"], text.as_bytes());
+}
+
+/// The rules against made-up series: each fires when it should, and not before.
+#[test]
+fn alerts_fire_when_they_should() {
+    if let Err(why) = Command::new("promtool").arg("--version").output() {
+        return skip("promtool", &why.to_string());
+    }
+    let tests = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/metrics/alerts_test.yml");
+    let output = Command::new("promtool").args(["test", "rules"]).arg(tests).output().expect("it runs");
+    let said = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{said}");
+}
+
+fn promtool(arguments: &[&str], input: &[u8]) {
+    let mut child = Command::new("promtool")
+        .args(arguments)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("promtool starts");
+    child.stdin.take().expect("piped").write_all(input).expect("it reads");
+    let output = child.wait_with_output().expect("it ends");
+    let said = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{arguments:?}: {said}");
 }
