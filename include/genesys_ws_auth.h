@@ -258,6 +258,21 @@
  *       record; not with delivery = poll
  *   audit.siem_source = genesys_websocket_authenticator
  *       text of at most 256 characters, none of them a control character: "source" of SIEM events
+ *   audit.format = native
+ *       native | ocsf | ecs | cef | rfc5424: form of what on_audit is given; rfc5424 is a syslog message, cef
+ *       a line of text, all others are JSON
+ *   audit.siem_format = native
+ *       native | ocsf | ecs | cef | rfc5424: form of what on_siem is given
+ *   audit.syslog_facility = authpriv
+ *       kern | user | mail | daemon | auth | syslog | lpr | news | uucp | cron | authpriv | ftp | ntp | audit
+ *       | alert | clock | local0 | local1 | local2 | local3 | local4 | local5 | local6 | local7: facility of
+ *       syslog messages (RFC 5424 6.2.1)
+ *   audit.syslog_hostname
+ *       text of at most 255 characters, none of them a control character: HOSTNAME of syslog messages,
+ *       without blanks; empty: not known, and the relay may fill it in
+ *   audit.syslog_enterprise = 32473
+ *       whole number, 1 to 4294967295: private enterprise number that names structured data of syslog
+ *       messages; 32473 is the one for examples (RFC 5612)
  *   callbacks.slow_ms = 1000
  *       whole number, 1 to 3600000 ms: callbacks slower than this are reported
  *   thread.stack_bytes = 0
@@ -1934,12 +1949,14 @@ gwa_token_t *gwa_token_clone(const gwa_token_t *token);
 void gwa_token_free(gwa_token_t *token);
 
 /**
- * The record as one JSON object without line breaks; NULL for NULL. `len`, if not NULL, takes the length.
+ * The record as one line without its break; NULL for NULL. It is a JSON object, unless audit.format (of on_audit) or
+ * audit.siem_format (of on_siem) is cef or rfc5424. `len`, if not NULL, takes the length.
  *
  * Thread: any. Callback: allowed. Fork: allowed. Signal: unsafe. Blocking: no.
  * Ownership: the record keeps the text. Since: 0.1.0.
  */
-const char *gwa_audit_json(const gwa_audit_t *audit, size_t *len);
+const char *gwa_audit_json(const gwa_audit_t *audit,
+                           size_t *len);
 
 /**
  * Position in the order of this client's records, from 1, counted once for both sinks; 0 for NULL. on_audit sees every

@@ -702,7 +702,7 @@ private:
 /** What audit_record and audit_view have in common. */
 template <class Self> class audit_access {
 public:
-    /** The record as one JSON object without line breaks. */
+    /** The record as one line without its break: a JSON object, unless audit.format or audit.siem_format is cef or rfc5424. */
     text_view json() const noexcept { return text_of(gwa_audit_json, raw()); }
     /** Position in the order of the client's records, from 1, counted once for both sinks. */
     uint64_t seq() const noexcept { return gwa_audit_seq(raw()); }

@@ -1,12 +1,17 @@
 //! What is audited: a closed list of records that the machines emit. Secrets cannot enter.
 
 pub(crate) mod field;
+pub(crate) mod format;
 pub(crate) mod json;
 mod kind;
 mod record;
+pub(crate) mod seal;
 pub(crate) mod time;
 pub(crate) mod writer;
 
+#[doc(hidden)]
+pub use format::specimen;
+pub use format::{Format, Formats, Syslog};
 pub use json::scopes_json;
 pub use kind::{Kind, Level};
 pub use record::{Outcome, Phase, Record, ScopeAudit, ScopeResult, Trust};

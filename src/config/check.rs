@@ -83,6 +83,9 @@ pub(super) fn settings(draft: &Draft, hooks: &Hooks, role: Role) -> Result<Setti
     let socket = used(&settings.ws_url, is_wss).or(used(&settings.api_url, is_api));
     let secure = (used(&settings.token_url, is_https).or(used(&settings.api_url, is_api)), socket);
     settings.proxies = proxy::resolve(&draft.proxy, secure, &|name| std::env::var_os(name))?;
+    if !settings.formats.syslog.hostname.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Err(contradiction("audit.syslog_hostname", "it is printable ASCII without blanks (RFC 5424 6.2.4)"));
+    }
     if settings.delivery == Delivery::Poll && settings.audit_policy == AuditPolicy::Block {
         return Err(contradiction(
             "audit.policy",

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::audit::Formats;
 use crate::secret::Secret;
 
 pub use super::pin::Pin;
@@ -341,6 +342,8 @@ pub struct Settings {
     pub audit_policy: AuditPolicy,
     /// `source` of a SIEM event.
     pub siem_source: String,
+    /// In which form each audit sink is given its records.
+    pub formats: Formats,
     /// Who runs callbacks.
     pub delivery: Delivery,
     /// Callbacks slower than this are reported.
@@ -460,6 +463,7 @@ impl Default for Settings {
             audit_queue_records: 4_096,
             audit_policy: AuditPolicy::DropOldest,
             siem_source: "genesys_websocket_authenticator".into(),
+            formats: Formats::default(),
             delivery: Delivery::Callbacks,
             slow_callback: Duration::from_secs(1),
             stack_bytes: 0,

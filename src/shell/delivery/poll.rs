@@ -185,7 +185,7 @@ impl Delivery {
             Taken::Line(line) => Event::Log { level: line.level, target: line.target, text: line.text },
             Taken::Record { entry, sink } => {
                 let mut json_with_nul = String::new();
-                entry.render_with_nul(&self.context, sink, &mut json_with_nul);
+                self.formats.render_with_nul(&entry, &self.context, sink, None, &mut json_with_nul);
                 let siem = sink != Sink::Audit;
                 Event::Audit { json_with_nul, seq: entry.seq, kind: entry.kind(), siem }
             }
