@@ -23,7 +23,8 @@ impl Session {
             self.senseless += 1;
             return;
         };
-        (link.heard_ms, link.heard_wall_ms, link.opened_wall_ms) = (now.boot_ms, now.wall_ms, now.wall_ms);
+        (link.heard_ms, link.read_out_ms, link.opened_ms) = (now.boot_ms, now.boot_ms, now.boot_ms);
+        link.heard_wall_ms = now.wall_ms;
         if has_token {
             return if self.has_channels() { self.greet(now, epoch) } else { self.present(now, epoch) };
         }
