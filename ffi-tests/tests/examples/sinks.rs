@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -148,4 +149,71 @@ fn metrics_to_textfile() {
         assert_eq!(fs::read_dir(&place.0).unwrap().count(), 1, "nothing is left beside it");
         assert_eq!(leaked(&sim, &read()), None);
     });
+}
+
+/// `LOG_AUTHPRIV` of syslog.h, and severities.
+const AUTHPRIV: u32 = 10 << 3;
+const WARNING: u32 = 4;
+const INFO: u32 = 6;
+
+#[test]
+fn audit_to_unix_socket() {
+    each("examples/c/audit_to_unix_socket.c", |variant| {
+        let (sim, place) = (eventful(variant), Place::new());
+        let path = place.0.join("log");
+        let bind = || {
+            let socket = UnixDatagram::bind(&path).unwrap();
+            socket.set_read_timeout(Some(BOUND)).unwrap();
+            socket
+        };
+        let mut socket = bind();
+        let live = start("c/audit_to_unix_socket.c", &sim, variant, &[("SYSLOG_SOCKET", path.to_str().unwrap())]);
+        let mut messages = Vec::new();
+        let until = |socket: &UnixDatagram, messages: &mut Vec<Message>, wanted: &dyn Fn(&Message) -> bool| loop {
+            let mut datagram = vec![0; 64 * 1024];
+            let len = socket.recv(&mut datagram).expect("a message");
+            messages.push(Message::parse(std::str::from_utf8(&datagram[..len]).unwrap()));
+            if messages.last().is_some_and(wanted) {
+                break;
+            }
+        };
+        until(&socket, &mut messages, &|message| message.is("authentication_attempt", INFO));
+        // The daemon is restarted: a socket of the same name, and nobody told the client.
+        drop(socket);
+        fs::remove_file(&path).unwrap();
+        socket = bind();
+        drop_a_renewed_socket(&sim);
+        until(&socket, &mut messages, &|message| message.is("connection_lost", WARNING));
+        until(&socket, &mut messages, &|message| message.is("authentication_attempt", INFO));
+        live.signal("TERM");
+        until(&socket, &mut messages, &|message| message.kind == "client_closed");
+        let ended = live.finish().well();
+        assert!(ended.lines.is_empty(), "{ended:?}");
+        closed_with_1000(&sim);
+        for message in &messages {
+            assert_eq!(message.priority & !7, AUTHPRIV, "{}", message.text);
+            assert_eq!(leaked(&sim, &message.text), None, "{}", message.text);
+        }
+    });
+}
+
+/// A syslog message (RFC 5424 6): `<PRI>1 TIMESTAMP HOSTNAME APP-NAME PROCID MSGID [SD] MSG`.
+struct Message {
+    priority: u32,
+    kind: String,
+    text: String,
+}
+
+impl Message {
+    fn parse(text: &str) -> Self {
+        let (priority, rest) = text.strip_prefix('<').and_then(|rest| rest.split_once('>')).expect(text);
+        let words: Vec<&str> = rest.splitn(7, ' ').collect();
+        assert!(words.len() == 7 && words[0] == "1" && words[6].starts_with("[gwa@"), "{text}");
+        assert!(words[1].ends_with('Z') && words[2] != "-", "{text}");
+        Self { priority: priority.parse().unwrap(), kind: words[5].to_owned(), text: text.to_owned() }
+    }
+
+    fn is(&self, kind: &str, severity: u32) -> bool {
+        self.kind == kind && self.priority == AUTHPRIV | severity
+    }
 }
