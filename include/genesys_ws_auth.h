@@ -122,6 +122,33 @@
  *       whole number, 64 to 1048576 bytes: largest access token
  *   token.max_response_bytes = 65536
  *       whole number, 1024 to 16777216 bytes: largest answer of the token endpoint
+ *   token.verify = off
+ *       off | jwt | introspection: before a token is used: nothing more; verify its signature and claims with
+ *       the issuer's keys (RFC 9068); ask the issuer (RFC 7662), which opaque tokens need
+ *   token.issuer
+ *       text of at most 2048 characters, none of them a control character: who has to have issued a token
+ *       (iss), letter by letter; needed with token.verify = jwt
+ *   token.audience
+ *       text of at most 2048 characters, none of them a control character: whom a token has to be for (aud
+ *       has it); needed with token.verify = jwt
+ *   token.jwks_url
+ *       https URL (http to a loopback address) without credentials and fragment: the issuer's keys (jwks_uri
+ *       of its metadata); needed with token.verify = jwt
+ *   token.algorithms = RS256,RS384,RS512,PS256,PS384,PS512,ES256,ES384,EdDSA
+ *       some of RS256, RS384, RS512, PS256, PS384, PS512, ES256, ES384, EdDSA, separated by commas:
+ *       signatures that are accepted (alg); never none, and none that is made with a shared secret
+ *   token.typ = at+jwt
+ *       texts separated by commas: what a token may call itself (typ); letter case does not matter;
+ *       at+jwt,jwt for issuers that do not follow RFC 9068
+ *   token.leeway_ms = 60000
+ *       whole number, 0 to 300000 ms: how far clocks may be apart when exp, nbf and iat are judged; the clock
+ *       is the token endpoint's, as far as it is known
+ *   token.introspection_url
+ *       https URL (http to a loopback address) without credentials and fragment: where the issuer is asked
+ *       about a token, with client.authentication; needed with token.verify = introspection
+ *   token.identity = pin
+ *       pin | off: a renewed token has to be about the same subject, client and organisation as the one
+ *       before it, as far as is known; a new credential may bring another
  *   scopes.required
  *       scopes separated by blanks: scopes the application needs
  *   scopes.requested
@@ -1621,6 +1648,22 @@ typedef struct gwa_metrics {
      * Life left of the old token in the worse half of the renewals, in milliseconds.
      */
     uint64_t lead_p50_ms;
+    /**
+     * Clients that run on the token source that this one shares; 0: it has one of its own.
+     */
+    uint64_t source_clients;
+    /**
+     * Token requests of that source, for all its clients.
+     */
+    uint64_t source_token_requests;
+    /**
+     * Of these, those that failed.
+     */
+    uint64_t source_token_failures;
+    /**
+     * Times that the token endpoint throttled it.
+     */
+    uint64_t source_throttles;
 } gwa_metrics_t;
 
 /**

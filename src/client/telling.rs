@@ -50,6 +50,8 @@ impl Client {
 
     fn metrics_with(&self, token: Option<TokenTimes>) -> Metrics {
         let times = token.unwrap_or_default();
+        let source = self.share.source();
+        let of_source = source.is_shared().then(|| source.metrics()).unwrap_or_default();
         let outbox = self.outbox.lock().unwrap_or_else(PoisonError::into_inner);
         let (sends_waiting, sends_waiting_most, send_bytes_waiting) =
             (outbox.len() as u64, outbox.most() as u64, outbox.bytes() as u64);
@@ -65,6 +67,10 @@ impl Client {
             token_age_ms: times.age_ms,
             token_renewal_in_ms: times.renewal_in_ms,
             token_usable_for_ms: times.usable_for_ms,
+            source_clients: if source.is_shared() { source.running_clients() as u64 } else { 0 },
+            source_token_requests: of_source.token_requests,
+            source_token_failures: of_source.token_failures,
+            source_throttles: of_source.throttles,
             ..self.delivery.metrics()
         }
     }
@@ -101,8 +107,9 @@ impl Client {
     /// The source of its tokens, if others may use it too.
     fn source_report(&self) -> Option<SourceReport> {
         let source = self.share.source();
-        source
-            .is_shared()
-            .then(|| SourceReport { clients: source.running_clients(), token_requests: source.token_requests() })
+        source.is_shared().then(|| SourceReport {
+            clients: source.running_clients(),
+            token_requests: source.metrics().token_requests,
+        })
     }
 }

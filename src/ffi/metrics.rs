@@ -198,6 +198,14 @@ pub struct gwa_metrics_t {
     pub lead_p10_ms: u64,
     /// Life left of the old token in the worse half of the renewals, in milliseconds.
     pub lead_p50_ms: u64,
+    /// Clients that run on the token source that this one shares; 0: it has one of its own.
+    pub source_clients: u64,
+    /// Token requests of that source, for all its clients.
+    pub source_token_requests: u64,
+    /// Of these, those that failed.
+    pub source_token_failures: u64,
+    /// Times that the token endpoint throttled it.
+    pub source_throttles: u64,
 }
 
 impl gwa_metrics_t {
@@ -305,6 +313,10 @@ impl gwa_metrics_t {
             lead_p1_ms,
             lead_p10_ms,
             lead_p50_ms,
+            source_clients,
+            source_token_requests,
+            source_token_failures,
+            source_throttles,
         )
     }
 }

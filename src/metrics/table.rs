@@ -53,9 +53,11 @@ pub(crate) struct Family {
 }
 
 impl Family {
-    /// Whether its samples make sense only while a token is held.
-    pub(crate) fn is_of_token(&self) -> bool {
-        self.kind == Kind::Gauge && self.unit == Unit::Seconds && self.name.starts_with("token_")
+    /// Whether its samples make sense for a client: those of a token while there is one, those of a source if it is shared.
+    pub(crate) fn applies(&self, metrics: &Metrics) -> bool {
+        let of_token = self.kind == Kind::Gauge && self.unit == Unit::Seconds && self.name.starts_with("token_");
+        let of_source = self.name.starts_with("source_");
+        !(of_token && metrics.token_held == 0 || of_source && metrics.source_clients == 0)
     }
 }
 
@@ -189,6 +191,10 @@ table! {
     lead_p1_ms: "", "Life left of the old token in the worst 1 % of the renewals, in milliseconds.";
     lead_p10_ms: "", "Life left of the old token in the worst 10 % of the renewals, in milliseconds.";
     lead_p50_ms: "", "Life left of the old token in the worse half of the renewals, in milliseconds.";
+    source_clients: "source_clients", "Clients that run on the token source that this one shares; 0: it has one of its own.";
+    source_token_requests: "source_token_requests", "Token requests of that source, for all its clients.";
+    source_token_failures: "source_token_failures", "Of these, those that failed.";
+    source_throttles: "source_throttles", "Times that the token endpoint throttled it.";
 }
 
 macro_rules! families {
@@ -230,6 +236,10 @@ families! {
     "token_age_seconds" Gauge Seconds "", "Since the token was granted.";
     "token_renewal_in_seconds" Gauge Seconds "", "Until the renewal of the token starts.";
     "token_usable_for_seconds" Gauge Seconds "", "Until the token is presented no more.";
+    "source_clients" Gauge None "", "Clients of the token source that this one shares, itself included.";
+    "source_token_requests" Counter None "", "Token requests of the shared source: the same for all its clients, so take the maximum, not the sum.";
+    "source_token_failures" Counter None "", "Of these, those that failed.";
+    "source_throttles" Counter None "", "Times that the token endpoint throttled the shared source.";
     "queue_items" Gauge None "queue", "What waits in a queue: events, audit records, messages to send.";
     "queue_items_most" Gauge None "queue", "The most that ever waited in it.";
     "queue_items_bound" Gauge None "queue", "What may wait in it.";

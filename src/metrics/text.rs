@@ -152,7 +152,7 @@ impl Writer {
         };
         self.head(family.name, kind, unit, family.help);
         for (labels, Snapshot { metrics, .. }) in clients {
-            if family.is_of_token() && metrics.token_held == 0 {
+            if !family.applies(metrics) {
                 continue;
             }
             for row in ROWS.iter().filter(|row| row.family == family.name) {

@@ -35,6 +35,7 @@ use crate::config::settings::Settings;
 use crate::error::{Code, Error, Stage};
 use crate::event::State as Shown;
 use crate::hooks::ThreadKind;
+use crate::metrics::Metrics;
 use crate::proto::audience::Audience;
 use crate::proto::http::RateLimit;
 use crate::proto::permits::{Permits, SEATS};
@@ -162,9 +163,9 @@ impl Source {
         self.lock().audience.len()
     }
 
-    /// Requests made so far, and questions for a token.
-    pub fn token_requests(&self) -> u64 {
-        self.delivery.metrics().token_requests
+    /// What its delivery counts: of a private source the client's own numbers. Questions for a token are requests, too.
+    pub fn metrics(&self) -> Metrics {
+        self.delivery.metrics()
     }
 
     // ---- clients --------------------------------------------------------------------------------------------

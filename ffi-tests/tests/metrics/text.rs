@@ -1,9 +1,9 @@
 //! The text against Prometheus's own parsers.
 
-use ffi_tests::sim::Action;
+use ffi_tests::sim::{Action, Options, Sim};
 use genesys_ws_auth::event::State;
 use genesys_ws_auth::metrics::Format;
-use genesys_ws_auth::{Client, Code};
+use genesys_ws_auth::{Client, Code, Config, TokenSource};
 
 use crate::harness::*;
 use crate::judge::{families, Family, Sample};
@@ -125,4 +125,29 @@ fn library() -> &'static str {
     let manifest = include_str!("../../../Cargo.toml");
     let line = manifest.lines().find_map(|line| line.strip_prefix("version = \""));
     line.and_then(|rest| rest.split('"').next()).expect("a version")
+}
+
+/// Clients of one source tell what it does, each of them; a client with a source of its own says nothing of the kind.
+#[test]
+fn clients_of_one_source_tell_what_it_does() {
+    let sim = Sim::start(Options::default());
+    let source = TokenSource::new(&aim(Config::new(), &sim, false)).unwrap();
+    let config = aim(Config::new(), &sim, false);
+    let pair = [(); 2].map(|()| Client::with_source(&config, &source).unwrap());
+    for client in &pair {
+        client.connect(Some(BOUND)).unwrap();
+    }
+    let text = Client::metrics_text_of(&[("one", &pair[0]), ("two", &pair[1])], Format::OpenMetrics).unwrap();
+    for name in ["one", "two"] {
+        for sample in ["gwa_source_clients{client=\"NAME\"} 2", "gwa_source_token_requests_total{client=\"NAME\"} 1"] {
+            let sample = sample.replace("NAME", name);
+            assert!(text.lines().any(|line| line == sample), "{sample}: {text}");
+        }
+    }
+    let _ = families("openmetrics", &text);
+    let alone = Client::new(&config).unwrap().metrics_text(Format::OpenMetrics);
+    assert!(!alone.lines().any(|line| line.starts_with("gwa_source_")), "{alone}");
+    for client in &pair {
+        assert!(client.shutdown(Some(BOUND)).complete);
+    }
 }
