@@ -102,6 +102,9 @@
  *   token.lead_ms = 0
  *       whole number, 0 to 86400000 ms: renew this long before the token ends, within a tenth and a half of
  *       its life; 0: by the built-in rule
+ *   token.lead_goal_ms = 0
+ *       whole number, 0 to 86400000 ms: service level: another token takes effect while this much life is
+ *       left, else the state is Degraded; at most half of the lead; 0: a quarter of the life, 60 s at most
  *   token.store
  *       text of at most 4096 characters, none of them a control character: file in which the newest refresh
  *       token is kept, mode 0600, made if need be; empty: none

@@ -263,6 +263,8 @@ pub struct Settings {
     pub attempts_per_round: u32,
     /// Fixed renewal lead, clamped to \[L/10 + 1 s, L/2\].
     pub lead_ms: Option<u64>,
+    /// Life of a token that ought to be left when another one takes effect; at most half of what is left when renewal starts.
+    pub lead_goal_ms: Option<u64>,
     /// Shortest time between two refreshes that something forces; a quarter of the token's life if that is less.
     pub refresh_floor_ms: u64,
     /// Longest wait for the application to persist a rotated refresh token.
@@ -428,6 +430,7 @@ impl Default for Settings {
             unknown_scopes: UnknownScopes::Deny,
             attempts_per_round: 3,
             lead_ms: None,
+            lead_goal_ms: None,
             refresh_floor_ms: 20_000,
             persist_timeout_ms: 5_000,
             token_store: String::new(),

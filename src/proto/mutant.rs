@@ -217,6 +217,8 @@ mutants! {
     ThrottledForgotten,
     /// Nobody hears that the lead-time goal was missed.
     GoalIgnored,
+    /// The goal that was set does not count.
+    OwnGoalIgnored,
     /// A goal that passed is not told to the metrics.
     GoalUntold,
     /// A renewal counts as in time although the goal had passed.

@@ -254,7 +254,7 @@ impl Session {
                 .map(|token| token.schedule.usable_ms);
         };
         let usable = link.usable_ms()?;
-        let ages = [link.goal_ms()?, usable, usable + self.settings.expired_grace_ms];
+        let ages = [link.goal_ms(&self.settings)?, usable, usable + self.settings.expired_grace_ms];
         ages.into_iter().find(|age| *age > now.boot_ms)
     }
 

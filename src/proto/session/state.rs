@@ -24,7 +24,7 @@ impl Session {
 
     /// Says once of each token of a live socket that its goal has passed.
     pub(super) fn note_goal(&mut self, now: Now) {
-        let missed = |link: &&Link| link.goal_ms().is_some_and(|goal| goal <= now.boot_ms);
+        let missed = |link: &&Link| link.goal_ms(&self.settings).is_some_and(|goal| goal <= now.boot_ms);
         let Some(serial) = self.primary.as_ref().filter(missed).map(Link::serial) else { return };
         if serial > self.missed_serial && !active(Mutant::GoalUntold) {
             self.missed_serial = serial;
@@ -67,7 +67,7 @@ impl Session {
             let error = Error::new(Code::TokenExpired, ErrorStage::Live, "");
             return (State::Degraded, Some(("token expired", Some(error))));
         }
-        if is_past(link.goal_ms()) {
+        if is_past(link.goal_ms(&self.settings)) {
             return (State::Degraded, Some(("lead-time goal missed", None)));
         }
         if self.draining {

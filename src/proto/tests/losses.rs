@@ -5,6 +5,7 @@ use super::server::{InBand, Nature};
 use super::stories::{live, settings, HOUR, MINUTE};
 use super::world::World;
 use crate::audit::Phase;
+use crate::config::settings::Settings;
 use crate::error::Code;
 use crate::event::State;
 use crate::proto::session::Rounds;
@@ -13,6 +14,7 @@ use crate::proto::session::Rounds;
 pub const ALL: &[fn()] = &[
     an_expired_token_degrades_and_its_socket_is_dropped_after_25_s,
     a_goal_that_passes_is_told_once_and_the_renewal_after_it_is_late,
+    a_goal_of_ones_own_is_kept_up_to_half_of_the_lead,
     a_drop_is_a_gap_and_the_session_is_resumed,
     a_renewal_under_way_when_the_socket_is_lost_is_audited,
     a_drain_spreads_the_first_attempt,
@@ -59,6 +61,27 @@ fn a_goal_that_passes_is_told_once_and_the_renewal_after_it_is_late() {
     assert_eq!(w.watch.missed, [serial], "once, and none after it");
     assert_eq!(w.watch.in_time.iter().filter(|in_time| !**in_time).count(), 1);
     assert!(w.watch.gaps.is_empty());
+}
+
+#[test]
+fn a_goal_of_ones_own_is_kept_up_to_half_of_the_lead() {
+    for (goal_ms, is_kept) in [(100_000, true), (2 * HOUR, false), (1, false)] {
+        let own = Settings { lead_goal_ms: Some(goal_ms), ..settings() };
+        let mut w = World::new(1, own, Nature { lifetime_ms: 20 * MINUTE, ..Nature::default() });
+        w.start(Rounds::Forever);
+        w.until_live(10_000);
+        w.run_for(HOUR);
+        assert!(w.watch.missed.is_empty() && !w.watch.renewals.is_empty(), "it can be kept: {goal_ms}");
+        let schedule = w.watch.tokens.last().map(|(_, token)| token.schedule).unwrap();
+        w.fault_for(Fault::TokenUnavailable, HOUR);
+        w.until_state(State::Degraded, HOUR);
+        let wanted = match goal_ms {
+            _ if is_kept => schedule.expires_ms - goal_ms,
+            1 => schedule.usable_ms,
+            _ => schedule.expires_ms - (schedule.expires_ms - schedule.refresh_ms) / 2,
+        };
+        assert_eq!(w.now_ms, wanted, "{goal_ms}");
+    }
 }
 
 #[test]
