@@ -160,6 +160,9 @@
  *   scopes.unknown = auto
  *       auto | deny | allow: a token whose scopes cannot be known; auto is deny, with profile = notifications
  *       allow
+ *   scopes.lost = keep
+ *       keep | close: a renewed token that lacks a required scope is never used; the live socket: keep it
+ *       until the old token ends and ask for tokens meanwhile, or close it at once
  *   api.url
  *       https URL (http to a loopback address) without credentials and fragment: REST API of profile =
  *       notifications, without a path; https://api.{region} unless set
@@ -628,6 +631,26 @@ extern "C" {
 #define GWA_E_REAUTH_REQUIRED 4319
 
 /**
+ * The token's signature or claims do not pass the checks that were asked for.
+ */
+#define GWA_E_TOKEN_UNVERIFIED 4320
+
+/**
+ * The issuer's keys cannot be had or read (RFC 7517).
+ */
+#define GWA_E_ISSUER_KEYS 4321
+
+/**
+ * The issuer could not be asked about the token (RFC 7662).
+ */
+#define GWA_E_INTROSPECTION 4322
+
+/**
+ * The renewed token is about another subject, client or organisation than the one before it, and is not used.
+ */
+#define GWA_E_IDENTITY_CHANGED 4323
+
+/**
  * The token lacks required scopes (a 403-class error).
  */
 #define GWA_E_SCOPE_DENIED 4400
@@ -979,6 +1002,11 @@ extern "C" {
 #define GWA_EVENT_TOPICS 14
 
 /**
+ * A renewal changed what is granted: gwa_event_scope_count() and its kin say by which scopes. Given to on_state.
+ */
+#define GWA_EVENT_SCOPES 15
+
+/**
  * A text message (UTF-8).
  */
 #define GWA_TEXT 1
@@ -1106,6 +1134,19 @@ extern "C" {
  * the textfile collector of node_exporter reads.
  */
 #define GWA_STATS_PROMETHEUS 3
+ * A scope that is granted now and was not before.
+ */
+#define GWA_SCOPE_ADDED 1
+
+/**
+ * A scope that was granted before and is not now; nothing requires it.
+ */
+#define GWA_SCOPE_REMOVED 2
+
+/**
+ * A scope that was granted before and is not now, and that scopes.required names: the new token is not used (scopes.lost).
+ */
+#define GWA_SCOPE_MISSING 3
 
 /**
  * An audit record or SIEM event: one JSON object and what is needed to file it.
@@ -3015,7 +3056,8 @@ gwa_status_t gwa_token_source_free(gwa_token_source_t *source);
 /**
  * Makes a client, as gwa_client_new() does, whose tokens come from a source. It has socket and dispatch threads of its own;
  * what configures tokens (client.*, token.*) is ignored and may be missing. scopes.required is checked for this client too, of
- * every token: what the source requires is what it takes from the endpoint. on_token is called for the tokens this client is
+ * every token: what the source requires is what it takes from the endpoint. scopes.lost is this client's own; with keep the next
+ * token of the source is its next chance. on_token is called for the tokens this client is
  * given; on_ask is never called. gwa_client_set_secret() replaces client.secret and token.refresh_token of the source, for all of its
  * clients, but proxy.password for the connections of this client only: that of the source cannot be replaced.
  * gwa_client_refresh_now() brings a new token to all of them.
@@ -3106,8 +3148,14 @@ gwa_status_t gwa_stats_schema(gwa_text_t **out);
 
 /**
  * Compares the scopes of a token with those an application needs, without a client and without a network. Writes one
- * JSON object: {"isValid", "missingScopes", "grantedScopes", "auditPayload"}. A denial is a result, not an error. The
- * token's signature is not checked. `token` is not kept.
+ * JSON object: {"isValid", "missingScopes", "grantedScopes", "auditPayload", "verdict"}. A denial is a result, not an error.
+ * `token` is not kept.
+ *
+ * "verdict" is "ok", "missing" or "unknown". Here the token is the one source: its claim `scope` (a text or an array), else
+ * `scp`. Its signature is not checked. An opaque token says nothing: "unknown", not valid, everything required is missing. What
+ * looks like a JWT and is none is "missing". A client knows more sources, and puts them in an order: a verified claim and an
+ * introspection answer (where both are had, what both name), an unverified claim, the token response, GET /api/v2/tokens/me.
+ *
  *
  * Returns GWA_OK; GWA_E_INVALID_ARGUMENT for NULL, and for a required scope that is empty or has blanks;
  * GWA_E_INVALID_UTF8. `result_json` is written only with GWA_OK.
@@ -3122,6 +3170,37 @@ gwa_status_t gwa_scopes_check(const char *token,
                               size_t required_count,
                               gwa_text_t **result_json,
                               gwa_error_t **err);
+
+/**
+ * How many scopes a GWA_EVENT_SCOPES tells of; else 0. The grants of the newest token are compared with those of the one before,
+ * in a set: their order means nothing. Scopes that are unknown are no change; the next ones that are known are compared with the
+ * last that were. A token that is not used because it lacks a required scope is told of as well, once.
+ *
+ * Thread: any. Callback: allowed. Fork: allowed. Signal: unsafe. Blocking: no.
+ * Ownership: none. Since: 0.1.0.
+ */
+size_t gwa_event_scope_count(const gwa_event_t *event);
+
+/**
+ * A scope that is granted now and was not, or the other way round; `index` from 0 to gwa_event_scope_count() - 1, for others
+ * NULL. New ones come first. `len`, if not NULL, takes the length.
+ *
+ * Thread: any. Callback: allowed. Fork: allowed. Signal: unsafe. Blocking: no.
+ * Ownership: the event keeps the text. Since: 0.1.0.
+ */
+const char *gwa_event_scope(const gwa_event_t *event,
+                            size_t index,
+                            size_t *len);
+
+/**
+ * What became of a scope: GWA_SCOPE_ADDED, GWA_SCOPE_REMOVED or GWA_SCOPE_MISSING; 0 for an `index` beyond them. A newer library
+ * may have further ones.
+ *
+ * Thread: any. Callback: allowed. Fork: allowed. Signal: unsafe. Blocking: no.
+ * Ownership: none. Since: 0.1.0.
+ */
+int32_t gwa_event_scope_change(const gwa_event_t *event,
+                               size_t index);
 
 /**
  * How many objects of this library are alive in the process: configurations, clients, requests,

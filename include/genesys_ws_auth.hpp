@@ -887,22 +887,44 @@ private:
     std::size_t index_;
 };
 
-/** The topics of an event, for a range-based for; lives as long as the event. */
-class topic_range {
+/** A scope that a renewal granted or took away; lives as long as its event. */
+class scope_view {
+public:
+    /** The scope of this number. */
+    scope_view(const gwa_event_t *event, std::size_t index) noexcept : event_(event), index_(index) {}
+    /** Its name. */
+    text_view name() const noexcept
+    {
+        std::size_t size = 0;
+        const char *data = gwa_event_scope(event_, index_, &size);
+        return data ? text_view(data, size) : text_view();
+    }
+    /** GWA_SCOPE_ADDED, GWA_SCOPE_REMOVED or GWA_SCOPE_MISSING. */
+    int32_t change() const noexcept { return gwa_event_scope_change(event_, index_); }
+
+private:
+    const gwa_event_t *event_;
+    std::size_t index_;
+};
+
+namespace detail {
+
+/** What an event has several of, for a range-based for; lives as long as the event. */
+template <class View, std::size_t (*count)(const gwa_event_t *)> class event_range {
 public:
     /** Goes through them. */
     class iterator {
     public:
         typedef std::input_iterator_tag iterator_category; /**< What it gives is made as it goes. */
-        typedef topic_view value_type;                     /**< What it gives. */
+        typedef View value_type;                           /**< What it gives. */
         typedef std::ptrdiff_t difference_type;            /**< Between two of them. */
-        typedef const topic_view *pointer;                 /**< There is none. */
-        typedef topic_view reference;                      /**< A value. */
+        typedef const View *pointer;                       /**< There is none. */
+        typedef View reference;                            /**< A value. */
 
-        /** At the topic of this number. */
+        /** At the one of this number. */
         iterator(const gwa_event_t *event, std::size_t index) noexcept : event_(event), index_(index) {}
-        /** The topic. */
-        topic_view operator*() const noexcept { return topic_view(event_, index_); }
+        /** What is there. */
+        View operator*() const noexcept { return View(event_, index_); }
         /** To the next one. */
         iterator &operator++() noexcept
         {
@@ -911,7 +933,7 @@ public:
         }
         /** To the next one; gives where it was. */
         iterator operator++(int) noexcept { return iterator(event_, index_++); }
-        /** Whether both are at the same topic. */
+        /** Whether both are at the same one. */
         friend bool operator==(iterator a, iterator b) noexcept { return a.index_ == b.index_; }
         /** Whether they are not. */
         friend bool operator!=(iterator a, iterator b) noexcept { return a.index_ != b.index_; }
@@ -922,21 +944,28 @@ public:
     };
 
     /** Those of this event. */
-    explicit topic_range(const gwa_event_t *event) noexcept : event_(event) {}
+    explicit event_range(const gwa_event_t *event) noexcept : event_(event) {}
     /** The first one. */
     iterator begin() const noexcept { return iterator(event_, 0); }
     /** Behind the last one. */
     iterator end() const noexcept { return iterator(event_, size()); }
     /** How many there are. */
-    std::size_t size() const noexcept { return gwa_event_topic_count(event_); }
+    std::size_t size() const noexcept { return count(event_); }
     /** Whether there are none. */
     bool empty() const noexcept { return size() == 0; }
-    /** The topic of this number, from 0 on. */
-    topic_view operator[](std::size_t index) const noexcept { return topic_view(event_, index); }
+    /** The one of this number, from 0 on. */
+    View operator[](std::size_t index) const noexcept { return View(event_, index); }
 
 private:
     const gwa_event_t *event_;
 };
+
+} // namespace detail
+
+/** The topics of an event. */
+typedef detail::event_range<topic_view, gwa_event_topic_count> topic_range;
+/** The scopes of an event. */
+typedef detail::event_range<scope_view, gwa_event_scope_count> scope_range;
 
 namespace detail {
 
@@ -976,6 +1005,8 @@ public:
     text_view gap_correlation_id() const noexcept { return text_of(gwa_event_gap_correlation_id, raw()); }
     /** What became of each topic (GWA_EVENT_TOPICS), else none; to be looked at while the event is there. */
     topic_range topics() const noexcept { return topic_range(raw()); }
+    /** What a renewal changed of the grants (GWA_EVENT_SCOPES), else none; to be looked at while the event is there. */
+    scope_range scopes() const noexcept { return scope_range(raw()); }
     /** Number of the socket that was left (GWA_EVENT_HANDOVER). */
     uint64_t previous_connection() const noexcept { return gwa_event_previous_connection(raw()); }
     /** How long the machine slept (GWA_EVENT_RESUMED), or by how much the clock was set (GWA_EVENT_CLOCK_STEP). */

@@ -24,7 +24,7 @@ pub use crate::event::Event;
 use crate::event::{MessageKind, State};
 use crate::proto::outbox::Outbox;
 use crate::proto::refresher::{Credential, Input};
-use crate::proto::scope;
+use crate::proto::scope::{self, Sources};
 use crate::proto::session::{self, Rounds};
 use crate::proto::token::Token;
 use crate::secret::Secret;
@@ -383,7 +383,9 @@ impl fmt::Debug for Client {
 }
 
 /// Compares the scopes of a token with those an application needs, without a client and without a network:
-/// `{"isValid","missingScopes","grantedScopes","auditPayload"}`. The signature is not checked.
+/// `{"isValid","missingScopes","grantedScopes","auditPayload","verdict"}`, the last of them `ok`, `missing` or `unknown` (an
+/// opaque token: it is not valid, and everything required is missing). The one source is the token itself: its claim `scope`,
+/// else `scp`. Its signature is not checked.
 ///
 /// # Errors
 /// `InvalidArgument` for a required scope that is empty or has blanks. A denial is a result, not an error.
@@ -391,9 +393,9 @@ pub fn scopes_check(token: &str, required: &[&str]) -> Result<String, Error> {
     crate::config::check_scopes(required)?;
     let defaults = Settings::default();
     let required: Vec<String> = required.iter().map(|name| (*name).to_owned()).collect();
-    let grants = scope::grants(token, None, defaults.max_token_bytes);
-    let (audit, _) = scope::check(&grants, &required, defaults.unknown_scopes);
-    Ok(scopes_json(&audit, Clock::new().now().wall_ms))
+    let grants = scope::grants(token, Sources::default(), defaults.max_token_bytes);
+    let checked = scope::check(&grants, &required, defaults.unknown_scopes);
+    Ok(scopes_json(&checked.audit, checked.verdict.name(), Clock::new().now().wall_ms))
 }
 
 /// The poll-mode descriptor as delivery wants it.

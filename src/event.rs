@@ -164,6 +164,17 @@ pub struct Topics {
     pub results: Arc<[Topic]>,
 }
 
+/// A renewal changed what is granted. The names of a token whose scopes are unknown change nothing, nor does their order.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct ScopesChanged {
+    /// New, in the new token's order.
+    pub added: Vec<String>,
+    /// Gone, in the old token's order.
+    pub removed: Vec<String>,
+    /// Those of them that `scopes.required` names, in its order: the new token is not used.
+    pub missing: Vec<String>,
+}
+
 /// A second socket took over from the first; nothing was missed.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Handover {
@@ -222,6 +233,8 @@ pub enum Notice {
     Handover(Handover),
     /// The server has answered a subscription.
     Topics(Topics),
+    /// A renewal changed what is granted.
+    ScopesChanged(ScopesChanged),
     /// The machine slept.
     Resumed(Resumed),
     /// The wall clock was set.

@@ -26,6 +26,9 @@ pub mod error;
 pub mod event;
 #[allow(unsafe_code)]
 mod ffi;
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod fuzz;
 pub mod hooks;
 pub mod metrics;
 mod panics;

@@ -22,10 +22,16 @@ int main(void)
     CHECK_CONTAINS(gwa_text_data(text, NULL), "\"grantedScopes\":[\"user:read\",\"conversation:read\"]");
     CHECK_CONTAINS(gwa_text_data(text, NULL), "\"result\":\"allowed\"");
     CHECK_CONTAINS(gwa_text_data(text, NULL), "\"clientId\":\"abc\"");
+    CHECK_CONTAINS(gwa_text_data(text, NULL), "\"verdict\":\"ok\"");
     gwa_text_free(text);
     text = check(JWT, bad, 3);
     CHECK_CONTAINS(gwa_text_data(text, NULL), "\"isValid\":false,\"missingScopes\":[\"b\",\"a\"]");
     CHECK_CONTAINS(gwa_text_data(text, NULL), "\"result\":\"denied\"");
+    CHECK_CONTAINS(gwa_text_data(text, NULL), "\"verdict\":\"missing\"");
+    gwa_text_free(text);
+    text = check("opaque", good, 1);
+    CHECK_CONTAINS(gwa_text_data(text, NULL), "\"isValid\":false,\"missingScopes\":[\"user:read\"]");
+    CHECK_CONTAINS(gwa_text_data(text, NULL), "\"verdict\":\"unknown\"");
     gwa_text_free(text);
     text = check(JWT, NULL, 0);
     CHECK_CONTAINS(gwa_text_data(text, NULL), "\"isValid\":true");

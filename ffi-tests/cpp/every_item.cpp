@@ -76,6 +76,11 @@ template <class Event> void use_event(const Event &event)
     for (const gwa::topic_view topic : event.topics()) {
         CHECK(topic.state() == 0 && topic.reason().empty() && topic.missing().empty());
     }
+    CHECK(event.scopes().empty() && event.scopes().begin() == event.scopes().end());
+    for (const gwa::scope_view scope : event.scopes()) {
+        CHECK(scope.name().empty());
+    }
+    CHECK(!event.scopes()[0].name().data() && event.scopes()[0].change() == 0);
     CHECK(event.topics()[1].state() == 0 && !event.topics()[1].reason().data() && !event.topics()[1].missing().data());
     CHECK(event.previous_connection() == 0 && event.clock_change() == std::chrono::milliseconds(0));
     CHECK(event.sent_id() == 0 && event.outcome() == GWA_OK && !event.token() && event.request_kind() == 0);

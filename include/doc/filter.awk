@@ -95,7 +95,7 @@ function group(declaration,    name) {
     if (name ~ /^gwa_state/) return "state"
     if (name ~ /^gwa_(error|category)/) return "error"
     if (name ~ /^gwa_(ok|deferred|e_|status)/) return "status"
-    if (name ~ /^gwa_(event|text$|binary|log|topic)/) return "event"
+    if (name ~ /^gwa_(event|text$|binary|log|topic|scope_)/) return "event"
     if (name ~ /^gwa_request/) return "request"
     if (name ~ /^gwa_(token|scopes)/) return "token"
     if (name ~ /^gwa_audit/) return "audit"

@@ -129,12 +129,13 @@ impl Entry {
 }
 
 /// The result of a scope check as `gwa_scopes_check` returns it: what the tutorial's `validateTokenScopes` does.
-pub fn scopes_json(scopes: &ScopeAudit, wall_ms: u64) -> String {
+pub fn scopes_json(scopes: &ScopeAudit, verdict: &str, wall_ms: u64) -> String {
     let mut out = String::new();
     let mut object = Object::begin(&mut out);
     object.plain("isValid", scopes.result == ScopeResult::Allowed);
     object.texts("missingScopes", &scopes.missing).texts("grantedScopes", &scopes.granted);
     object.object("auditPayload", |payload| scope_members(payload, scopes, wall_ms));
+    object.text("verdict", verdict);
     object.end();
     out
 }
@@ -289,9 +290,9 @@ mod tests {
         );
         let recorded = audit(&entry(Record::Scopes(scopes(ScopeResult::Allowed))));
         assert_eq!(recorded, format!(r#"{allowed},"seq":7,"boot_id":"boot"}}"#));
-        let returned = scopes_json(&scopes(ScopeResult::Allowed), WALL_MS);
+        let returned = scopes_json(&scopes(ScopeResult::Allowed), "ok", WALL_MS);
         let head = r#"{"isValid":true,"missingScopes":[],"grantedScopes":["conversation:read","user:read"],"#;
-        assert_eq!(returned, format!(r#"{head}"auditPayload":{allowed}}}}}"#));
+        assert_eq!(returned, format!(r#"{head}"auditPayload":{allowed}}},"verdict":"ok"}}"#));
     }
 
     #[test]

@@ -51,7 +51,7 @@ impl Client {
     fn metrics_with(&self, token: Option<TokenTimes>) -> Metrics {
         let times = token.unwrap_or_default();
         let source = self.share.source();
-        let of_source = source.is_shared().then(|| source.metrics()).unwrap_or_default();
+        let of_source = if source.is_shared() { source.metrics() } else { Metrics::default() };
         let outbox = self.outbox.lock().unwrap_or_else(PoisonError::into_inner);
         let (sends_waiting, sends_waiting_most, send_bytes_waiting) =
             (outbox.len() as u64, outbox.most() as u64, outbox.bytes() as u64);

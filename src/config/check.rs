@@ -81,13 +81,14 @@ pub(super) fn settings(draft: &Draft, hooks: &Hooks, role: Role) -> Result<Setti
         // What it gets has been verified by its source.
         settings.verification = Verification::default();
     }
-    verification::check(&settings)?;
+    let is_issuer = verification::check(&settings)?;
     store(&settings.token_store).map_err(|why| contradiction("token.store", why))?;
     settings.trust = trust(draft)?;
     let used = |url: &str, is_tls: bool| (!url.is_empty()).then_some(is_tls);
     // The socket of a channel is where its API is: with TLS, or both on this machine without.
     let socket = used(&settings.ws_url, is_wss).or(used(&settings.api_url, is_api));
-    let secure = (used(&settings.token_url, is_https).or(used(&settings.api_url, is_api)), socket);
+    let http = used(&settings.token_url, is_https).or(used(&settings.api_url, is_api)).or(is_issuer);
+    let secure = (http, socket);
     settings.proxies = proxy::resolve(&draft.proxy, secure, &|name| std::env::var_os(name))?;
     if !settings.formats.syslog.hostname.bytes().all(|byte| byte.is_ascii_graphic()) {
         return Err(contradiction("audit.syslog_hostname", "it is printable ASCII without blanks (RFC 5424 6.2.4)"));

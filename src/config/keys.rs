@@ -7,7 +7,7 @@ use crate::error::{Code, Error, Stage};
 use crate::secret::Secret;
 
 use super::settings::{
-    AuditPolicy, BasicEncoding, ClientAuthentication, Delivery, Displaced, Grant, Pin, Profile, TlsVersion,
+    AuditPolicy, BasicEncoding, ClientAuthentication, Delivery, Displaced, Grant, LostScopes, Pin, Profile, TlsVersion,
     UnknownScopes, Verify,
 };
 use super::value::{Type, Value};
@@ -227,6 +227,7 @@ static KEYS: &[Key] = &[
     key!("scopes.required", Type::Scopes, "", "scopes the application needs", |d, v| d.settings.required_scopes = v.list),
     key!("scopes.requested", Type::Scopes, "", "scopes to ask for, by the authorize URL, client_credentials and saml2-bearer; none: all that the OAuth client has", |d, v| d.settings.requested_scopes = v.list),
     key!("scopes.unknown", Type::Choice(&["auto", "deny", "allow"]), "auto", "a token whose scopes cannot be known; auto is deny, with profile = notifications allow", |d, v| d.unknown_scopes = pick(&[None, Some(UnknownScopes::Deny), Some(UnknownScopes::Allow)], &v)),
+    key!("scopes.lost", Type::Choice(&["keep", "close"]), "keep", "a renewed token that lacks a required scope is never used; the live socket: keep it until the old token ends and ask for tokens meanwhile, or close it at once", |d, v| d.settings.lost_scopes = pick(&[LostScopes::Keep, LostScopes::Close], &v)),
 
     key!("api.url", Type::Url { secure: "https", plain: "http" }, "", "REST API of profile = notifications, without a path; https://api.{region} unless set", |d, v| d.api_url = v.text.into()),
     key!("api.timeout_ms", ms(1, 300_000), "15000", "a REST request, from resolving to the last byte", |d, v| d.settings.api_timeout_ms = v.number),

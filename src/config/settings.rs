@@ -81,6 +81,16 @@ pub enum UnknownScopes {
     Allow,
 }
 
+/// What becomes of the live socket when a renewed token lacks a required scope. Such a token is never used.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum LostScopes {
+    /// It goes on with the old token until that ends; meanwhile tokens are asked for: somebody may give the scope back.
+    #[default]
+    Keep,
+    /// It is closed at once, and the old token is not used any more.
+    Close,
+}
+
 /// Who runs the application's callbacks.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum Delivery {
@@ -258,6 +268,8 @@ pub struct Settings {
     pub required_scopes: Vec<String>,
     /// What to do when the scopes cannot be known.
     pub unknown_scopes: UnknownScopes,
+    /// What becomes of the live socket when a renewed token lacks a required scope.
+    pub lost_scopes: LostScopes,
 
     /// Attempts in a round (1–100).
     pub attempts_per_round: u32,
@@ -428,6 +440,7 @@ impl Default for Settings {
             streaming_host: String::new(),
             required_scopes: Vec::new(),
             unknown_scopes: UnknownScopes::Deny,
+            lost_scopes: LostScopes::Keep,
             attempts_per_round: 3,
             lead_ms: None,
             lead_goal_ms: None,

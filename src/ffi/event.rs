@@ -14,6 +14,7 @@ use super::boundary;
 use super::error::gwa_error_t;
 use super::live::Live;
 use super::raw;
+use super::scopes::Changed;
 use super::status::gwa_status_t;
 use super::text::{self, Text};
 use super::token::gwa_token_t;
@@ -48,6 +49,8 @@ pub const GWA_EVENT_CLOCK_STEP: i32 = 13;
 /// The server has answered a subscription: gwa_event_topic_count() and its kin say what became of each topic (profile
 /// notifications). Given to on_state.
 pub const GWA_EVENT_TOPICS: i32 = 14;
+/// A renewal changed what is granted: gwa_event_scope_count() and its kin say by which scopes. Given to on_state.
+pub const GWA_EVENT_SCOPES: i32 = 15;
 
 /// A text message (UTF-8).
 pub const GWA_TEXT: i32 = 1;
@@ -106,6 +109,7 @@ pub(super) enum Body<'a> {
     },
     /// Shared with its copies: there may be a thousand.
     Topics(Arc<[Told]>),
+    Scopes(Arc<[Changed]>),
     Log {
         level: i32,
         target: Text,
@@ -132,6 +136,7 @@ impl<'a> gwa_event_t<'a> {
             Notice::GapBegin(gap) => Body::gap(true, gap),
             Notice::GapEnd(gap) => Body::gap(false, gap),
             Notice::Handover(handover) => Body::Handover { from: handover.from_connection, to: handover.to_connection },
+            Notice::ScopesChanged(change) => Body::Scopes(Changed::all(change)),
             Notice::Topics(topics) => Body::Topics(topics.results.iter().map(Told::new).collect()),
             Notice::Resumed(resumed) => {
                 Body::Clock { kind: GWA_EVENT_RESUMED, by_ms: i64::try_from(resumed.slept_ms).unwrap_or(i64::MAX) }
@@ -204,6 +209,7 @@ impl Body<'_> {
             Self::Message { .. } => GWA_EVENT_MESSAGE,
             Self::State { .. } => GWA_EVENT_STATE,
             Self::Topics(_) => GWA_EVENT_TOPICS,
+            Self::Scopes(_) => GWA_EVENT_SCOPES,
             Self::Gap { begin: true, .. } => GWA_EVENT_GAP_BEGIN,
             Self::Gap { begin: false, .. } => GWA_EVENT_GAP_END,
             Self::Handover { .. } => GWA_EVENT_HANDOVER,
@@ -237,6 +243,7 @@ impl Body<'_> {
             Self::Gap { begin, gap, .. } => Body::gap(*begin, gap),
             Self::Handover { from, to } => Body::Handover { from: *from, to: *to },
             Self::Topics(topics) => Body::Topics(Arc::clone(topics)),
+            Self::Scopes(scopes) => Body::Scopes(Arc::clone(scopes)),
             Self::Clock { kind, by_ms } => Body::Clock { kind: *kind, by_ms: *by_ms },
             Self::Token(token) => Body::Token(token.copied()),
             Self::Sent { id, .. } => Body::Sent { id: *id, error },

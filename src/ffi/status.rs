@@ -125,6 +125,14 @@ pub const GWA_E_TOKEN_LIFETIME: i32 = 4317;
 pub const GWA_E_OAUTH: i32 = 4318;
 /// The credentials no longer work; somebody has to provide new ones.
 pub const GWA_E_REAUTH_REQUIRED: i32 = 4319;
+/// The token's signature or claims do not pass the checks that were asked for.
+pub const GWA_E_TOKEN_UNVERIFIED: i32 = 4320;
+/// The issuer's keys cannot be had or read (RFC 7517).
+pub const GWA_E_ISSUER_KEYS: i32 = 4321;
+/// The issuer could not be asked about the token (RFC 7662).
+pub const GWA_E_INTROSPECTION: i32 = 4322;
+/// The renewed token is about another subject, client or organisation than the one before it, and is not used.
+pub const GWA_E_IDENTITY_CHANGED: i32 = 4323;
 /// The token lacks required scopes (a 403-class error).
 pub const GWA_E_SCOPE_DENIED: i32 = 4400;
 /// The token looks like a JWT and is not one.

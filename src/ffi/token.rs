@@ -165,6 +165,7 @@ pub(super) mod tests {
             serial: 1,
             schedule: Schedule { refresh_ms: 0, mandatory_ms: 0, usable_ms: 0, expires_ms: 0 },
             scopes: None,
+            trust: crate::audit::Trust::Unverified,
         }
     }
 

@@ -117,8 +117,9 @@ impl<T> Audience<T> {
 
     /// Something else was said.
     pub fn said(&mut self, news: &News) {
-        // The end of a round is an event: what holds afterwards was said before it.
-        if !matches!(news, News::RoundFailed { .. }) {
+        // The end of a round is an event, as a denial is: what holds afterwards was said before it.
+        let is_event = matches!(news, News::RoundFailed { .. } | News::Declined { .. } | News::ScopesLost { .. });
+        if !is_event {
             self.news = Some(news.clone());
         }
     }
@@ -171,6 +172,7 @@ mod tests {
             serial,
             schedule: Schedule::new(0, 60_000, None, &mut Dice::new(0)),
             scopes: None,
+            trust: crate::audit::Trust::Unverified,
         })
     }
 

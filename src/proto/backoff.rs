@@ -62,6 +62,12 @@ pub fn retry_ms(retry: Retry, dice: &mut Dice) -> u64 {
     delay.max(asked)
 }
 
+/// How long to wait after a token that lacks a required scope, while the one before can still be used:
+/// `max(b, remaining/4)`.
+pub fn denied_ms(held: Held) -> u64 {
+    (held.remaining_ms / 4).max((held.lifetime_ms / 20).clamp(1, 1_000))
+}
+
 /// When those who were told this `Retry-After` come: spread over as long again, 300 s at most.
 pub fn asked_ms(retry_after_ms: u64, dice: &mut Dice) -> u64 {
     retry_after_ms.saturating_add(dice.up_to(retry_after_ms.min(RETRY_AFTER_SPREAD_MS)))

@@ -16,6 +16,32 @@ macro_rules! mutants {
 }
 
 mutants! {
+    // Scopes.
+    /// Of two sources that are trusted alike the first alone counts.
+    WiderScopesCount,
+    /// The token response comes before what the token says.
+    AnswerBeforeClaim,
+    /// Other words in another order are other grants.
+    OrderIsChange,
+    /// Nobody hears that a renewal changed the grants.
+    ScopeChangeUntold,
+    /// A renewed token is taken although it lacks a required scope.
+    LostScopeTaken,
+    /// A lost scope ends all attempts, as at the start.
+    LostScopeBlocks,
+    /// Attempts after a denial follow each other as after a failure.
+    DenialHurries,
+    /// The application cannot hurry the attempt after a denial.
+    DenialNotHurried,
+    /// Every denial is recorded, though it says what the last one did.
+    DenialRepeated,
+    /// A lost scope closes the live socket although it is to be kept.
+    LostScopeCloses,
+    /// The live socket is kept although it is to be closed.
+    LostScopeKept,
+    /// The state does not say that scopes were lost.
+    LostScopeHidden,
+
     // The refresher.
     /// A failed early renewal discards the token that is still good.
     FailureDropsToken,

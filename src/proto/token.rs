@@ -2,6 +2,7 @@
 
 use super::dice::Dice;
 use super::mutant::{active, Mutant};
+use crate::audit::Trust;
 use crate::secret::Secret;
 
 /// Longest lifetime that is believed: 450 days, the longest Genesys Cloud grants (SCIM clients).
@@ -70,6 +71,8 @@ pub struct Token {
     pub schedule: Schedule,
     /// Granted scopes in the token's order; `None` when they cannot be known.
     pub scopes: Option<Vec<String>>,
+    /// What makes it believable.
+    pub trust: Trust,
 }
 
 impl Token {

@@ -79,7 +79,8 @@ impl Wanted {
             return (None, Err(Error::new(Code::InvalidArgument, Stage::Subscribe, text)));
         }
         let checked = self.grants.as_ref().filter(|_| !scopes.is_empty() && !topics.is_empty());
-        let (audit, outcome) = checked.map(|grants| scope::check(grants, scopes, self.unknown)).unzip();
+        let checked = checked.map(|grants| scope::check(grants, scopes, self.unknown));
+        let (audit, outcome) = checked.map(|checked| (checked.audit, checked.outcome)).unzip();
         if let Some(Err(error)) = outcome {
             return (audit, Err(error));
         }
@@ -102,8 +103,8 @@ impl Wanted {
         let mut seen: Vec<(Vec<String>, ScopeAudit, Option<Error>)> = Vec::new();
         for entry in self.topics.iter_mut().filter(|entry| !entry.scopes.is_empty()) {
             let at = seen.iter().position(|(scopes, ..)| *scopes == entry.scopes).unwrap_or_else(|| {
-                let (audit, outcome) = scope::check(&grants, &entry.scopes, self.unknown);
-                seen.push((entry.scopes.clone(), audit, outcome.err()));
+                let checked = scope::check(&grants, &entry.scopes, self.unknown);
+                seen.push((entry.scopes.clone(), checked.audit, checked.outcome.err()));
                 seen.len() - 1
             });
             let Some((_, audit, denial)) = seen.get(at) else { continue };

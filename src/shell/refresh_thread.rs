@@ -312,16 +312,23 @@ impl RefreshThread {
     }
 
     fn pass_on(&mut self, mut news: News) {
-        if let News::Throttled { error, .. } | News::RoundFailed { error, .. } | News::Blocked { error, .. } = &mut news
+        if let News::Throttled { error, .. }
+        | News::RoundFailed { error, .. }
+        | News::ScopesLost { error, .. }
+        | News::Blocked { error, .. } = &mut news
         {
             *error = self.located(error.clone());
         }
         match &news {
             News::Throttled { .. } => self.source.delivery.count(Counter::Throttles, 1),
             News::Waiting | News::Blocked { .. } => self.source.delivery.count(Counter::TokenFailures, 1),
-            News::Fetching | News::Verifying | News::RoundFailed { .. } => {}
+            News::Fetching
+            | News::Verifying
+            | News::Declined { .. }
+            | News::ScopesLost { .. }
+            | News::RoundFailed { .. } => {}
         }
-        if let News::RoundFailed { error, .. } | News::Blocked { error, .. } = &news {
+        if let News::RoundFailed { error, .. } | News::ScopesLost { error, .. } | News::Blocked { error, .. } = &news {
             self.log_failure(error);
         }
         self.source.pass_on(&news);
@@ -360,5 +367,21 @@ impl RefreshThread {
 
     fn is_due(&self) -> bool {
         self.machine.next_timeout().is_some_and(|at| at <= self.source.clock.now().boot_ms)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_credential_that_is_replaced_between_two_machines_may_be_somebody_elses() {
+        let known = Identity { subject: Some("somebody".into()), ..Identity::default() };
+        let memory = Memory { identity: known.clone(), ..Memory::default() };
+        let mut carry = Carry { credentials: Credentials::default(), unauthorized: 2, memory };
+        carry.replace(Credential::ProxyPassword);
+        assert_eq!((&carry.memory.identity, carry.unauthorized), (&known, 2));
+        carry.replace(Credential::RefreshToken(Secret::new("r".into())));
+        assert_eq!((carry.memory.identity, carry.unauthorized), (Identity::default(), 0));
     }
 }

@@ -76,9 +76,9 @@ impl Shared {
         new
     }
 
-    /// Forgets this token: it was refused.
+    /// Forgets this token, or an older one: it was refused.
     pub fn drop_token(&self, serial: u64) {
-        self.token.lock().unwrap_or_else(PoisonError::into_inner).take_if(|held| held.serial == serial);
+        self.token.lock().unwrap_or_else(PoisonError::into_inner).take_if(|held| held.serial <= serial);
     }
 
     /// Forgets the token: the threads have stopped.

@@ -7,6 +7,7 @@
 //! What a client is told goes out under the lock, so that who joins misses nothing and hears nothing twice.
 
 mod lease;
+mod machine;
 mod rest;
 mod telling;
 
@@ -19,7 +20,6 @@ pub use self::lease::{Lease, Outlet};
 use self::rest::Calls;
 pub use self::rest::{may_repeat, unanswered, Call};
 use super::clock::Clock;
-use super::crypto;
 use super::delivery::Delivery;
 use super::dial::Net;
 use super::engine::{guarded, waiter, Failure, Producers, Threads};
@@ -35,7 +35,6 @@ use crate::config::settings::Settings;
 use crate::error::{Code, Error, Stage};
 use crate::event::State as Shown;
 use crate::hooks::ThreadKind;
-use crate::metrics::Metrics;
 use crate::proto::audience::Audience;
 use crate::proto::http::RateLimit;
 use crate::proto::permits::{Permits, SEATS};
@@ -163,8 +162,8 @@ impl Source {
         self.lock().audience.len()
     }
 
-    /// What its delivery counts: of a private source the client's own numbers. Questions for a token are requests, too.
-    pub fn metrics(&self) -> Metrics {
+    /// What its delivery counts. Questions for a token are requests, too.
+    pub fn metrics(&self) -> crate::metrics::Metrics {
         self.delivery.metrics()
     }
 
@@ -384,33 +383,6 @@ impl Source {
         spawned.inspect_err(|_| self.delivery.begin_failed())?;
         state.has_dispatcher = true;
         Ok(())
-    }
-
-    fn machine(&self, carry: &Carry) -> Refresher {
-        let can_ask = self.delivery.has_on_ask();
-        let Carry { credentials, unauthorized, memory } = carry.clone();
-        let machine = Refresher::new(Arc::clone(&self.settings), credentials, can_ask, unauthorized);
-        let machine = machine.after(memory).verifying(crypto::verify::verify);
-        if self.is_shared() {
-            machine.sharing()
-        } else {
-            machine
-        }
-    }
-
-    /// Signs the claims of a client assertion.
-    pub(super) fn assertion(&self, claims: &str) -> Result<Secret, Error> {
-        let none = || Error::new(Code::MissingKey, Stage::Token, "client.private_key_pem or _file.");
-        self.net.signing_key.as_ref().ok_or_else(none)?.assertion(claims, &self.settings.key_id)
-    }
-
-    /// Host and port of the token endpoint, if there is one.
-    fn endpoint(&self) -> Result<String, Error> {
-        let url = &self.settings.token_url;
-        if url.is_empty() {
-            return Ok(String::new());
-        }
-        Ok(self.net.target(url)?.peer())
     }
 
     /// The machine has stopped: another one if somebody has joined meanwhile, else the thread ends.

@@ -127,6 +127,7 @@ mod tests {
             serial: 1,
             schedule,
             scopes: Some(scopes.iter().map(|&name| name.to_owned()).collect()),
+            trust: crate::audit::Trust::Unverified,
         }
     }
 

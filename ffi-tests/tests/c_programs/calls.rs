@@ -3,7 +3,7 @@
 use std::fs;
 
 use ffi_tests::cprog::{each, Program, Variant};
-use ffi_tests::sim::{Code, Rotation, TcpReply, TokenReply};
+use ffi_tests::sim::{Code, Issue, Rotation, TcpReply, TokenReply};
 
 use crate::{honest, renewing};
 
@@ -33,6 +33,18 @@ fn the_header_serves_c89_twice() {
 #[test]
 fn scopes_are_checked_without_a_client() {
     each("scopes_check", |variant| drop(Program::new("scopes_check", variant).run().passed()));
+}
+
+#[test]
+fn what_a_renewal_changes_of_the_scopes_is_told() {
+    each("scopes_lost", |variant| {
+        let sim = honest(variant);
+        let lacking = Issue::new().scope("user:read extra:read");
+        sim.token().then(TokenReply::Issue(Issue::new())).then(TokenReply::Issue(lacking));
+        let program = Program::new("scopes_lost", variant).against(&sim).set("scopes.required", "conversation:read");
+        program.set("token.refresh_floor_ms", 0).run().passed();
+        assert_eq!((sim.record().ws_connects(), sim.record().token_requests()), (1, 3));
+    });
 }
 
 #[test]

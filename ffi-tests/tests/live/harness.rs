@@ -4,7 +4,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use ffi_tests::sim::{Options, Sim, TokenPolicy};
-use genesys_ws_auth::event::{Gap, Handover, MessageKind, Notice, Question, Sent, State, StateChange};
+use genesys_ws_auth::event::{Gap, Handover, MessageKind, Notice, Question, ScopesChanged, Sent, State, StateChange};
 use genesys_ws_auth::hooks::{Answer, Hooks, Request};
 use genesys_ws_auth::proto::token::Token;
 use genesys_ws_auth::{Client, Code, Config, Error, Secret};
@@ -21,6 +21,7 @@ pub enum Saw {
     GapBegin(Gap),
     GapEnd(Gap),
     Handover(Handover),
+    Scopes(ScopesChanged),
     Token(Token),
     Ask(Question),
     Sent(Sent),
@@ -86,6 +87,7 @@ pub fn show(saws: &[Saw]) -> String {
             Saw::GapBegin(gap) => format!("gap {} begins", gap.number),
             Saw::GapEnd(gap) => format!("gap {} ends", gap.number),
             Saw::Handover(handover) => format!("{handover:?}"),
+            Saw::Scopes(change) => format!("{change:?}"),
             Saw::Message { data, connection, kind } => format!("{kind:?} {:?} on {connection}", seq_of(data)),
             Saw::Sent(sent) => format!("{sent:?}"),
             Saw::Ask(question) => format!("{question:?}"),
@@ -269,6 +271,7 @@ pub fn hooks(seen: &Arc<Seen>, answer: Arc<dyn Fn(&Request) + Send + Sync>) -> H
         Notice::GapBegin(gap) => seen.add(Saw::GapBegin(gap.clone())),
         Notice::GapEnd(gap) => seen.add(Saw::GapEnd(gap.clone())),
         Notice::Handover(handover) => seen.add(Saw::Handover(handover.clone())),
+        Notice::ScopesChanged(change) => seen.add(Saw::Scopes(change.clone())),
         _ => {}
     }));
     let seen = with();

@@ -15,6 +15,7 @@ mod provenance;
 mod provider;
 mod refusals;
 mod renewal;
+mod scopes;
 mod sending;
 mod source;
 mod waiting;

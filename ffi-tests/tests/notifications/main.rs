@@ -7,4 +7,5 @@ mod calls;
 mod channels;
 mod crowd;
 mod rollovers;
+mod scopes;
 mod ways;

@@ -62,6 +62,12 @@ impl KeySet {
         self.skipped
     }
 
+    /// The first key.
+    #[cfg(test)]
+    pub fn first(&self) -> Option<&Key> {
+        self.keys.first().map(|jwk| &jwk.key)
+    }
+
     /// Whether a key has this `kid`.
     pub(super) fn has(&self, id: &str) -> bool {
         self.keys.iter().any(|key| key.id.as_deref() == Some(id))

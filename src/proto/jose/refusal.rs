@@ -59,9 +59,9 @@ refusals! {
     ClaimMissing, false, true, "A claim that is required is missing (RFC 7519 4.1, RFC 9068 2.2).";
     ClaimType, false, true, "A claim is not of the type it has to be (RFC 7519 4.1, RFC 9068 2.2).";
     Time, false, true, "A time in the token is not between 1970 and 9999 (RFC 7519 2, NumericDate).";
-    Expired, false, false, "The token has expired (exp), by this machine's clock.";
-    NotYetValid, false, false, "The token is not valid yet (nbf), by this machine's clock.";
-    FromTheFuture, false, false, "The token was issued in the future (iat), by this machine's clock.";
+    Expired, false, false, "The token has expired (exp).";
+    NotYetValid, false, false, "The token is not valid yet (nbf).";
+    FromTheFuture, false, false, "The token was issued in the future (iat).";
     Issuer, false, true, "The token is of another issuer than token.issuer (iss).";
     Audience, false, true, "The token is for another audience than token.audience (aud).";
 }

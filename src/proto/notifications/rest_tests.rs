@@ -23,6 +23,7 @@ fn token() -> Token {
         serial: 1,
         schedule: Schedule::new(0, 1_000, None, &mut Dice::new(1)),
         scopes: None,
+        trust: crate::audit::Trust::Unverified,
     }
 }
 

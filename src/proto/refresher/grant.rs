@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use super::{serve, News, Output, Phase, Refresher};
 use crate::audit::{Record, Trust};
-use crate::config::settings::{Grant, Profile};
+use crate::config::settings::Grant;
 use crate::error::{Code, Error, Stage};
 use crate::event::Question;
 use crate::proto::identity::Identity;
 use crate::proto::mutant::{active, Mutant};
 use crate::proto::oauth::Granted;
-use crate::proto::scope::{self, Grants};
+use crate::proto::scope::{self, Sources};
 use crate::proto::time::Now;
 use crate::proto::token::{Schedule, Token, LIFETIME_DEFAULT_MS, LIFETIME_MAX_MS, LIFETIME_MIN_MS};
 use crate::secret::Secret;
@@ -118,26 +118,19 @@ impl Refresher {
         Some(rotated)
     }
 
-    /// Lifetime and scopes; the scope audit is made here, so a denial is recorded once.
+    /// Lifetime and scopes; the scope audit is made here (`denied.rs`), so a denial is recorded once.
     fn verify(&mut self, now: Now, arrival: Arrival) -> Result<Token, Error> {
         let Arrival { granted, probed, trust, said_scopes, lives_ms, .. } = arrival;
-        let mut grants = match self.settings.profile {
-            Profile::AuthMessage => {
-                scope::grants(granted.access_token.expose(), granted.scope.as_deref(), self.settings.max_token_bytes)
-            }
-            Profile::Notifications => {
-                let scopes = probed.or_else(|| scope::answered(&granted, self.requested_proof));
-                Grants { scopes, ..Grants::default() }
-            }
+        let (verified, introspected) = match trust {
+            Trust::Verified => (said_scopes, None),
+            Trust::Introspected => (None, said_scopes),
+            Trust::Unverified => (None, None),
         };
-        // Who vouches for a token need not make it a JWT.
-        grants.malformed &= trust != Trust::Introspected;
-        grants.scopes = said_scopes.or(grants.scopes);
+        let others = Sources { verified, introspected, probed, ..Sources::default() };
+        let grants = scope::of_answer(&granted, self.requested_proof, trust, others, &self.settings);
         let claimed_ms = [grants.lifetime_ms, lives_ms].into_iter().flatten().min();
         let lifetime_ms = self.lifetime(now, granted.expires_in_ms, claimed_ms)?;
-        let (audit, outcome) = scope::check(&grants, &self.settings.required_scopes, self.settings.unknown_scopes);
-        self.out.push_back(Output::Audit(Record::Scopes(audit)));
-        outcome?;
+        self.check_scopes(&grants)?;
         self.serial += 1;
         Ok(Token {
             access_token: granted.access_token,
@@ -150,6 +143,7 @@ impl Refresher {
             serial: self.serial,
             schedule: Schedule::new(self.requested.boot_ms, lifetime_ms, self.settings.lead_ms, &mut self.dice),
             scopes: grants.scopes,
+            trust,
         })
     }
 

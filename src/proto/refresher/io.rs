@@ -171,6 +171,19 @@ pub enum News {
         /// When the round began, boot time.
         started_ms: u64,
     },
+    /// A new token is not used for its scopes: what it grants. Said once for each change of that.
+    Declined {
+        /// In the token's order.
+        granted: Vec<String>,
+    },
+    /// A new token lacks what is required; the old one is used on, the next attempt is timed. Said once for each change of
+    /// what is granted.
+    ScopesLost {
+        /// The denial.
+        error: Error,
+        /// When the attempt began, boot time.
+        started_ms: u64,
+    },
     /// Nothing more is tried until the application or an administrator acts.
     Blocked {
         /// Why.

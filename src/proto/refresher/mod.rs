@@ -18,14 +18,17 @@
 //!
 //! One request is in flight at most: only `Fetching` waits for an answer, and its epoch tells a stale one.
 
+mod denied;
 mod end;
 mod grant;
 mod io;
 mod listening;
+mod memory;
 mod phase;
 mod probe;
 mod proofs;
 mod provider;
+mod refusal;
 mod store;
 mod trust;
 mod wishes;
@@ -34,7 +37,9 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 pub use self::io::{Credential, Found, Input, News, Output};
+pub use self::memory::Memory;
 use self::phase::Phase;
+use self::refusal::is_final;
 use self::wishes::{serve, Wish};
 use super::backoff::{retry_ms, Held, Retry};
 use super::dice::Dice;
@@ -54,25 +59,6 @@ use crate::secret::Secret;
 
 /// An authorization code is asked for after this many 401s in a row.
 const UNAUTHORIZED_BEFORE_ASKING: u32 = 2;
-
-/// What a machine leaves to the next one of its source.
-#[derive(Clone, Debug, Default)]
-pub struct Memory {
-    /// Serial of the newest token: no two tokens of a source have one serial.
-    pub serial: u64,
-    /// Number of the last question: one that is still open is none of the next machine's.
-    pub asks: u64,
-    /// The token that was refused last.
-    pub refused: Option<Secret>,
-    /// The refresh token in force is not in the store.
-    pub unsaved: bool,
-    /// How far the server's clock is ahead.
-    pub ahead_ms: i64,
-    /// Whom the tokens are about.
-    pub identity: Identity,
-    /// The issuer's keys.
-    pub keys: KeyCache,
-}
 
 /// The machine that keeps a token fresh. See the [module](self) for its states.
 #[derive(Debug)]
@@ -120,6 +106,7 @@ pub struct Refresher {
     /// The token that was refused last: the application is not to provide it again.
     refused: Option<Secret>,
     wanted: Vec<Wish>,
+    denial: denied::Denial,
     /// What is known of the token store.
     store: store::Known,
     /// Whom the tokens are about, as far as is known.
@@ -170,6 +157,7 @@ impl Refresher {
             last_forced_ms: None,
             refused: None,
             wanted: Vec::new(),
+            denial: denied::Denial::default(),
             store: store::Known::default(),
             identity: Identity::default(),
             keys: KeyCache::default(),
@@ -190,13 +178,6 @@ impl Refresher {
     /// Its tokens are for others, who check themselves whether these grant what they need.
     pub fn sharing(self) -> Self {
         Self { shares: true, ..self }
-    }
-
-    /// Goes on where an earlier machine stopped.
-    pub fn after(self, memory: Memory) -> Self {
-        let Memory { serial, asks, refused, unsaved, ahead_ms, identity, keys } = memory;
-        let store = store::Known { unsaved, ..store::Known::default() };
-        Self { serial, asks, refused, ahead_ms, identity, keys, store, ..self }
     }
 
     /// Takes a fact in. `random` feeds the jitter.
@@ -241,13 +222,6 @@ impl Refresher {
     /// 401s in a row.
     pub fn unauthorized(&self) -> u32 {
         self.unauthorized
-    }
-
-    /// What the next machine has to know.
-    pub fn memory(&self) -> Memory {
-        let Self { serial, asks, ahead_ms, .. } = *self;
-        let (identity, keys) = (self.identity.clone(), self.keys.clone());
-        Memory { serial, asks, refused: self.refused.clone(), unsaved: self.store.unsaved, ahead_ms, identity, keys }
     }
 
     /// The token in force.
@@ -376,6 +350,9 @@ impl Refresher {
     fn failed(&mut self, now: Now, error: Error) {
         self.round_attempts += 1;
         let error = error.with(|detail| detail.attempt = self.round_attempts);
+        if self.outlives(now, &error) {
+            return self.scopes_lost(now, error);
+        }
         // Repeating wrong credentials may lock an account that a whole company shares. Once they have let a token
         // through, a refusal is more likely the directory's outage.
         let unfit = error.code() == Code::ProxyAuth || error.code() == Code::TokenUnverified && error.detail().fatal;
@@ -477,26 +454,6 @@ impl Refresher {
         self.phase = phase;
         self.wake_ms = wake_ms;
         self.unsigned = None;
+        self.denial.waits = false;
     }
-}
-
-/// Refusals that no repetition can help. Faults of the transport are never final here: networks get mended.
-fn is_final(code: Code) -> bool {
-    matches!(
-        code,
-        Code::Unauthorized
-            | Code::Forbidden
-            | Code::InvalidGrant
-            | Code::Oauth
-            | Code::HttpStatus
-            | Code::Redirect
-            | Code::TokenType
-            | Code::ScopeDenied
-            | Code::ScopeUnknown
-            | Code::TokenMalformed
-            | Code::BadValue
-            | Code::TrustStore
-            | Code::ReauthRequired
-            | Code::IdentityChanged
-    )
 }

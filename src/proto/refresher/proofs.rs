@@ -5,7 +5,7 @@ use super::{News, Output, Phase, Refresher, UNAUTHORIZED_BEFORE_ASKING};
 use crate::config::settings::{ClientAuthentication, Grant};
 use crate::error::{Code, Error, Stage};
 use crate::event::Question;
-use crate::proto::http::Request;
+use crate::proto::http::{Purpose, Request};
 use crate::proto::mutant::{active, Mutant};
 use crate::proto::oauth::{self, assertion, Authorization, Proof};
 use crate::proto::pkce::Fresh;
@@ -57,6 +57,9 @@ impl Refresher {
 
     pub(super) fn signed(&mut self, now: Now, epoch: u64, outcome: Result<Secret, Error>) {
         match (self.unsigned.take_if(|_| epoch == self.epoch), outcome) {
+            (Some(request), Ok(signed)) if request.purpose == Purpose::Introspection => {
+                self.ask_issuer(assertion::with_assertion(request, &signed));
+            }
             (Some(request), Ok(signed)) => self.send(assertion::with_assertion(request, &signed)),
             (Some(_), Err(error)) => self.not_signed(now, error),
             (None, _) => self.senseless += 1,
@@ -70,7 +73,7 @@ impl Refresher {
         }
     }
 
-    pub(super) fn send(&mut self, request: Request) {
+    fn send(&mut self, request: Request) {
         self.requested_secrets = oauth::secrets_of(&request, &self.credentials);
         self.out.push_back(Output::Http { epoch: self.epoch, request });
     }

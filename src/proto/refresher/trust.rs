@@ -22,11 +22,12 @@ use super::{Output, Phase, Refresher};
 use crate::audit::{Record, Trust};
 use crate::config::settings::{ClientAuthentication, Settings, Verification, Verify};
 use crate::error::{Code, Error, Stage};
-use crate::proto::http;
+use crate::proto::http::{self, Request};
 use crate::proto::identity::{self, Identity};
 use crate::proto::jose::{self, Algorithm, KeySet, Refusal, Rules, Verified};
-use crate::proto::jwt;
+use crate::proto::jwt::{self, Jwt};
 use crate::proto::mutant::{active, Mutant};
+use crate::proto::oauth::Granted;
 use crate::proto::time::Now;
 use crate::proto::{introspection, jwks, oauth};
 
@@ -66,7 +67,13 @@ impl Refresher {
 
     /// The token's own time pays for a question: a quarter of it at most.
     pub(super) fn question_ms(&self, now: Now, arrival: &Arrival, most: u64) -> u64 {
-        let life_ms = arrival.granted.expires_in_ms.and_then(|ms| u64::try_from(ms).ok()).unwrap_or(u64::MAX);
+        let Granted { access_token, expires_in_ms, .. } = &arrival.granted;
+        let claimed_ms = match jwt::read(access_token.expose(), self.settings.max_token_bytes) {
+            Jwt::Claims(claims) => claims.lifetime_ms,
+            Jwt::Malformed | Jwt::Opaque => None,
+        };
+        let answered_ms = expires_in_ms.and_then(|ms| u64::try_from(ms).ok());
+        let life_ms = answered_ms.into_iter().chain(claimed_ms).min().unwrap_or(u64::MAX);
         let life_ms = if active(Mutant::KeysForEver) { u64::MAX } else { life_ms };
         self.attempt_ms(now, most).min(life_ms / 4).max(1)
     }
@@ -165,8 +172,12 @@ impl Refresher {
         self.set_phase(Phase::Checking(Check::Issuer, arrival), None);
         match self.settings.authentication {
             ClientAuthentication::PrivateKeyJwt => self.ask_to_sign(now, request),
-            _ => self.send(request),
+            _ => self.ask_issuer(request),
         }
+    }
+
+    pub(super) fn ask_issuer(&mut self, request: Request) {
+        self.out.push_back(Output::Http { epoch: self.epoch, request });
     }
 
     fn introspected(&mut self, now: Now, outcome: http::Outcome, mut arrival: Box<Arrival>) {

@@ -45,6 +45,7 @@ impl Refresher {
     }
 
     pub(super) fn force(&mut self, now: Now) {
+        self.denial_is_asked_for();
         let longest_ms = self.settings.refresh_floor_ms;
         let floor_ms = self.token.as_ref().map_or(FORCED_FLOOR_MS, |token| token.forced_floor_ms(longest_ms));
         if let Phase::Blocked { .. } = self.phase {
@@ -53,10 +54,12 @@ impl Refresher {
         self.force_after(now, floor_ms);
     }
 
-    /// A request in flight serves as well; a retry is timed already, perhaps by the server itself: it is not hurried.
+    /// A request in flight serves as well; a retry is timed already, perhaps by the server itself: it is not hurried. One after
+    /// a denial waits for a person, who may be this one.
     fn force_after(&mut self, now: Now, floor_ms: u64) {
         match self.phase {
             Phase::Holding => self.fetch_after(now, floor_ms),
+            Phase::Waiting if self.denial.waits => self.fetch_after(now, floor_ms),
             Phase::Fetching { .. } if active(Mutant::SecondRequest) => self.begin_round(now),
             Phase::Waiting
             | Phase::Stopped
@@ -77,7 +80,7 @@ impl Refresher {
             self.last_forced_ms = Some(now.boot_ms);
             return self.begin_round(now);
         }
-        let planned = self.wake_ms.filter(|_| matches!(self.phase, Phase::Holding));
+        let planned = self.wake_ms.filter(|_| matches!(self.phase, Phase::Holding) || self.denial.waits);
         let asked = if active(Mutant::RetryAfterForgotten) { 0 } else { self.not_before_ms };
         let due = planned.map_or(due, |planned| planned.min(due)).max(asked);
         if !active(Mutant::ForcedWaitForgotten) {
@@ -153,7 +156,12 @@ impl Refresher {
     }
 
     pub(super) fn credential(&mut self, now: Now, credential: Credential) {
+        self.denial_is_asked_for();
         self.credentials_version += 1;
+        if self.denial.waits && !matches!(credential, Credential::ProxyPassword) {
+            self.adopt_credential(credential);
+            return self.begin_round(now);
+        }
         let Phase::Blocked { error, .. } = &self.phase else { return self.adopt_credential(credential) };
         // What another credential was refused for is not mended by a password of a proxy.
         let helps = !matches!(credential, Credential::ProxyPassword) || error.code() == Code::ProxyAuth;

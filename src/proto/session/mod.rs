@@ -19,6 +19,7 @@ mod io;
 mod link;
 mod loss;
 mod news;
+mod scopes;
 mod state;
 mod strike;
 mod upkeep;
@@ -97,6 +98,7 @@ pub struct Session {
     ahead: bool,
     trouble: Option<Trouble>,
     strike: Option<Strike>,
+    scopes: scopes::Scopes,
 
     epoch: u64,
     primary: Option<Link>,
@@ -170,6 +172,7 @@ impl Session {
             ahead: false,
             trouble: None,
             strike: None,
+            scopes: scopes::Scopes::default(),
             epoch: 0,
             primary: None,
             standby: None,

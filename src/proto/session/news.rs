@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{Link, Output, Rounds, Session, Trouble};
 use crate::audit::{Outcome, Phase, Record};
-use crate::error::{Code, Error};
+use crate::error::Error;
 use crate::proto::mutant::{active, Mutant};
 use crate::proto::refresher::News;
 use crate::proto::scope;
@@ -13,9 +13,14 @@ use crate::proto::token::Token;
 
 impl Session {
     pub(super) fn publish(&mut self, now: Now, token: Arc<Token>) {
-        if let Err(error) = self.check_scopes(&token) {
+        let is_new = token.serial > self.seen_serial;
+        let checked = self.check_scopes(&token);
+        if is_new {
+            self.compare_scopes(token.scopes.as_deref());
+        }
+        if let Err((error, is_news)) = checked {
             self.seen_serial = token.serial;
-            return self.news(now, News::Blocked { error, started_ms: now.boot_ms });
+            return self.denied(now, error, is_news);
         }
         // One that was seen before is published again because of a late refusal; by now it may be refused or dead too.
         if token.serial > self.seen_serial || active(Mutant::SeenTakenAgain) && self.token.is_none() {
@@ -25,6 +30,7 @@ impl Session {
             // What the last one was refused for, this one may be allowed.
             self.channels.refusal = None;
             (self.fetching_since_ms, self.ahead) = (None, false);
+            self.scopes.lost = None;
             self.token = Some(token).filter(|token| token.is_usable(now.boot_ms));
             (self.renew_ms, self.hold_ms) = (None, None);
             self.go_on(now);
@@ -35,14 +41,17 @@ impl Session {
         self.renew_if_possible(now);
     }
 
-    /// A shared token may lack what this client needs. Checked, and recorded, once a token.
-    fn check_scopes(&mut self, token: &Token) -> Result<(), Error> {
-        if !self.shares || token.serial <= self.seen_serial || active(Mutant::SharedUnchecked) {
-            return Ok(());
+    /// A shared token lacks what this client needs: the next one of the source may have it.
+    fn denied(&mut self, now: Now, error: Error, is_news: bool) {
+        let lost = self.has_used_token().then(|| error.clone());
+        if is_news {
+            self.news(now, News::Blocked { error: error.clone(), started_ms: now.boot_ms });
+        } else {
+            (self.fetching, self.verifying) = (false, false);
+            self.why = ("credentials refused", Some(error.clone()));
+            self.trouble = Some(Trouble::Blocked(error));
         }
-        let (audit, outcome) = scope::check_token(token, &self.settings);
-        self.out.push_back(Output::Audit(Record::Scopes(audit)));
-        outcome
+        self.scopes.lost = lost;
     }
 
     pub(super) fn news(&mut self, now: Now, news: News) {
@@ -65,6 +74,8 @@ impl Session {
             }
             News::Verifying => self.why = ("token received", None),
             News::Waiting => {}
+            News::Declined { granted } => self.compare_scopes(Some(&granted)),
+            News::ScopesLost { error, started_ms } => self.scopes_lost(now, error, started_ms),
             News::Throttled { error, until_ms, long: _ } => {
                 self.why = ("throttled", Some(error));
                 self.trouble = Some(Trouble::Throttled { until_ms });
@@ -73,8 +84,9 @@ impl Session {
             News::Blocked { error, started_ms } => {
                 self.why = ("credentials refused", Some(error.clone()));
                 self.trouble = Some(Trouble::Blocked(error.clone()));
-                self.token_round_failed(now, error, started_ms);
+                self.token_round_failed(now, error.clone(), started_ms);
                 self.stop_waiting(now);
+                self.close_if_lost(now, &error);
             }
         }
     }
@@ -84,7 +96,7 @@ impl Session {
         if self.why.1.is_none() {
             self.why = ("token request failed", Some(error.clone()));
         }
-        self.verified &= !is_about_scopes(&error);
+        self.verified &= !scope::is_denial(&error);
         if self.primary.as_ref().is_some_and(|link| link.token.is_some()) || self.token.is_some() {
             // What is being done with the old token goes on, and is an attempt of its own.
             return self.audit_attempt(now, started_ms, Phase::Renewal, Err(error));
@@ -121,8 +133,4 @@ impl Session {
             self.out.push_back(Output::Failed { error, for_good: false });
         }
     }
-}
-
-fn is_about_scopes(error: &Error) -> bool {
-    matches!(error.code(), Code::ScopeDenied | Code::ScopeUnknown | Code::TokenMalformed)
 }

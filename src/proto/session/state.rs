@@ -57,8 +57,8 @@ impl Session {
 
     fn derive_live(&self, link: &Link, now: Now) -> (State, Option<(&'static str, Option<Error>)>) {
         let is_past = |at: Option<u64>| at.is_some_and(|at| at <= now.boot_ms);
-        if let Some(Trouble::Blocked(error)) = &self.trouble {
-            return (State::Degraded, Some(("credentials refused", Some(error.clone()))));
+        if let Some(reason) = self.derive_refusal() {
+            return (State::Degraded, Some(reason));
         }
         if let Some(reason) = self.derive_channel(link) {
             return (State::Degraded, Some(reason));

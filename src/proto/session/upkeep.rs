@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use super::channel::{Away, Refusal, Spare, Step, REFUSED_MS};
 use super::{Link, Output, Session, Stage};
-use crate::audit::Record;
 use crate::config::settings::Displaced;
 use crate::error::{Code, Error, Stage as ErrorStage};
 use crate::event::State;
@@ -158,26 +157,8 @@ impl Session {
     /// Another client has our channel or its topics. Coming back at once would take them from it: two instances would fight
     /// for ever.
     pub(super) fn displaced(&mut self, now: Now, error: Error) {
-        let (primary, standby) = (self.primary.take(), self.standby.take());
         self.why = ("another client took the channel", Some(error.clone()));
-        if let Some(live) = primary.as_ref().filter(|link| link.is_live()) {
-            self.out.push_back(Output::SendOn(None));
-            self.out.push_back(Output::Audit(Record::ConnectionLost { error: error.clone() }));
-            self.begin_gap(now, self.unread_wall_ms(live), &error);
-        } else if primary.is_some() {
-            let began = self.attempt_ms.take().unwrap_or(now.boot_ms);
-            self.audit_attempt(now, began, self.phase(), Err(error.clone()));
-            self.fail_if_once(error.clone());
-        }
-        if let Some(standby) = &standby {
-            self.channels.pairs.failed(now.boot_ms, standby.epoch);
-        }
-        for mut link in [primary, standby].into_iter().flatten() {
-            self.retire(&mut link, &error);
-            self.hang_up(now, link);
-        }
-        (self.dial_ms, self.calm_ms, self.hold_ms, self.channels.kept) = (None, None, None, None);
-        (self.draining, self.replacing) = (false, false);
+        self.end_sockets(now, &error);
         let mut return_ms = (self.settings.displaced == Displaced::Return).then(|| self.return_ms(now));
         if active(Mutant::FightsForChannel) {
             return_ms = Some(now.boot_ms + 1);

@@ -59,6 +59,7 @@ pub(super) fn token(serial: u64, lifetime_ms: u64) -> Arc<Token> {
         serial,
         schedule: Schedule::new(0, lifetime_ms, None, &mut Dice::new(1)),
         scopes: Some(vec!["a:read".into()]),
+        trust: crate::audit::Trust::Unverified,
     })
 }
 

@@ -46,6 +46,7 @@ const OF_TOKENS: &[Fault] = &[
     Fault::TokenUnauthorized,
     Fault::TokenForbidden,
     Fault::TokenScopeMissing,
+    Fault::TokenScopesDiffer,
     Fault::RefreshTokenDies,
     Fault::AppPersistsLate,
     Fault::AppCannotPersist,
@@ -134,6 +135,7 @@ const OF_SOCKETS: &[Fault] = &[
     Fault::NetworkSlow,
     Fault::TokenSlow,
     Fault::TokenUnavailable,
+    Fault::TokenScopeMissing,
     Fault::Dropped,
     Fault::DroppedNewest,
     Fault::ClosedToDrain,
@@ -148,7 +150,8 @@ const OF_SOCKETS: &[Fault] = &[
 pub fn walk_of_sockets(seed: u64) {
     let mut dice = Dice::new(seed);
     let nature = nature(&mut dice);
-    let rules = Settings { ping_after_ms: pick(&mut dice, &[3_000, 25_000]), ..settings() };
+    let lost_scopes = super::random::lost_scopes(seed);
+    let rules = Settings { lost_scopes, ping_after_ms: pick(&mut dice, &[3_000, 25_000]), ..settings() };
     let mut w = World::new(seed ^ 0x50C7, rules, nature);
     w.start(if dice.up_to(2) == 0 { Rounds::Once } else { Rounds::Forever });
     for _ in 0..40 {

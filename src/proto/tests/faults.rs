@@ -49,6 +49,8 @@ faults! {
     TokenForbidden,
     /// Tokens without the scope that is needed.
     TokenScopeMissing,
+    /// Tokens with other scopes, among them the one that is needed.
+    TokenScopesDiffer,
 
     // The socket server, while it lasts.
     /// Connection refused.

@@ -138,6 +138,10 @@ impl Hand {
                 self.errors.push(error);
                 "blocked".into()
             }
+            Output::News(News::ScopesLost { error, .. }) => {
+                self.errors.push(error);
+                "lost".into()
+            }
             Output::News(News::RoundFailed { error, .. }) => {
                 self.errors.push(error);
                 "failed".into()

@@ -5,6 +5,7 @@ use serde_json::{json, Value};
 use super::hand::{opaque, secret, Hand};
 use super::issuer::{claims, header, settings, signed, with, DATE, WALL_MS};
 use super::world::fresh;
+use crate::audit::Trust;
 use crate::config::settings::{ClientAuthentication, Grant, Settings, Verification, Verify};
 use crate::error::{Code, Error, Stage};
 use crate::event::Question;
@@ -63,6 +64,7 @@ fn the_issuer_is_asked_before_a_token_is_used() {
     assert_eq!(request.authorization, hand.requests[0].authorization, "as at the token endpoint");
     assert!(!request.authorization.is_empty());
     assert_eq!(says(&mut hand, json!({})), ["publish"]);
+    assert_eq!(hand.tokens[0].trust, Trust::Introspected);
     // Asked every time: what an issuer says is not kept.
     hand.renew();
     assert_eq!(hand.granted(r#","refresh_token":"hush-r1""#), [QUESTION]);

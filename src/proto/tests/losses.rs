@@ -49,17 +49,17 @@ fn a_goal_that_passes_is_told_once_and_the_renewal_after_it_is_late() {
     let mut w = live(Nature { lifetime_ms: 10 * MINUTE, ..Nature::default() });
     w.run_for(HOUR);
     let renewals = w.watch.renewals.len();
-    assert!(renewals >= 6 && w.watch.in_time.iter().all(|in_time| *in_time) && w.watch.missed.is_empty());
+    assert!(renewals >= 6 && w.socket_laws.in_time.iter().all(|in_time| *in_time) && w.socket_laws.missed.is_empty());
     let (serial, schedule) = w.watch.tokens.last().map(|(_, token)| (token.serial, token.schedule)).unwrap();
     // The endpoint is down for as long as the token has a goal, and ten seconds more: it is still usable then.
     w.fault_for(Fault::TokenUnavailable, schedule.mandatory_ms + 10_000 - w.now_ms);
     w.until_state(State::Degraded, HOUR);
-    assert_eq!((w.now_ms, w.watch.missed.as_slice()), (schedule.mandatory_ms, [serial].as_slice()));
+    assert_eq!((w.now_ms, w.socket_laws.missed.as_slice()), (schedule.mandatory_ms, [serial].as_slice()));
     assert!(w.run_until(2 * MINUTE, |w| w.watch.renewals.len() > renewals));
-    assert_eq!(w.watch.in_time.last(), Some(&false));
+    assert_eq!(w.socket_laws.in_time.last(), Some(&false));
     w.run_for(HOUR);
-    assert_eq!(w.watch.missed, [serial], "once, and none after it");
-    assert_eq!(w.watch.in_time.iter().filter(|in_time| !**in_time).count(), 1);
+    assert_eq!(w.socket_laws.missed, [serial], "once, and none after it");
+    assert_eq!(w.socket_laws.in_time.iter().filter(|in_time| !**in_time).count(), 1);
     assert!(w.watch.gaps.is_empty());
 }
 
@@ -71,7 +71,7 @@ fn a_goal_of_ones_own_is_kept_up_to_half_of_the_lead() {
         w.start(Rounds::Forever);
         w.until_live(10_000);
         w.run_for(HOUR);
-        assert!(w.watch.missed.is_empty() && !w.watch.renewals.is_empty(), "it can be kept: {goal_ms}");
+        assert!(w.socket_laws.missed.is_empty() && !w.watch.renewals.is_empty(), "it can be kept: {goal_ms}");
         let schedule = w.watch.tokens.last().map(|(_, token)| token.schedule).unwrap();
         w.fault_for(Fault::TokenUnavailable, HOUR);
         w.until_state(State::Degraded, HOUR);

@@ -4,10 +4,10 @@
 //!   and its sockets, [`app`] the application;
 //! * [`server`] is the token endpoint and the socket server; [`faults`] the reviewed list of what goes wrong;
 //! * [`watch`] holds what must be true after every single step;
-//! * [`stories`], [`losses`], [`tokens`], [`grants`], [`provider`], [`sharing`] and [`wishes`] tell one rule each in the
+//! * [`stories`], [`losses`], [`tokens`], [`scopes`], [`grants`], [`provider`], [`sharing`] and [`wishes`] tell one rule each in the
 //!   world, [`alone`] feeds the session by hand, [`notify_alone`] and [`notify_live`] that of the profile `notifications`,
 //!   [`notify_chaos`] feeds it anything;
-//! * [`token_laws`] and [`socket_laws`] tell the rules a second time, and are asked after every step too;
+//! * [`token_laws`], [`socket_laws`] and [`scope_laws`] tell the rules a second time, and are asked after every step too;
 //! * [`store`] and [`opaque`] feed the refresher by [`hand`]: what lies between request and publication;
 //! * [`store_walk`] is several processes that share a token store;
 //! * [`random`] walks through days at random, [`dense`] through minutes full of faults;
@@ -29,6 +29,7 @@ mod grants;
 mod hand;
 mod introspected;
 mod issuer;
+mod issuer_walk;
 mod long_answer;
 mod losses;
 mod mutants;
@@ -41,6 +42,8 @@ mod platform;
 mod provider;
 mod random;
 mod restarts;
+mod scope_laws;
+mod scopes;
 mod server;
 mod sharing;
 mod socket_laws;

@@ -4,7 +4,7 @@ use std::panic::catch_unwind;
 
 use super::{
     alone, asked, dense, fleets, grants, introspected, losses, muted, notify_alone, notify_live, opaque, provider,
-    random, sharing, store, store_walk, stories, tokens, verified, wishes,
+    random, scopes, sharing, store, store_walk, stories, tokens, verified, wishes,
 };
 use crate::proto::mutant::{activate, Mutant};
 
@@ -15,6 +15,14 @@ const DENSE: u64 = 100;
 
 /// What the walks notice without the help of a story.
 const WALK_NOTICES: &[Mutant] = &[
+    Mutant::ScopeChangeUntold,
+    Mutant::LostScopeTaken,
+    Mutant::LostScopeBlocks,
+    Mutant::DenialHurries,
+    Mutant::DenialRepeated,
+    Mutant::LostScopeCloses,
+    Mutant::LostScopeKept,
+    Mutant::LostScopeHidden,
     Mutant::NoLead,
     Mutant::FailureDropsToken,
     Mutant::SecondRequest,
@@ -89,6 +97,7 @@ fn stories() -> impl Iterator<Item = &'static fn()> {
         .chain(asked::ALL)
         .chain(store::ALL)
         .chain(opaque::ALL)
+        .chain(scopes::ALL)
         .chain(verified::ALL)
         .chain(introspected::ALL)
         .chain(store_walk::ALL)
@@ -148,6 +157,15 @@ fn every_mutant_of_one_half_is_noticed() {
 #[test]
 fn every_mutant_of_the_other_half_is_noticed() {
     hunt(&Mutant::ALL[Mutant::ALL.len() / 2..]);
+}
+
+/// `GWA_MUTANTS=Key,Stale cargo test some_mutants -- --ignored`: those whose names have one of these in them.
+#[test]
+#[ignore = "a tool"]
+fn some_mutants() {
+    let names = std::env::var("GWA_MUTANTS").unwrap_or_default();
+    let chosen = |mutant: &Mutant| names.split(',').any(|name| format!("{mutant:?}").contains(name));
+    hunt(&Mutant::ALL.iter().copied().filter(chosen).collect::<Vec<_>>());
 }
 
 /// How strong the walk is by itself, without the stories.

@@ -8,7 +8,7 @@ use super::faults::Fault;
 use super::server::{InBand, Nature};
 use super::stories::settings;
 use super::world::World;
-use crate::config::settings::{Grant, Settings};
+use crate::config::settings::{Grant, LostScopes, Settings};
 use crate::event::State;
 use crate::proto::dice::Dice;
 use crate::proto::session::Rounds;
@@ -66,6 +66,15 @@ fn rules(dice: &mut Dice) -> Settings {
     Settings { ping_after_ms, lead_ms, overlap: dice.up_to(3) > 0, ..settings() }
 }
 
+/// What becomes of the live socket of this walk when a required scope is lost.
+pub fn lost_scopes(seed: u64) -> LostScopes {
+    if seed % 3 == 1 {
+        LostScopes::Close
+    } else {
+        LostScopes::Keep
+    }
+}
+
 /// The application provides the tokens.
 pub fn provided(nature: &mut Nature, rules: &mut Settings) {
     (nature.rotates, nature.answers, rules.grant) = (false, true, Grant::Application);
@@ -76,6 +85,7 @@ pub fn walk(seed: u64) -> u64 {
     let _said_on_failure = Seed(seed);
     let mut dice = Dice::new(seed);
     let (mut nature, mut rules) = (nature(&mut dice), rules(&mut dice));
+    rules.lost_scopes = lost_scopes(seed);
     if seed % 8 == 5 {
         provided(&mut nature, &mut rules);
     }

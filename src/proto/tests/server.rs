@@ -271,7 +271,11 @@ impl World {
             return Some(status(400, INVALID_GRANT));
         }
         let lifetime_ms = if self.on(Fault::TokenTooShort) { TOO_SHORT_MS } else { self.nature.lifetime_ms };
-        let scope = if self.on(Fault::TokenScopeMissing) { "other:read" } else { "a:read b:read" };
+        let scope = match () {
+            () if self.on(Fault::TokenScopeMissing) => "other:read",
+            () if self.on(Fault::TokenScopesDiffer) => "c:read a:read",
+            () => "a:read b:read",
+        };
         let reply = self.server.issue(now_ms, &self.nature, lifetime_ms, scope);
         (!self.on(Fault::TokenAnswerLost)).then_some(Ok(reply))
     }

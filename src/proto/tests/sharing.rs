@@ -29,6 +29,7 @@ fn token(serial: u64, scopes: Option<&str>) -> Arc<Token> {
         serial,
         schedule: Schedule::new(0, 600_000, None, &mut Dice::new(1)),
         scopes: scopes.map(|scopes| scopes.split(' ').map(str::to_owned).collect()),
+        trust: crate::audit::Trust::Unverified,
     })
 }
 

@@ -1,7 +1,7 @@
 //! The rules of the session, told a second time: after every input, in every world, it must have done what this
 //! model expects.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::wires::{End, Socket};
@@ -58,9 +58,15 @@ pub struct SocketLaws {
     fetching_since: Option<u64>,
     slept_ms: u64,
     started: bool,
+    /// Whether each renewal was in time.
+    pub in_time: Vec<bool>,
+    /// Tokens whose goal passed.
+    pub missed: Vec<u64>,
     /// `token.lead_goal_ms`.
     lead_goal_ms: Option<u64>,
     not_before_ms: u64,
+    /// Sockets that were left because a scope was lost.
+    abandoned: BTreeSet<u64>,
     wall_minus_boot: Option<u64>,
     step: Step,
 }
@@ -93,7 +99,8 @@ impl SocketLaws {
                 (self.fetching_since, self.again_by_ms) = (None, None);
             }
             Input::News(news) => {
-                self.step.is_news_of_round = matches!(news, News::RoundFailed { .. } | News::Blocked { .. });
+                self.step.is_news_of_round =
+                    matches!(news, News::RoundFailed { .. } | News::ScopesLost { .. } | News::Blocked { .. });
                 let busy = matches!(news, News::Fetching | News::Verifying);
                 self.fetching_since = busy.then(|| self.fetching_since.unwrap_or(now.boot_ms));
             }
@@ -125,13 +132,19 @@ impl SocketLaws {
                 self.live_token = self.shown.get(epoch).cloned();
                 self.shown.retain(|other, _| other >= epoch);
             }
+            // Nothing takes over from a socket that is left while none is in use.
+            Output::Leave { epoch, .. } if self.live.is_none() => _ = self.abandoned.insert(*epoch),
             Output::Renewed { in_time, handover, .. } => {
                 if let (Some(old), false) = (&self.live_token, handover) {
                     assert_eq!(*in_time, !self.is_late(now, old), "the service level");
                 }
+                self.in_time.push(*in_time);
                 self.renewed(now, *handover);
             }
-            Output::GoalMissed { .. } => {}
+            Output::GoalMissed { serial } => {
+                assert!(self.missed.last().is_none_or(|last| last < serial), "goal {serial} missed twice");
+                self.missed.push(*serial);
+            }
             Output::MarkInBandUnable => self.step.marked = true,
             Output::Refused { serial } | Output::GiveUp { serial, .. } => {
                 self.step.gave_up = matches!(output, Output::GiveUp { .. });
@@ -154,8 +167,10 @@ impl SocketLaws {
     fn dialled(&mut self, now: Now, hold: bool, sockets: &BTreeMap<u64, Socket>) {
         assert!(now.boot_ms >= self.not_before_ms, "dialled before Retry-After");
         assert_eq!(hold, self.live.is_some(), "messages of a second socket, and only those, are held back");
-        let leaves = |socket: &Socket| socket.end == End::Leaving && socket.accepted.is_some();
-        assert!(!sockets.values().any(leaves), "dialled before a hand-over was done");
+        let leaves = |(epoch, socket): (&u64, &Socket)| {
+            socket.end == End::Leaving && socket.accepted.is_some() && !self.abandoned.contains(epoch)
+        };
+        assert!(!sockets.iter().any(leaves), "dialled before a hand-over was done");
         let token = self.token.as_ref().filter(|token| token.schedule.usable_ms > now.boot_ms);
         let Some(token) = token else {
             return assert!(self.live.is_none(), "a second socket is dialled ahead of its token");

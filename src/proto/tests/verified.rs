@@ -2,9 +2,10 @@
 
 use serde_json::{json, Value};
 
-use super::hand::{opaque, secret, stored, Hand};
+use super::hand::{opaque, stored, Hand};
 use super::issuer::{claims, header, key_set, settings, signed, with, DATE, KEYS, WALL_MS};
-use crate::config::settings::{Settings, Verification};
+use crate::audit::Trust;
+use crate::config::settings::Settings;
 use crate::error::{Code, Error, Stage};
 use crate::hooks::Answer;
 use crate::proto::http::{Method, Purpose, Reply};
@@ -49,6 +50,7 @@ fn a_token_is_verified_before_it_is_used() {
     assert!(request.authorization.is_empty() && request.body.text().is_empty(), "nobody gets a token for that");
     assert_eq!(hand.publishes(&["k0", "k1"], None), ["keys 2", "publish"]);
     assert_eq!(hand.tokens[0].scopes.as_deref().unwrap(), ["a:read", "b:read"]);
+    assert_eq!(hand.tokens[0].trust, Trust::Verified);
     // The keys are at hand.
     hand.renew();
     assert_eq!(hand.grants_good("k1"), ["publish"]);
@@ -305,6 +307,11 @@ fn a_short_token_does_not_wait_for_keys() {
     let token = life(&hand, 8);
     assert_eq!(hand.replied(200, &body(&token)), [KEYS]);
     assert_eq!(hand.requests.last().unwrap().timeout_ms, 2_000);
+    // Who does not say how long it lives is taken at the token's own word.
+    let silent = format!(r#"{{"access_token":"{token}","token_type":"bearer"}}"#);
+    let mut other = started();
+    assert_eq!(other.replied(200, &silent), [KEYS]);
+    assert_eq!(other.requests.last().unwrap().timeout_ms, 2_000);
     // What took longer than the token lives is of no use any more.
     hand.pass(8_000);
     assert_eq!(hand.publishes(&["k1"], None), ["keys 1", "waiting"]);
@@ -366,18 +373,18 @@ fn the_next_machine_has_the_keys() {
 
 #[test]
 fn verified_claims_say_the_scopes() {
-    let verification = Verification { ..settings().verification };
+    let verification = settings().verification;
     // Where an opaque token would have to be asked about, this one says it itself.
     let mut hand = Hand::verifying(Settings { verification, ..opaque() }, false, Memory::default());
     assert_eq!(hand.grants_good("k1"), [KEYS]);
     assert_eq!(hand.publishes(&["k1"], None), ["keys 1", "publish"]);
     assert_eq!(hand.tokens[0].scopes.as_deref().unwrap(), ["a:read", "b:read"]);
-    hand.renew();
-    let less = signed("k1", &header("k1"), &with(claims(hand.now.wall_ms), json!({"scope": "b:read"})));
-    assert_eq!(hand.grants(&less, r#","scope":"a:read""#), ["denied", "blocked"]);
+    let mut hand = started();
+    let less = signed("k1", &header("k1"), &with(claims(WALL_MS), json!({"scope": "b:read"})));
+    assert_eq!(hand.grants(&less, r#","scope":"a:read""#), [KEYS]);
+    assert_eq!(hand.replied(200, &key_set(&["k1"])), ["keys 1", "denied", "blocked"]);
     assert_eq!(hand.errors[0].code(), Code::ScopeDenied);
-    let mut hand =
-        Hand::verifying(Settings { refresh_token: Some(secret("hush-r0")), ..settings() }, false, Memory::default());
+    let mut hand = started();
     let silent = signed("k1", &header("k1"), &with(claims(WALL_MS), json!({"scope": null})));
     assert_eq!(hand.grants(&silent, r#","scope":"a:read""#), [KEYS]);
     assert_eq!(hand.replied(200, &key_set(&["k1"])), ["keys 1", "publish"], "the answer says it then");

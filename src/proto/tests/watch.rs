@@ -8,7 +8,7 @@ use super::wires::{End, Socket};
 use crate::audit::{Outcome, Phase, Record};
 use crate::config::settings::Settings;
 use crate::error::{Code, Stage};
-use crate::event::{Gap, Notice, Question, State, StateChange};
+use crate::event::{Gap, Notice, Question, ScopesChanged, State, StateChange};
 use crate::proto::dice::Dice;
 use crate::proto::oauth::Granted;
 use crate::proto::refresher::{self, News};
@@ -35,10 +35,6 @@ pub struct Watch {
     pub handovers: Vec<(u64, u64)>,
     pub received: Vec<(u64, u64)>,
     pub renewals: Vec<(u64, bool)>,
-    /// Whether each of them was in time.
-    pub in_time: Vec<bool>,
-    /// Tokens whose goal passed.
-    pub missed: Vec<u64>,
     pub asks: Vec<(u64, Question)>,
     pub tokens: Vec<(u64, Arc<Token>)>,
     pub refreshes: Vec<u64>,
@@ -74,6 +70,7 @@ pub struct Watch {
     is_blocked: bool,
     pub slept: u32,
     pub steps: Vec<i64>,
+    pub changes: Vec<ScopesChanged>,
     presented: BTreeMap<u64, u64>,
     refused: BTreeSet<u64>,
     /// Refused, or given up with its credentials.
@@ -217,7 +214,8 @@ impl Watch {
         use session::Input as I;
         (self.ended, self.audited) = (0, 0);
         self.now_trying = self.trying.len();
-        self.is_news_of_round = matches!(input, I::News(News::RoundFailed { .. } | News::Blocked { .. }));
+        self.is_news_of_round =
+            matches!(input, I::News(News::RoundFailed { .. } | News::ScopesLost { .. } | News::Blocked { .. }));
         self.is_timeout = matches!(input, I::Timeout);
         self.is_quiet = self.closing_ms.is_some() || !self.failed.is_empty();
         self.is_blocked = matches!(input, I::News(News::Blocked { .. }));
@@ -296,14 +294,8 @@ impl Watch {
                 self.dropped.insert(*serial);
             }
             O::Audit(record) => self.audit(record),
-            O::Renewed { lead_ms, in_time, handover } => {
-                self.renewals.push((*lead_ms, *handover));
-                self.in_time.push(*in_time);
-            }
-            O::GoalMissed { serial } => {
-                assert!(self.missed.last().is_none_or(|last| last < serial), "goal {serial} missed twice");
-                self.missed.push(*serial);
-            }
+            O::Renewed { lead_ms, handover, .. } => self.renewals.push((*lead_ms, *handover)),
+            O::GoalMissed { .. } => {}
             O::Rest { .. } | O::DropRest { .. } | O::AskSpare | O::ReturnSpare => {
                 panic!("not of this profile: {output:?}")
             }
@@ -416,6 +408,7 @@ impl Watch {
             }
             Notice::Resumed(_) => self.slept += 1,
             Notice::ClockStep(step) => self.steps.push(step.by_ms),
+            Notice::ScopesChanged(change) => self.changes.push(change.clone()),
             other => panic!("not of the session: {other:?}"),
         }
     }

@@ -48,15 +48,18 @@ impl World {
         self.say("S <", &input);
         self.watch.before_session(self.now_ms, &input);
         self.socket_laws.before(self.now(), &input);
+        self.scope_laws.before(&input);
         self.session.handle(self.now(), random, input);
         while let Some(output) = self.session.poll() {
             self.say("S   >", &output);
             self.socket_laws.said(self.now(), &output, &self.sockets);
+            self.scope_laws.said(&output);
             self.watch.session_said(self.now(), &output, &self.sockets, &mut self.dice);
             self.do_session(output);
         }
         self.watch.after_session(self.now_ms, &self.sockets, self.session.state());
         self.socket_laws.after(self.now(), self.session.state());
+        self.scope_laws.after(self.session.state());
     }
 
     pub fn do_session(&mut self, output: session::Output) {

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BinaryHeap};
 use std::sync::Arc;
 
 use super::faults::{Fault, Weather};
+use super::scope_laws::ScopeLaws;
 use super::server::{Nature, Server};
 use super::socket_laws::SocketLaws;
 use super::token_laws::TokenLaws;
@@ -127,6 +128,7 @@ pub struct World {
     pub watch: Watch,
     pub token_laws: TokenLaws,
     pub socket_laws: SocketLaws,
+    pub scope_laws: ScopeLaws,
     pub queue_full: bool,
     to_session_ms: u64,
     to_refresher_ms: u64,
@@ -175,6 +177,7 @@ impl World {
             sockets: BTreeMap::new(),
             token_laws: TokenLaws::new(Arc::clone(&settings), nature.answers, nature.rotates.then_some("hush-r0")),
             socket_laws: SocketLaws::new(settings.lead_goal_ms),
+            scope_laws: ScopeLaws::new(Arc::clone(&settings)),
             watch: Watch::new(settings, &nature),
             queue_full: false,
             to_session_ms: 0,

@@ -108,6 +108,7 @@ impl<'a> Caller<'a> {
             | Notice::GapEnd(_)
             | Notice::Handover(_)
             | Notice::Topics(_)
+            | Notice::ScopesChanged(_)
             | Notice::Resumed(_)
             | Notice::ClockStep(_) => self.call_with(Callback::State, &table.state, |hook| hook(notice)),
             Notice::Token(token) => self.call_with(Callback::Token, &table.token, |hook| hook(token)),

@@ -105,6 +105,29 @@ fn wrong_answers_are_told_apart() {
 }
 
 #[test]
+fn what_caches_may_do_is_told() {
+    let told = |lines: &str| {
+        let reply = outcome(format!("HTTP/1.1 200 OK\r\n{lines}Content-Length: 0\r\n\r\n").leak()).unwrap();
+        (reply.cache_control.unwrap_or_default(), reply.age.unwrap_or_default())
+    };
+    assert_eq!(told(""), (String::new(), String::new()));
+    let lines = "cache-control: public\r\nAge: 7\r\nCache-Control: max-age=60, no-transform\r\n";
+    assert_eq!(told(lines), ("public, max-age=60, no-transform".into(), "7".into()));
+}
+
+#[test]
+fn keys_may_be_longer_than_tokens() {
+    let keys = |length: usize| {
+        let answer = format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n{}", "x".repeat(length));
+        let mut side = Side::new(plain(answering(answer.leak())));
+        let request = Request { purpose: Purpose::Keys, ..request(&side) };
+        post(&mut side, &request).map(|reply| reply.body.len())
+    };
+    assert_eq!(keys(jwks::MAX_BYTES), Ok(256 << 10));
+    assert_eq!(keys(jwks::MAX_BYTES + 1).unwrap_err().code(), Code::ResponseTooLarge);
+}
+
+#[test]
 fn a_head_without_end_is_refused() {
     let address = serve(|mut peer| {
         read_until(&mut peer, FORM.as_bytes());

@@ -57,7 +57,7 @@ impl Outlet {
 
     /// Whether this client may use the token.
     pub(super) fn check(&self, token: &Token) -> Result<(), Error> {
-        self.needs.as_ref().map_or(Ok(()), |settings| scope::check_token(token, settings).1)
+        self.needs.as_ref().map_or(Ok(()), |settings| scope::check_token(token, settings).outcome)
     }
 
     pub(super) fn tell(&self, input: SessionInput) -> Option<Findings> {

@@ -40,7 +40,8 @@ impl Source {
                 self.show(Shown::Degraded, "token request failed", Some(error));
             }
             News::Blocked { error, .. } => self.show(Shown::ReauthRequired, "credentials refused", Some(error)),
-            News::Verifying | News::Waiting | News::RoundFailed { .. } => {}
+            News::ScopesLost { error, .. } => self.show(Shown::Degraded, "scopes denied", Some(error)),
+            News::Verifying | News::Waiting | News::Declined { .. } | News::RoundFailed { .. } => {}
         }
     }
 

@@ -25,6 +25,8 @@ faults! {
     TokenSlow,
     /// No answer until the request's time is up.
     TokenHangs,
+    /// Tokens without the scope that is needed, where the answer says so.
+    TokenScopeMissing,
 
     // The REST API, while it lasts.
     /// Answers after up to 20 s.

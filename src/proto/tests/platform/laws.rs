@@ -9,11 +9,12 @@ use super::sockets::BEAT;
 use super::wires::{End, Socket};
 use super::world::Platform;
 use crate::audit::{Outcome, Record};
-use crate::config::settings::{Displaced, Settings};
+use crate::config::settings::{Displaced, LostScopes, Settings};
 use crate::error::{Code, Error};
 use crate::event::{Gap, Notice, State, StateChange, Topic, Topics};
 use crate::proto::http;
 use crate::proto::session::{Input, Output};
+use crate::proto::tests::scope_laws::ScopeLaws;
 use crate::proto::time::Now;
 
 /// What was refused is left alone for so long.
@@ -39,6 +40,7 @@ struct Step {
 pub struct Laws {
     settings: Arc<Settings>,
     pub account: Account,
+    scopes: ScopeLaws,
     // What was seen, for stories.
     pub states: Vec<StateChange>,
     pub gaps: Vec<Gap>,
@@ -92,7 +94,8 @@ pub struct Laws {
 
 impl Laws {
     pub fn new(settings: Arc<Settings>) -> Self {
-        Self { wanted: settings.topics.clone(), settings, ..Self::default() }
+        let scopes = ScopeLaws::new(Arc::clone(&settings));
+        Self { wanted: settings.topics.clone(), settings, scopes, ..Self::default() }
     }
 
     /// What the application wants.
@@ -126,6 +129,7 @@ impl Laws {
 
     pub fn before(&mut self, now: Now, input: &Input, sockets: &BTreeMap<u64, Socket>) {
         self.step = Step::default();
+        self.scopes.before(input);
         match input {
             Input::Opened { epoch } => {
                 self.heard.insert(*epoch, now.boot_ms);
@@ -217,7 +221,9 @@ impl Laws {
                 assert!(!self.gap_open, "a gap within a gap");
                 // Of a channel that ended with its token before the next one could take over in time.
                 let ended = gap.cause.as_ref().is_some_and(|error| error.code() == Code::TokenExpired);
-                assert!(self.step.loss || self.step.aborted || ended, "a gap although nothing was lost");
+                let denied = gap.cause.as_ref().is_some_and(|error| error.code() == Code::ScopeDenied);
+                let closed = denied && self.settings.lost_scopes == LostScopes::Close;
+                assert!(self.step.loss || self.step.aborted || ended || closed, "a gap although nothing was lost");
                 assert!(
                     gap.from_wall_ms <= now.wall_ms || self.account.is_blurred(),
                     "a gap that begins later than now"
@@ -246,7 +252,7 @@ impl Laws {
                 self.topics.push(Arc::clone(results));
                 self.order.push("topics".into());
             }
-            Notice::Resumed(_) | Notice::ClockStep(_) => {}
+            Notice::Resumed(_) | Notice::ClockStep(_) | Notice::ScopesChanged(_) => {}
             other => panic!("not of the session: {other:?}"),
         }
     }
@@ -276,6 +282,7 @@ impl Laws {
 
     pub fn after(&mut self, now: Now, sockets: &BTreeMap<u64, Socket>, state: State) {
         assert_eq!(state, self.state, "the state that is shown");
+        self.scopes.after(state);
         self.account.flows(self.live.is_some());
         if let Some(epoch) = self.live {
             assert_eq!(sockets.get(&epoch).map(|socket| socket.end), Some(End::Open), "SendOn names a dead socket");
@@ -338,6 +345,7 @@ impl Platform {
             _ => {}
         }
         let laws = &mut self.clients[who].laws;
+        laws.scopes.said(output);
         match output {
             Output::DropRest { id } => {
                 laws.calls.remove(id);

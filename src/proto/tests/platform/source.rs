@@ -113,7 +113,10 @@ impl Platform {
             () if self.on(Fault::TokenUnavailable) => refused(503, ""),
             () if self.on(Fault::TokenRateLimited) || self.server.over_limit(now_ms, &base) => refused(400, RATE_LIMIT),
             () if !self.server.redeem(form, now_ms, &base) => refused(400, INVALID_GRANT),
-            () => Ok(self.server.issue(now_ms, &base, base.lifetime_ms, "notifications")),
+            () => {
+                let scope = if self.on(Fault::TokenScopeMissing) { "other:read" } else { "a:read notifications" };
+                Ok(self.server.issue(now_ms, &base, base.lifetime_ms, scope))
+            }
         }
     }
 

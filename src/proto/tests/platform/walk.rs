@@ -51,14 +51,15 @@ fn nature(dice: &mut Dice) -> Nature {
 
 fn rules(dice: &mut Dice, nature: &Nature) -> Settings {
     let displaced = pick(dice, &[Displaced::Stop, Displaced::Return]);
-    Settings { displaced, heartbeat_timeout_ms: nature.beat_ms + 5_000, ..settings() }
+    let required_scopes = vec!["a:read".into()];
+    Settings { displaced, required_scopes, heartbeat_timeout_ms: nature.beat_ms + 5_000, ..settings() }
 }
 
 /// One walk; how much time passed in it.
 pub fn walk(seed: u64) -> u64 {
     let mut dice = Dice::new(seed);
     let nature = nature(&mut dice);
-    let rules = rules(&mut dice, &nature);
+    let rules = Settings { lost_scopes: random::lost_scopes(seed), ..rules(&mut dice, &nature) };
     let mut w = Platform::new(seed ^ 0xC10D, rules, nature);
     w.start(if dice.up_to(5) == 0 { Rounds::Once } else { Rounds::Forever });
     storm(&mut w, &mut dice);
@@ -195,7 +196,7 @@ pub fn dense(seed: u64) -> u64 {
     let mut dice = Dice::new(seed);
     let mut nature = nature(&mut dice);
     nature.beat_ms = 30_000;
-    let rules = rules(&mut dice, &nature);
+    let rules = Settings { lost_scopes: random::lost_scopes(seed), ..rules(&mut dice, &nature) };
     nature.base.lifetime_ms = pick(&mut dice, &[MINUTE, 5 * MINUTE, 30 * MINUTE]);
     nature.base.push_ms = pick(&mut dice, &[1_000, 5_000]);
     let mut w = Platform::new(seed ^ 0xDE45E, rules, nature);

@@ -210,6 +210,20 @@ fn mutations(good: &str, at: usize) -> Vec<String> {
 }
 
 #[test]
+fn a_key_never_verifies_what_is_not_for_it() {
+    for algorithm in Algorithm::ALL {
+        let signer = Signer::of(algorithm);
+        let signature = signer.sign(algorithm, b"message");
+        let keys = signer.keys();
+        let key = keys.first().unwrap();
+        assert!(verify(algorithm, key, b"message", &signature) && !verify(algorithm, key, b"Message", &signature));
+        for other in Algorithm::ALL.into_iter().filter(|other| *other != algorithm) {
+            assert!(!verify(other, key, b"message", &signature), "{algorithm:?} as {other:?}");
+        }
+    }
+}
+
+#[test]
 fn a_public_key_is_no_shared_secret() {
     let signer = Signer::of(Algorithm::Rs256);
     let jwk = signer.jwk();

@@ -1,6 +1,9 @@
 //! The rules of the refresh thread, told a second time: after every input, in every world, it must have done what
 //! this model expects.
 
+mod scopes;
+mod times;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -8,7 +11,6 @@ use crate::config::settings::{Grant, Settings};
 use crate::error::{Code, Error};
 use crate::event::Question;
 use crate::hooks::Answer;
-use crate::proto::dice::Dice;
 use crate::proto::http;
 use crate::proto::oauth;
 use crate::proto::refresher::{Credential, Input, News, Output, Refresher};
@@ -41,6 +43,7 @@ struct Flight {
     /// Whether it had one, spent or not.
     by_code: bool,
     replaced: bool,
+    since_ms: u64,
 }
 
 /// What one input brought, and what it had to bring.
@@ -65,6 +68,10 @@ struct Step {
     blocked: bool,
     asked: bool,
     round_failed: bool,
+    /// The new token lacks a required scope, and a token is held that can be used meanwhile.
+    is_denied: bool,
+    is_lost: bool,
+    lost: bool,
     failed: bool,
     newer: bool,
     stopped: bool,
@@ -87,6 +94,10 @@ pub struct TokenLaws {
     unauthorized: u32,
     not_before_ms: u64,
     last_forced_ms: Option<u64>,
+    /// The next request is timed because of a denial.
+    waits_for_scope: bool,
+    /// A denial was told, and every one since then would say the same: the server of this world takes one scope away.
+    denials_told: bool,
     /// When the next request is due, and how long the machine had slept when that was decided.
     due: Option<(u64, u64)>,
     wishes: BTreeMap<u64, (Option<u64>, u64)>,
@@ -160,6 +171,10 @@ impl TokenLaws {
             return;
         }
         let read = outcome.clone().and_then(|reply| oauth::read(reply, &self.settings, &[], now.wall_ms));
+        let since_ms = self.flight.as_ref().map_or(0, |flight| flight.since_ms);
+        let age_ms = now.boot_ms - since_ms;
+        self.step.is_denied = read.as_ref().is_ok_and(|granted| self.lacks(granted, age_ms));
+        self.step.is_lost = self.step.is_denied && self.held(now).is_some();
         self.step.reply = Some(match read {
             Ok(granted) => Said::Granted(granted.refresh_token.map(|text| text.expose().to_owned())),
             Err(error) => Said::Failed(error.code(), error.retry_after_ms()),
@@ -188,13 +203,14 @@ impl TokenLaws {
 
     fn force_if_holding(&mut self, now: Now, floor_ms: u64) {
         self.step.must_fetch = Some(false);
-        if self.phase == Phase::Holding {
+        if self.phase == Phase::Holding || self.phase == Phase::Waiting && self.waits_for_scope {
             self.fetch_after(now, floor_ms);
         }
     }
 
     fn forced(&mut self, now: Now) {
         let floor = self.token.as_ref().map_or(FLOOR_MS, |token| (token.lifetime_ms / 4).min(20_000));
+        self.denials_told = false;
         if self.phase == Phase::Blocked {
             return self.fetch_after(now, FLOOR_MS);
         }
@@ -207,10 +223,11 @@ impl TokenLaws {
             self.last_forced_ms = Some(at);
             return self.begin(now);
         }
-        let planned = self.due.filter(|_| self.phase == Phase::Holding).map_or(at, |(due, _)| due.min(at));
+        let timed = self.phase == Phase::Holding || self.waits_for_scope;
+        let planned = self.due.filter(|_| timed).map_or(at, |(due, _)| due.min(at));
         let planned = planned.max(self.not_before_ms);
         self.last_forced_ms = Some(planned);
-        (self.phase, self.due) = (Phase::Waiting, Some((planned, slept(now))));
+        (self.phase, self.due, self.waits_for_scope) = (Phase::Waiting, Some((planned, slept(now))), false);
         self.step.must_fetch = Some(false);
     }
 
@@ -253,10 +270,13 @@ impl TokenLaws {
         if let Credential::RefreshToken(text) = credential {
             self.refresh = Some(text.expose().to_owned());
         }
+        let hurries = self.phase == Phase::Waiting && self.waits_for_scope;
         match self.phase {
+            _ if hurries && !matches!(credential, Credential::ProxyPassword) => self.begin(now),
             Phase::Blocked => self.begin(now),
             _ => self.step.must_be_silent = true,
         }
+        self.denials_told = false;
     }
 
     fn replied_to(&mut self, now: Now, id: u64, answer: &Result<Answer, Error>) {
@@ -304,7 +324,7 @@ impl TokenLaws {
         match output {
             Output::Http { epoch, request } => self.fetched(now, *epoch, request.body.text()),
             Output::Publish(token) => {
-                renews_in_time(token, self.settings.lead_ms);
+                times::renews_in_time(token, self.settings.lead_ms);
                 self.step.published = true;
                 if token.serial > self.newest {
                     self.step.newer = true;
@@ -313,6 +333,8 @@ impl TokenLaws {
                     self.phase = Phase::Holding;
                     self.due = Some((token.schedule.refresh_ms.max(now.boot_ms), slept(now)));
                     self.token = Some(Arc::clone(token));
+                    self.denials_told = false;
+                    assert!(!self.step.is_denied, "a token is taken that lacks a required scope");
                 }
             }
             Output::Ask { id, question } => {
@@ -346,6 +368,7 @@ impl TokenLaws {
 
     fn fetched(&mut self, now: Now, epoch: u64, form: &str) {
         self.step.fetched = true;
+        self.waits_for_scope = false;
         if self.phase == Phase::Fetching {
             // What was refused had been replaced meanwhile: a round of its own.
             self.spend();
@@ -364,7 +387,14 @@ impl TokenLaws {
             assert_eq!(Some(given), self.refresh.as_deref(), "another refresh token than the newest");
         }
         let by_code = code.is_some();
-        self.flight = Some(Flight { epoch, refresh: self.refresh.clone(), code, by_code, replaced: false });
+        self.flight = Some(Flight {
+            epoch,
+            refresh: self.refresh.clone(),
+            code,
+            by_code,
+            replaced: false,
+            since_ms: now.boot_ms,
+        });
         (self.phase, self.due) = (Phase::Fetching, None);
     }
 
@@ -389,6 +419,11 @@ impl TokenLaws {
                 }
             }
             News::Fetching => {}
+            News::Declined { .. } => assert!(self.step.is_denied, "what the token grants is enough"),
+            News::ScopesLost { .. } => {
+                assert!(self.step.is_denied && self.step.failed, "no scope is lost");
+                self.step.lost = true;
+            }
         }
     }
 
@@ -406,29 +441,12 @@ impl TokenLaws {
         let throttled = matches!(code, Code::Throttled | Code::ThrottledLong);
         self.throttles = if throttled { self.throttles + 1 } else { 0 };
         let delay = self.delay_ms(now, retry_after.unwrap_or(0));
+        self.waits_for_scope = self.step.is_lost;
+        let delay = self.denied_ms(now).inspect(|_| self.attempts = 0).unwrap_or(delay);
         self.not_before_ms = now.boot_ms + retry_after.unwrap_or(0);
         (self.phase, self.due) = (Phase::Waiting, Some((now.boot_ms + delay, slept(now))));
         let long = retry_after.is_some_and(|wait| wait > 180_000);
         self.step.must_end_round = long || self.attempts >= self.settings.attempts_per_round;
-    }
-
-    fn delay_ms(&self, now: Now, asked: u64) -> u64 {
-        let mut dice = Dice::new(self.step.random);
-        let held = self.held(now).map(|token| (token.lifetime_ms, token.schedule.usable_ms - now.boot_ms));
-        let b = held.map_or(1_000, |(life, _)| (life / 20).clamp(1, 1_000));
-        let plain = (b + dice.up_to(b << (self.failures - 1).min(16))).min(30_000);
-        let slow = match (self.failures, self.throttles) {
-            (0..=4, _) => 0,
-            (_, 0) => 30_000 + dice.up_to(30_000),
-            (5, _) | (_, 1) => {
-                let whole = 300_000 + dice.up_to(200_000);
-                30_000 + dice.up_to(whole - 30_000)
-            }
-            _ => 300_000 + dice.up_to(200_000),
-        };
-        let spread = asked + dice.up_to(asked.min(300_000));
-        let delay = plain.max(slow).max(spread);
-        held.map_or(delay, |(_, left)| delay.min(b.max(left / 4))).max(asked)
     }
 
     // ---- whether they agree ---------------------------------------------------------------------------------
@@ -448,13 +466,16 @@ impl TokenLaws {
         assert!(step.must_end_round == step.round_failed, "the end of a round: {}", step.round_failed);
         assert!(!step.must_not_ask || !step.asked, "a refused code is asked for again at once");
         assert!(!step.must_ask || !self.can_ask || step.asked, "no authorization code is asked for");
+        if self.step_is_lost(&step) {
+            assert_eq!(step.lost, !std::mem::replace(&mut self.denials_told, true), "a denial is told once");
+        }
         let known = refresher.credentials().refresh_token.as_ref().map(|text| text.expose().to_owned());
         assert_eq!(known, self.refresh, "the refresh token in force");
         self.check_wishes(now, &step);
     }
 
     fn check_wishes(&self, now: Now, step: &Step) {
-        let all = step.newer || step.blocked || step.round_failed;
+        let all = step.newer || step.blocked || step.round_failed || step.is_lost && step.failed;
         for (id, (by, min_left)) in &self.wishes {
             let old = step.failed || step.is_timeout && by.is_some_and(|by| by <= now.boot_ms);
             let overdue = all || old && self.has_left(now, *min_left);
@@ -470,15 +491,4 @@ impl TokenLaws {
             (self.closing_ms, self.closed) = (None, true);
         }
     }
-}
-
-/// The lead, told a second time: a fifth of the life, at least 5 min or half of it, at most an hour; or as set, between a
-/// tenth of the life and a second, and half of it.
-fn renews_in_time(token: &Token, set_ms: Option<u64>) {
-    let life = token.lifetime_ms;
-    let own = (life / 5).max((life / 2).min(300_000)).min(3_600_000);
-    let lead = set_ms.map_or(own, |set| set.max(life / 10 + 1_000).min(life / 2));
-    let renewal = token.schedule.refresh_ms + life - token.schedule.expires_ms;
-    assert!(renewal <= life - lead, "a token of {life} ms is renewed after {renewal} ms");
-    assert!(renewal * 20 >= (life - lead) * 20 - life, "a token of {life} ms is renewed after {renewal} ms already");
 }
