@@ -1134,6 +1134,8 @@ extern "C" {
  * the textfile collector of node_exporter reads.
  */
 #define GWA_STATS_PROMETHEUS 3
+
+/**
  * A scope that is granted now and was not before.
  */
 #define GWA_SCOPE_ADDED 1

@@ -4,6 +4,7 @@
 //! set, what two keys say together when a client is made ([`Config::settings`]). Values are never quoted in errors.
 
 mod check;
+mod close;
 mod credentials;
 mod effective;
 mod json;
