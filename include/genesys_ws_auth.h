@@ -102,6 +102,9 @@
  *   token.lead_ms = 0
  *       whole number, 0 to 86400000 ms: renew this long before the token ends, within a tenth and a half of
  *       its life; 0: by the built-in rule
+ *   token.lead_goal_ms = 0
+ *       whole number, 0 to 86400000 ms: service level: another token takes effect while this much life is
+ *       left, else the state is Degraded; at most half of the lead; 0: a quarter of the life, 60 s at most
  *   token.store
  *       text of at most 4096 characters, none of them a control character: file in which the newest refresh
  *       token is kept, mode 0600, made if need be; empty: none
@@ -1154,9 +1157,21 @@ extern "C" {
 #define GWA_CALLBACK_THREAD 9
 
 /**
- * Format of gwa_client_stats(): one JSON object.
+ * Format of gwa_client_stats(): one JSON object without line breaks, as gwa_stats_schema() describes it.
  */
 #define GWA_STATS_JSON 1
+
+/**
+ * Format of gwa_client_stats() and gwa_metrics_text(): OpenMetrics 1.0, for an HTTP answer of the type
+ * `application/openmetrics-text; version=1.0.0; charset=utf-8`.
+ */
+#define GWA_STATS_OPENMETRICS 2
+
+/**
+ * Format of gwa_client_stats() and gwa_metrics_text(): Prometheus's older text format 0.0.4 (`text/plain; version=0.0.4`), which
+ * the textfile collector of node_exporter reads.
+ */
+#define GWA_STATS_PROMETHEUS 3
 
 /**
  * A scope that is granted now and was not before.
@@ -1419,7 +1434,7 @@ typedef struct gwa_metrics {
      */
     uint64_t messages_received;
     /**
-     * Their bytes.
+     * Bytes of application messages received.
      */
     uint64_t bytes_received;
     /**
@@ -1427,7 +1442,7 @@ typedef struct gwa_metrics {
      */
     uint64_t messages_sent;
     /**
-     * Their bytes.
+     * Bytes of application messages sent.
      */
     uint64_t bytes_sent;
     /**
@@ -1466,6 +1481,278 @@ typedef struct gwa_metrics {
      * Channels made (profile notifications); each rollover needs one.
      */
     uint64_t channels;
+    /**
+     * Renewals that took effect while the old token had its goal of life left.
+     */
+    uint64_t lead_goals_met;
+    /**
+     * Tokens whose goal passed before another took effect: the client was Degraded.
+     */
+    uint64_t lead_goals_missed;
+    /**
+     * Live sockets lost to a reset, or an end without a close frame.
+     */
+    uint64_t drops_reset;
+    /**
+     * Live sockets lost to silence: no pong, no heartbeat.
+     */
+    uint64_t drops_silence;
+    /**
+     * Live sockets closed by the server with a code of class retry.
+     */
+    uint64_t drops_close_retry;
+    /**
+     * Live sockets closed by the server with a code of class drain.
+     */
+    uint64_t drops_close_drain;
+    /**
+     * Live sockets closed by the server with a code of class token.
+     */
+    uint64_t drops_close_token;
+    /**
+     * Live sockets closed by the server with a code of class final.
+     */
+    uint64_t drops_close_final;
+    /**
+     * Live sockets lost to a fault of TLS.
+     */
+    uint64_t drops_tls;
+    /**
+     * Live sockets lost because the peer broke the protocol, or sent too large a message.
+     */
+    uint64_t drops_protocol;
+    /**
+     * Live sockets lost because their token had expired or was revoked.
+     */
+    uint64_t drops_token;
+    /**
+     * Live sockets lost because their channel was gone or refused.
+     */
+    uint64_t drops_channel;
+    /**
+     * Live sockets lost to another client that took the channel.
+     */
+    uint64_t drops_displaced;
+    /**
+     * Live sockets lost to anything else.
+     */
+    uint64_t drops_other;
+    /**
+     * Attempts that failed in name resolution.
+     */
+    uint64_t failures_dns;
+    /**
+     * Attempts that failed in TCP.
+     */
+    uint64_t failures_tcp;
+    /**
+     * Attempts that failed at a proxy.
+     */
+    uint64_t failures_proxy;
+    /**
+     * Attempts that failed in TLS.
+     */
+    uint64_t failures_tls;
+    /**
+     * Attempts that failed in HTTP.
+     */
+    uint64_t failures_http;
+    /**
+     * Attempts that failed at the token endpoint.
+     */
+    uint64_t failures_oauth;
+    /**
+     * Attempts that the WebSocket's server refused, closed or did not answer.
+     */
+    uint64_t failures_ws;
+    /**
+     * Attempts whose token lacks scopes.
+     */
+    uint64_t failures_scope;
+    /**
+     * Attempts that failed for anything else.
+     */
+    uint64_t failures_other;
+    /**
+     * Length of all gaps that have ended, in milliseconds.
+     */
+    uint64_t gap_ms;
+    /**
+     * Messages handed back unsent at the end.
+     */
+    uint64_t messages_returned;
+    /**
+     * Times a socket was not read because the event queue was full.
+     */
+    uint64_t read_pauses;
+    /**
+     * Lines of log lost because on_log was slow.
+     */
+    uint64_t log_lost;
+    /**
+     * Audit records of level info.
+     */
+    uint64_t audit_info;
+    /**
+     * Audit records of level notice.
+     */
+    uint64_t audit_notice;
+    /**
+     * Audit records of level warning.
+     */
+    uint64_t audit_warning;
+    /**
+     * Audit records of level error.
+     */
+    uint64_t audit_error;
+    /**
+     * Audit records of level critical.
+     */
+    uint64_t audit_critical;
+    /**
+     * Events that wait, or whose callback is running.
+     */
+    uint64_t events_waiting;
+    /**
+     * The most events that waited when they were taken out.
+     */
+    uint64_t events_waiting_most;
+    /**
+     * Messages that may wait (events.queue_events).
+     */
+    uint64_t events_bound;
+    /**
+     * What they take.
+     */
+    uint64_t event_bytes_waiting;
+    /**
+     * What they may take (events.queue_bytes).
+     */
+    uint64_t event_bytes_bound;
+    /**
+     * Audit records that wait.
+     */
+    uint64_t audit_waiting;
+    /**
+     * The most audit records that waited.
+     */
+    uint64_t audit_waiting_most;
+    /**
+     * Audit records that may wait (audit.queue_records).
+     */
+    uint64_t audit_bound;
+    /**
+     * Messages not yet sent.
+     */
+    uint64_t sends_waiting;
+    /**
+     * The most messages that were not yet sent.
+     */
+    uint64_t sends_waiting_most;
+    /**
+     * Messages that may wait to be sent (send.queue_messages).
+     */
+    uint64_t sends_bound;
+    /**
+     * Their bytes.
+     */
+    uint64_t send_bytes_waiting;
+    /**
+     * Bytes that may wait to be sent (send.queue_bytes).
+     */
+    uint64_t send_bytes_bound;
+    /**
+     * 1 while there is a token, else 0.
+     */
+    uint64_t token_held;
+    /**
+     * Since the token was granted, in milliseconds; 0 without one.
+     */
+    uint64_t token_age_ms;
+    /**
+     * Until its renewal starts, in milliseconds; 0 when it is under way, and without a token.
+     */
+    uint64_t token_renewal_in_ms;
+    /**
+     * Until it is presented no more, in milliseconds; 0 when that has passed, and without a token.
+     */
+    uint64_t token_usable_for_ms;
+    /**
+     * Latency that half of all attempts stay within, in milliseconds.
+     */
+    uint64_t latency_p50_ms;
+    /**
+     * Latency that 90 % of all attempts stay within, in milliseconds.
+     */
+    uint64_t latency_p90_ms;
+    /**
+     * Latency that 99 % of all attempts stay within, in milliseconds.
+     */
+    uint64_t latency_p99_ms;
+    /**
+     * Latency that half of the renewals stay within, in milliseconds.
+     */
+    uint64_t renewal_p50_ms;
+    /**
+     * Latency that 90 % of the renewals stay within, in milliseconds.
+     */
+    uint64_t renewal_p90_ms;
+    /**
+     * Latency that 99 % of the renewals stay within, in milliseconds.
+     */
+    uint64_t renewal_p99_ms;
+    /**
+     * Time from dialling to an open WebSocket that half of the sockets stay within, in milliseconds.
+     */
+    uint64_t connect_p50_ms;
+    /**
+     * The same for 90 % of the sockets, in milliseconds.
+     */
+    uint64_t connect_p90_ms;
+    /**
+     * The same for 99 % of the sockets, in milliseconds.
+     */
+    uint64_t connect_p99_ms;
+    /**
+     * Time that half of the token requests stay within, in milliseconds.
+     */
+    uint64_t token_request_p50_ms;
+    /**
+     * Time that 90 % of the token requests stay within, in milliseconds.
+     */
+    uint64_t token_request_p90_ms;
+    /**
+     * Time that 99 % of the token requests stay within, in milliseconds.
+     */
+    uint64_t token_request_p99_ms;
+    /**
+     * Life left of the old token in the worst 1 % of the renewals, in milliseconds.
+     */
+    uint64_t lead_p1_ms;
+    /**
+     * Life left of the old token in the worst 10 % of the renewals, in milliseconds.
+     */
+    uint64_t lead_p10_ms;
+    /**
+     * Life left of the old token in the worse half of the renewals, in milliseconds.
+     */
+    uint64_t lead_p50_ms;
+    /**
+     * Clients that run on the token source that this one shares; 0: it has one of its own.
+     */
+    uint64_t source_clients;
+    /**
+     * Token requests of that source, for all its clients.
+     */
+    uint64_t source_token_requests;
+    /**
+     * Of these, those that failed.
+     */
+    uint64_t source_token_failures;
+    /**
+     * Times that the token endpoint throttled it.
+     */
+    uint64_t source_throttles;
 } gwa_metrics_t;
 
 /**
@@ -2945,7 +3232,8 @@ gwa_status_t gwa_client_metrics(gwa_client_t *client,
                                 gwa_metrics_t *inout);
 
 /**
- * Counters and state as text. `format` is GWA_STATS_JSON: one JSON object without line breaks. Holds no secret.
+ * Metrics and state as text. `format` is GWA_STATS_JSON, GWA_STATS_OPENMETRICS or GWA_STATS_PROMETHEUS. Holds no secret. The
+ * samples of the latter two have no label that tells one client from another: see gwa_metrics_text().
  *
  * Returns GWA_OK, GWA_E_BAD_HANDLE, or GWA_E_INVALID_ARGUMENT for NULL and for another format; `out` is written only with
  * GWA_OK.
@@ -2956,6 +3244,35 @@ gwa_status_t gwa_client_metrics(gwa_client_t *client,
 gwa_status_t gwa_client_stats(gwa_client_t *client,
                               int32_t format,
                               gwa_text_t **out);
+
+/**
+ * The metrics of `count` clients as one text in which every family of samples is told once, as both formats ask for. The
+ * label `client` of a client's samples has the value `names[i]`; with NULL for `names` it is the client's place in `clients`,
+ * from 0. Keep a client's name for as long as the process lives: another name is another time series. `format` is
+ * GWA_STATS_OPENMETRICS or GWA_STATS_PROMETHEUS. Without clients the text tells the version of the library alone.
+ *
+ * Returns GWA_OK; GWA_E_BAD_HANDLE if one of the clients is none; GWA_E_INVALID_ARGUMENT for NULL, for a name that is empty
+ * or stands there twice, and for another format; GWA_E_INVALID_UTF8; `out` is written only with GWA_OK.
+ *
+ * Thread: any. Callback: allowed. Fork: GWA_E_FORKED. Signal: unsafe. Blocking: no.
+ * Ownership: the caller keeps `clients` and `names`, and frees `*out` with gwa_text_free(). Since: 0.1.0.
+ */
+gwa_status_t gwa_metrics_text(gwa_client_t *const *clients,
+                              const char *const *names,
+                              size_t count,
+                              int32_t format,
+                              gwa_text_t **out);
+
+/**
+ * The JSON of gwa_client_stats() as a JSON Schema (draft 2020-12). Newer versions of the library add members: readers ignore
+ * those they do not know.
+ *
+ * Returns GWA_OK, or GWA_E_INVALID_ARGUMENT for NULL.
+ *
+ * Thread: any. Callback: allowed. Fork: allowed. Signal: unsafe. Blocking: no.
+ * Ownership: the caller frees `*out` with gwa_text_free(). Since: 0.1.0.
+ */
+gwa_status_t gwa_stats_schema(gwa_text_t **out);
 
 /**
  * Compares the scopes of a token with those an application needs, without a client and without a network. Writes one

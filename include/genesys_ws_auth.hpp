@@ -1726,12 +1726,47 @@ public:
         const gwa_status_t status = gwa_client_metrics(get(), &metrics);
         return detail::failure().of(status, metrics);
     }
-    /** Counters and state as text, e.g. GWA_STATS_JSON. Holds no secret. */
+    /** Metrics and state as text: GWA_STATS_JSON, GWA_STATS_OPENMETRICS, GWA_STATS_PROMETHEUS. Holds no secret. */
     result<text> try_stats(int32_t format = GWA_STATS_JSON) const noexcept
     {
         gwa_text_t *out = nullptr;
         const gwa_status_t status = gwa_client_stats(get(), format, &out);
         return detail::failure().of(status, text(out));
+    }
+    /** The JSON of stats() as a JSON Schema (2020-12). */
+    static result<text> try_stats_schema() noexcept
+    {
+        gwa_text_t *out = nullptr;
+        const gwa_status_t status = gwa_stats_schema(&out);
+        return detail::failure().of(status, text(out));
+    }
+    /**
+     * Metrics of several clients as one text for Prometheus: metrics_text({&one, &two}, {"one", "two"}). The names, as many as
+     * clients, are values of the label `client`; without any it is a client's place.
+     */
+    static result<text> try_metrics_text(const std::vector<const client *> &clients,
+                                         const std::vector<std::string> &names = std::vector<std::string>(),
+                                         int32_t format = GWA_STATS_OPENMETRICS) noexcept
+    {
+        GWA_HPP_TRY
+        {
+            std::vector<gwa_client_t *> handles;
+            for (const client *one : clients) {
+                handles.push_back(one ? one->get() : nullptr);
+            }
+            const detail::c_strings n(names);
+            if (n.status() != GWA_OK || (!names.empty() && names.size() != clients.size())) {
+                return result<text>(error(GWA_E_INVALID_ARGUMENT));
+            }
+            gwa_text_t *out = nullptr;
+            const gwa_status_t status = gwa_metrics_text(handles.data(), names.empty() ? nullptr : n.data(),
+                                                         handles.size(), format, &out);
+            return detail::failure().of(status, text(out));
+        }
+        GWA_HPP_CATCH_ALL
+        {
+        }
+        return result<text>(error(GWA_E_INTERNAL));
     }
     /** The configuration in force, as config::try_json() writes it. */
     result<text> try_config() const noexcept
@@ -1786,6 +1821,15 @@ public:
     gwa_metrics_t metrics() const { return try_metrics().or_throw(); }
     /** try_stats(), or throws. */
     text stats(int32_t format = GWA_STATS_JSON) const { return try_stats(format).or_throw(); }
+    /** try_stats_schema(), or throws. */
+    static text stats_schema() { return try_stats_schema().or_throw(); }
+    /** try_metrics_text(), or throws. */
+    static text metrics_text(const std::vector<const client *> &clients,
+                             const std::vector<std::string> &names = std::vector<std::string>(),
+                             int32_t format = GWA_STATS_OPENMETRICS)
+    {
+        return try_metrics_text(clients, names, format).or_throw();
+    }
     /** try_config(), or throws. */
     text config() const { return try_config().or_throw(); }
 #endif

@@ -3,6 +3,7 @@
 mod life;
 mod records;
 mod source;
+mod telling;
 mod topics;
 mod unregister;
 
@@ -17,12 +18,11 @@ pub use self::life::ShutdownReport;
 use self::source::Share;
 pub use self::source::TokenSource;
 use crate::audit::scopes_json;
-use crate::config::settings::{Delivery as Mode, Profile, Proxies, Proxy, Settings};
+use crate::config::settings::{Delivery as Mode, Profile, Proxies, Settings};
 use crate::config::{Config, Written};
 use crate::error::{Code, Error, Stage};
 pub use crate::event::Event;
 use crate::event::{MessageKind, State};
-use crate::metrics::Metrics;
 use crate::proto::outbox::Outbox;
 use crate::proto::refresher::{Credential, Input};
 use crate::proto::scope::{self, Sources};
@@ -31,8 +31,7 @@ use crate::proto::token::Token;
 use crate::secret::Secret;
 use crate::shell::chain::Sealer;
 use crate::shell::clock::Clock;
-use crate::shell::delivery::{Delivery, EventFd as EventSignal, NetworkReport, Parts as DeliveryParts};
-use crate::shell::delivery::{SourceReport, TokenTimes};
+use crate::shell::delivery::{Delivery, EventFd as EventSignal, Parts as DeliveryParts};
 use crate::shell::engine::Engine;
 use crate::shell::gate::{no_descriptor, Deadline, Gate};
 use crate::shell::interrupt::Interrupt;
@@ -297,22 +296,6 @@ impl Client {
         self.shared.state()
     }
 
-    /// Counters.
-    pub fn metrics(&self) -> Metrics {
-        self.delivery.metrics()
-    }
-
-    /// Counters, state and the times of the token as one JSON object.
-    pub fn stats_json(&self) -> String {
-        let now = self.clock.now();
-        let token = self.shared.token().map(|token| TokenTimes {
-            age_ms: now.wall_ms.saturating_sub(token.granted_at_wall_ms),
-            renewal_in_ms: token.schedule.refresh_ms.saturating_sub(now.boot_ms),
-            usable_for_ms: token.remaining_ms(now.boot_ms),
-        });
-        self.delivery.stats_json(self.state(), token, self.share.source().server_ahead_ms(), &self.network())
-    }
-
     /// Level-triggered descriptor, readable while events wait (poll mode); -1 in other modes. The client owns it.
     pub fn event_fd(&self) -> i32 {
         self.delivery.event_fd()
@@ -343,34 +326,6 @@ impl Client {
     /// Async-signal-safe: an atomic addition and one `write`.
     pub fn interrupt(&self) {
         self.interrupt.raise();
-    }
-
-    /// Which trust store, which client certificate, which proxies.
-    fn network(&self) -> NetworkReport {
-        let Settings { proxies, pins, client_identity, min_tls, token_url, ws_url, api_url, .. } = &*self.settings;
-        let streaming_url = self.settings.streaming_url();
-        let or = |one: &String, other: &String| if one.is_empty() { other.clone() } else { one.clone() };
-        let uses = |proxy: &Option<Proxy>, url: &str| {
-            proxy.as_ref().and(self.net.target(url).ok()).and_then(|target| Some(self.net.proxy(&target)?.peer()))
-        };
-        NetworkReport {
-            trust: self.net.trust_report().map(|report| (report.store.clone(), report.roots)),
-            pins: pins.len(),
-            client_certificate: client_identity.is_some(),
-            min_tls: min_tls.name(),
-            token_proxy: uses(&proxies.token, &or(token_url, api_url)),
-            socket_proxy: uses(&proxies.socket, &or(ws_url, &streaming_url)),
-            source: self.source_report(),
-            rate_limit: self.share.source().rate_limit(),
-        }
-    }
-
-    /// The source of its tokens, if others may use it too.
-    fn source_report(&self) -> Option<SourceReport> {
-        let source = self.share.source();
-        source
-            .is_shared()
-            .then(|| SourceReport { clients: source.running_clients(), token_requests: source.token_requests() })
     }
 
     // ---- small helpers --------------------------------------------------------------------------------------

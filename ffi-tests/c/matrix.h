@@ -27,6 +27,7 @@ static gwa_audit_t *audit;
 static gwa_event_t *message, *change, *lost, *gap, *token_event, *sent, *asked, *record, *line, *told;
 static const char *const scopes[] = {"notifications"};
 static const char *const topics[] = {"v2.users.a.presence"};
+static const char *const names[] = {"main"};
 static const char *secret;
 #define DIGITS "0123456789abcdef0123456789abcdef"
 static const char chain_key[] = DIGITS DIGITS;
@@ -54,6 +55,13 @@ static gwa_client_t *made_client;
 static gwa_request_t *made_request;
 static gwa_token_source_t *made_source;
 static gwa_audit_verify_t *made_verify;
+
+static inline gwa_client_t *const *all_clients(void)
+{
+    static gwa_client_t *all[1];
+    all[0] = client;
+    return all;
+}
 
 static inline gwa_config_t *own_config(void)
 {

@@ -3,6 +3,30 @@
 
 #include <stddef.h>
 
+static void texts_of_many(gwa_client_t *client)
+{
+    static const char *const names[] = {"one", "two"}, *const twice[] = {"one", "one"}, *const odd[] = {"one", ""};
+    gwa_client_t *const clients[] = {client, client};
+    gwa_client_t *const stale[] = {client, NULL};
+    gwa_text_t *text = NULL;
+    CHECK_STATUS(gwa_metrics_text(clients, names, 2, GWA_STATS_PROMETHEUS, &text), GWA_OK);
+    CHECK_CONTAINS(gwa_text_data(text, NULL), "\ngwa_token_held{client=\"one\"} 1\ngwa_token_held{client=\"two\"} 1\n");
+    gwa_text_free(text);
+    CHECK_STATUS(gwa_metrics_text(clients, NULL, 2, GWA_STATS_OPENMETRICS, &text), GWA_OK);
+    CHECK_CONTAINS(gwa_text_data(text, NULL), "\ngwa_token_held{client=\"0\"} 1\ngwa_token_held{client=\"1\"} 1\n");
+    gwa_text_free(text);
+    CHECK_STATUS(gwa_metrics_text(NULL, NULL, 0, GWA_STATS_OPENMETRICS, &text), GWA_OK);
+    CHECK_CONTAINS(gwa_text_data(text, NULL), "# EOF\n");
+    gwa_text_free(text);
+    text = NULL;
+    CHECK_STATUS(gwa_metrics_text(clients, twice, 2, GWA_STATS_OPENMETRICS, &text), GWA_E_INVALID_ARGUMENT);
+    CHECK_STATUS(gwa_metrics_text(clients, odd, 2, GWA_STATS_OPENMETRICS, &text), GWA_E_INVALID_ARGUMENT);
+    CHECK_STATUS(gwa_metrics_text(clients, names, 2, GWA_STATS_JSON, &text), GWA_E_INVALID_ARGUMENT);
+    CHECK_STATUS(gwa_metrics_text(stale, names, 2, GWA_STATS_OPENMETRICS, &text), GWA_E_BAD_HANDLE);
+    CHECK_STATUS(gwa_metrics_text(clients, names, SIZE_MAX, GWA_STATS_OPENMETRICS, &text), GWA_E_INVALID_ARGUMENT);
+    CHECK(text == NULL);
+}
+
 int main(void)
 {
     static struct probe probe = PROBE_INIT;
@@ -43,6 +67,11 @@ int main(void)
     CHECK_STATUS(gwa_client_stats(client, GWA_STATS_JSON, &stats), GWA_OK);
     CHECK_CONTAINS(gwa_text_data(stats, NULL), "\"state\":\"Ready\"");
     gwa_text_free(stats);
+    CHECK_STATUS(gwa_client_stats(client, 0, &stats), GWA_E_INVALID_ARGUMENT);
+    CHECK_STATUS(gwa_client_stats(client, GWA_STATS_OPENMETRICS, &stats), GWA_OK);
+    CHECK_CONTAINS(gwa_text_data(stats, NULL), "\ngwa_state{gwa_state=\"Ready\"} 1\n");
+    gwa_text_free(stats);
+    texts_of_many(client);
     memset(&report, 0, sizeof report);
     CHECK_STATUS(gwa_client_shutdown(client, 0, &report, NULL), GWA_E_INVALID_ARGUMENT);
 

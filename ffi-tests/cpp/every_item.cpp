@@ -112,6 +112,10 @@ void use_config()
     CHECK_OK(config.try_set_json("{\"token.attempts\": 2}"));
     CHECK_OK(config.try_set_from_env());
     CHECK(config.try_json().value().str().find("\"token.attempts\"") != std::string::npos);
+    CHECK(gwa::client::try_stats_schema().value().str().find("2020-12") != std::string::npos);
+    CHECK(gwa::client::try_metrics_text({}).value().str().find("gwa_build_info{") != std::string::npos);
+    CHECK_STATUS(gwa::client::try_metrics_text({nullptr}, {"a", "b"}).status(), GWA_E_INVALID_ARGUMENT);
+    CHECK_STATUS(gwa::client::try_metrics_text({nullptr}).status(), GWA_E_BAD_HANDLE);
     CHECK(gwa::config::try_schema().value().str().find("2020-12") != std::string::npos);
     CHECK_OK(config.try_on_message(nullptr));
     CHECK_OK(config.try_on_audit(nullptr));
@@ -181,6 +185,7 @@ void use_client()
         client.try_shutdown(std::chrono::seconds(1)).status(),
         client.try_metrics().status(),
         client.try_stats().status(),
+        gwa::client::try_metrics_text({&client}, {"main"}).status(),
         client.try_config().status(),
     };
     for (const gwa_status_t status : all) {

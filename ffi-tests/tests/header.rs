@@ -31,6 +31,7 @@ const SOURCES: [&str; 21] = [
     "source",
     "report",
     "metrics",
+    "stats",
     "scopes",
     "live",
 ];

@@ -205,6 +205,7 @@ static KEYS: &[Key] = &[
     key!("token.timeout_ms", ms(1, 300_000), "15000", "a token request, from resolving to the last byte", |d, v| d.settings.token_timeout_ms = v.number),
     key!("token.attempts", count(1, 100), "3", "attempts in a round", |d, v| d.settings.attempts_per_round = u32::try_from(v.number).unwrap_or(u32::MAX)),
     key!("token.lead_ms", ms(0, 86_400_000), "0", "renew this long before the token ends, within a tenth and a half of its life; 0: by the built-in rule", |d, v| d.settings.lead_ms = Some(v.number).filter(|&lead| lead > 0)),
+    key!("token.lead_goal_ms", ms(0, 86_400_000), "0", "service level: another token takes effect while this much life is left, else the state is Degraded; at most half of the lead; 0: a quarter of the life, 60 s at most", |d, v| d.settings.lead_goal_ms = Some(v.number).filter(|&goal| goal > 0)),
     key!("token.store", Type::Text { max: 4_096 }, "", "file in which the newest refresh token is kept, mode 0600, made if need be; empty: none", |d, v| d.settings.token_store = v.text.into()),
     key!("token.revoke_on_close", Type::Flag, "false", "revoke the token when the client, or the last one of a source, shuts down; profile = notifications alone", |d, v| d.settings.revoke_on_close = v.flag),
     key!("token.refresh_floor_ms", ms(0, 86_400_000), "20000", "shortest time between two refreshes that a refused token or gwa_client_refresh_now() asks for, and never more than a quarter of the token's life; 0: none, for tests", |d, v| d.settings.refresh_floor_ms = v.number),

@@ -5,6 +5,7 @@
 
 mod chain;
 mod check;
+mod close;
 mod credentials;
 mod effective;
 mod json;

@@ -6,6 +6,7 @@ use crate::audit::Formats;
 use crate::secret::Secret;
 
 pub use super::chain::Chain;
+pub use super::close::{CloseClass, CLOSE_CODES};
 pub use super::pin::Pin;
 pub use super::proxy::{Exception, Proxy};
 pub use super::verification::{Verification, Verify};
@@ -130,46 +131,6 @@ pub enum Trust {
     Memory(Vec<u8>),
 }
 
-/// What a close code of the server asks for (RFC 6455 7.4).
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub enum CloseClass {
-    /// An ordinary loss: dial again by the reconnect delay.
-    #[default]
-    Retry,
-    /// The server goes away on purpose: the first dial is spread over 5 s.
-    Drain,
-    /// The token was at fault: a new one is fetched first.
-    Token,
-    /// Nothing to come back to: the client becomes `Failed`.
-    Final,
-}
-
-impl CloseClass {
-    /// All, in the order of the documentation.
-    pub(super) const ALL: [Self; 4] = [Self::Retry, Self::Drain, Self::Token, Self::Final];
-
-    /// As the key `ws.close_codes` has it.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Retry => "retry",
-            Self::Drain => "drain",
-            Self::Token => "token",
-            Self::Final => "final",
-        }
-    }
-}
-
-/// What is known of close codes unless [`Settings::close_codes`] says otherwise; all others are [`CloseClass::Retry`].
-/// 1001, 1012, 1013 (RFC 6455 7.4.1 and the IANA registry), 1008 (policy), 4401 and 4403 (in use for HTTP's 401, 403).
-pub const CLOSE_CODES: [(u16, CloseClass); 6] = [
-    (1001, CloseClass::Drain),
-    (1008, CloseClass::Token),
-    (1012, CloseClass::Drain),
-    (1013, CloseClass::Drain),
-    (4401, CloseClass::Token),
-    (4403, CloseClass::Token),
-];
-
 /// PEM, or where it lies.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Pem {
@@ -276,6 +237,8 @@ pub struct Settings {
     pub attempts_per_round: u32,
     /// Fixed renewal lead, clamped to \[L/10 + 1 s, L/2\].
     pub lead_ms: Option<u64>,
+    /// Life of a token that ought to be left when another one takes effect; at most half of what is left when renewal starts.
+    pub lead_goal_ms: Option<u64>,
     /// Shortest time between two refreshes that something forces; a quarter of the token's life if that is less.
     pub refresh_floor_ms: u64,
     /// Longest wait for the application to persist a rotated refresh token.
@@ -444,6 +407,7 @@ impl Default for Settings {
             lost_scopes: LostScopes::Keep,
             attempts_per_round: 3,
             lead_ms: None,
+            lead_goal_ms: None,
             refresh_floor_ms: 20_000,
             persist_timeout_ms: 5_000,
             token_store: String::new(),

@@ -1,4 +1,4 @@
-//! Counters of a client, as a struct that may grow, and as JSON.
+//! Counters of a client, as a struct that may grow.
 
 use std::mem::offset_of;
 
@@ -7,12 +7,8 @@ use crate::metrics::Metrics;
 use super::boundary;
 use super::client::gwa_client_t;
 use super::handle;
-use super::raw::{self, invalid};
+use super::raw;
 use super::status::gwa_status_t;
-use super::text::gwa_text_t;
-
-/// Format of gwa_client_stats(): one JSON object.
-pub const GWA_STATS_JSON: i32 = 1;
 
 /// Counters of a client since it was made. Set up with GWA_METRICS_INIT(); newer versions add fields at the end.
 #[derive(Clone, Copy, Default)]
@@ -50,11 +46,11 @@ pub struct gwa_metrics_t {
     pub throttles: u64,
     /// Application messages received.
     pub messages_received: u64,
-    /// Their bytes.
+    /// Bytes of application messages received.
     pub bytes_received: u64,
     /// Application messages sent.
     pub messages_sent: u64,
-    /// Their bytes.
+    /// Bytes of application messages sent.
     pub bytes_sent: u64,
     /// Audit records made.
     pub audit_records: u64,
@@ -74,41 +70,254 @@ pub struct gwa_metrics_t {
     pub rest_failures: u64,
     /// Channels made (profile notifications); each rollover needs one.
     pub channels: u64,
+    /// Renewals that took effect while the old token had its goal of life left.
+    pub lead_goals_met: u64,
+    /// Tokens whose goal passed before another took effect: the client was Degraded.
+    pub lead_goals_missed: u64,
+    /// Live sockets lost to a reset, or an end without a close frame.
+    pub drops_reset: u64,
+    /// Live sockets lost to silence: no pong, no heartbeat.
+    pub drops_silence: u64,
+    /// Live sockets closed by the server with a code of class retry.
+    pub drops_close_retry: u64,
+    /// Live sockets closed by the server with a code of class drain.
+    pub drops_close_drain: u64,
+    /// Live sockets closed by the server with a code of class token.
+    pub drops_close_token: u64,
+    /// Live sockets closed by the server with a code of class final.
+    pub drops_close_final: u64,
+    /// Live sockets lost to a fault of TLS.
+    pub drops_tls: u64,
+    /// Live sockets lost because the peer broke the protocol, or sent too large a message.
+    pub drops_protocol: u64,
+    /// Live sockets lost because their token had expired or was revoked.
+    pub drops_token: u64,
+    /// Live sockets lost because their channel was gone or refused.
+    pub drops_channel: u64,
+    /// Live sockets lost to another client that took the channel.
+    pub drops_displaced: u64,
+    /// Live sockets lost to anything else.
+    pub drops_other: u64,
+    /// Attempts that failed in name resolution.
+    pub failures_dns: u64,
+    /// Attempts that failed in TCP.
+    pub failures_tcp: u64,
+    /// Attempts that failed at a proxy.
+    pub failures_proxy: u64,
+    /// Attempts that failed in TLS.
+    pub failures_tls: u64,
+    /// Attempts that failed in HTTP.
+    pub failures_http: u64,
+    /// Attempts that failed at the token endpoint.
+    pub failures_oauth: u64,
+    /// Attempts that the WebSocket's server refused, closed or did not answer.
+    pub failures_ws: u64,
+    /// Attempts whose token lacks scopes.
+    pub failures_scope: u64,
+    /// Attempts that failed for anything else.
+    pub failures_other: u64,
+    /// Length of all gaps that have ended, in milliseconds.
+    pub gap_ms: u64,
+    /// Messages handed back unsent at the end.
+    pub messages_returned: u64,
+    /// Times a socket was not read because the event queue was full.
+    pub read_pauses: u64,
+    /// Lines of log lost because on_log was slow.
+    pub log_lost: u64,
+    /// Audit records of level info.
+    pub audit_info: u64,
+    /// Audit records of level notice.
+    pub audit_notice: u64,
+    /// Audit records of level warning.
+    pub audit_warning: u64,
+    /// Audit records of level error.
+    pub audit_error: u64,
+    /// Audit records of level critical.
+    pub audit_critical: u64,
+    /// Events that wait, or whose callback is running.
+    pub events_waiting: u64,
+    /// The most events that waited when they were taken out.
+    pub events_waiting_most: u64,
+    /// Messages that may wait (events.queue_events).
+    pub events_bound: u64,
+    /// What they take.
+    pub event_bytes_waiting: u64,
+    /// What they may take (events.queue_bytes).
+    pub event_bytes_bound: u64,
+    /// Audit records that wait.
+    pub audit_waiting: u64,
+    /// The most audit records that waited.
+    pub audit_waiting_most: u64,
+    /// Audit records that may wait (audit.queue_records).
+    pub audit_bound: u64,
+    /// Messages not yet sent.
+    pub sends_waiting: u64,
+    /// The most messages that were not yet sent.
+    pub sends_waiting_most: u64,
+    /// Messages that may wait to be sent (send.queue_messages).
+    pub sends_bound: u64,
+    /// Their bytes.
+    pub send_bytes_waiting: u64,
+    /// Bytes that may wait to be sent (send.queue_bytes).
+    pub send_bytes_bound: u64,
+    /// 1 while there is a token, else 0.
+    pub token_held: u64,
+    /// Since the token was granted, in milliseconds; 0 without one.
+    pub token_age_ms: u64,
+    /// Until its renewal starts, in milliseconds; 0 when it is under way, and without a token.
+    pub token_renewal_in_ms: u64,
+    /// Until it is presented no more, in milliseconds; 0 when that has passed, and without a token.
+    pub token_usable_for_ms: u64,
+    /// Latency that half of all attempts stay within, in milliseconds.
+    pub latency_p50_ms: u64,
+    /// Latency that 90 % of all attempts stay within, in milliseconds.
+    pub latency_p90_ms: u64,
+    /// Latency that 99 % of all attempts stay within, in milliseconds.
+    pub latency_p99_ms: u64,
+    /// Latency that half of the renewals stay within, in milliseconds.
+    pub renewal_p50_ms: u64,
+    /// Latency that 90 % of the renewals stay within, in milliseconds.
+    pub renewal_p90_ms: u64,
+    /// Latency that 99 % of the renewals stay within, in milliseconds.
+    pub renewal_p99_ms: u64,
+    /// Time from dialling to an open WebSocket that half of the sockets stay within, in milliseconds.
+    pub connect_p50_ms: u64,
+    /// The same for 90 % of the sockets, in milliseconds.
+    pub connect_p90_ms: u64,
+    /// The same for 99 % of the sockets, in milliseconds.
+    pub connect_p99_ms: u64,
+    /// Time that half of the token requests stay within, in milliseconds.
+    pub token_request_p50_ms: u64,
+    /// Time that 90 % of the token requests stay within, in milliseconds.
+    pub token_request_p90_ms: u64,
+    /// Time that 99 % of the token requests stay within, in milliseconds.
+    pub token_request_p99_ms: u64,
+    /// Life left of the old token in the worst 1 % of the renewals, in milliseconds.
+    pub lead_p1_ms: u64,
+    /// Life left of the old token in the worst 10 % of the renewals, in milliseconds.
+    pub lead_p10_ms: u64,
+    /// Life left of the old token in the worse half of the renewals, in milliseconds.
+    pub lead_p50_ms: u64,
+    /// Clients that run on the token source that this one shares; 0: it has one of its own.
+    pub source_clients: u64,
+    /// Token requests of that source, for all its clients.
+    pub source_token_requests: u64,
+    /// Of these, those that failed.
+    pub source_token_failures: u64,
+    /// Times that the token endpoint throttled it.
+    pub source_throttles: u64,
 }
 
 impl gwa_metrics_t {
     fn new(metrics: &Metrics) -> Self {
-        Self {
-            struct_size: 0,
-            // Both are at most 100 000 and 2^64; `as` saturates.
-            success_rate_milli_percent: (metrics.success_rate_percent() * 1_000.0) as u32,
-            avg_latency_us: (metrics.avg_latency_ms() * 1_000.0) as u64,
-            success_count: metrics.success_count,
-            failure_count: metrics.failure_count,
-            total_latency_ms: metrics.total_latency_ms,
-            request_count: metrics.request_count,
-            renewals: metrics.renewals,
-            handovers: metrics.handovers,
-            connects: metrics.connects,
-            drops: metrics.drops,
-            gaps: metrics.gaps,
-            token_requests: metrics.token_requests,
-            token_failures: metrics.token_failures,
-            throttles: metrics.throttles,
-            messages_received: metrics.messages_received,
-            bytes_received: metrics.bytes_received,
-            messages_sent: metrics.messages_sent,
-            bytes_sent: metrics.bytes_sent,
-            audit_records: metrics.audit_records,
-            audit_lost: metrics.audit_lost,
-            hook_failures: metrics.hook_failures,
-            slow_callbacks: metrics.slow_callbacks,
-            senseless_inputs: metrics.senseless_inputs,
-            last_lead_ms: metrics.last_lead_ms,
-            rest_requests: metrics.rest_requests,
-            rest_failures: metrics.rest_failures,
-            channels: metrics.channels,
+        // Without `..`: a new row of the table cannot be forgotten here.
+        macro_rules! filled {
+            ($($field:ident),* $(,)?) => {{
+                let Metrics { $($field),* } = *metrics;
+                Self {
+                    struct_size: 0,
+                    // Both are at most 100 000 and 2^64; `as` saturates.
+                    success_rate_milli_percent: (metrics.success_rate_percent() * 1_000.0) as u32,
+                    avg_latency_us: (metrics.avg_latency_ms() * 1_000.0) as u64,
+                    $($field,)*
+                }
+            }};
         }
+        filled!(
+            success_count,
+            failure_count,
+            total_latency_ms,
+            request_count,
+            renewals,
+            handovers,
+            connects,
+            drops,
+            gaps,
+            token_requests,
+            token_failures,
+            throttles,
+            messages_received,
+            bytes_received,
+            messages_sent,
+            bytes_sent,
+            audit_records,
+            audit_lost,
+            hook_failures,
+            slow_callbacks,
+            senseless_inputs,
+            last_lead_ms,
+            rest_requests,
+            rest_failures,
+            channels,
+            lead_goals_met,
+            lead_goals_missed,
+            drops_reset,
+            drops_silence,
+            drops_close_retry,
+            drops_close_drain,
+            drops_close_token,
+            drops_close_final,
+            drops_tls,
+            drops_protocol,
+            drops_token,
+            drops_channel,
+            drops_displaced,
+            drops_other,
+            failures_dns,
+            failures_tcp,
+            failures_proxy,
+            failures_tls,
+            failures_http,
+            failures_oauth,
+            failures_ws,
+            failures_scope,
+            failures_other,
+            gap_ms,
+            messages_returned,
+            read_pauses,
+            log_lost,
+            audit_info,
+            audit_notice,
+            audit_warning,
+            audit_error,
+            audit_critical,
+            events_waiting,
+            events_waiting_most,
+            events_bound,
+            event_bytes_waiting,
+            event_bytes_bound,
+            audit_waiting,
+            audit_waiting_most,
+            audit_bound,
+            sends_waiting,
+            sends_waiting_most,
+            sends_bound,
+            send_bytes_waiting,
+            send_bytes_bound,
+            token_held,
+            token_age_ms,
+            token_renewal_in_ms,
+            token_usable_for_ms,
+            latency_p50_ms,
+            latency_p90_ms,
+            latency_p99_ms,
+            renewal_p50_ms,
+            renewal_p90_ms,
+            renewal_p99_ms,
+            connect_p50_ms,
+            connect_p90_ms,
+            connect_p99_ms,
+            token_request_p50_ms,
+            token_request_p90_ms,
+            token_request_p99_ms,
+            lead_p1_ms,
+            lead_p10_ms,
+            lead_p50_ms,
+            source_clients,
+            source_token_requests,
+            source_token_failures,
+            source_throttles,
+        )
     }
 }
 
@@ -141,37 +350,22 @@ pub unsafe extern "C" fn gwa_client_metrics(client: *mut gwa_client_t, inout: *m
     })
 }
 
-/// Counters and state as text. `format` is GWA_STATS_JSON: one JSON object without line breaks. Holds no secret.
-///
-/// Returns GWA_OK, GWA_E_BAD_HANDLE, or GWA_E_INVALID_ARGUMENT for NULL and for another format; `out` is written only with
-/// GWA_OK.
-///
-/// Thread: any. Callback: allowed. Fork: GWA_E_FORKED. Signal: unsafe. Blocking: no.
-/// Ownership: the caller frees `*out` with gwa_text_free(). Since: 0.1.0.
-#[no_mangle]
-pub unsafe extern "C" fn gwa_client_stats(
-    client: *mut gwa_client_t,
-    format: i32,
-    out: *mut *mut gwa_text_t,
-) -> gwa_status_t {
-    boundary::status(|| {
-        let client = handle::find(client)?;
-        // SAFETY: writable or NULL.
-        let out = unsafe { raw::out(out, "out") }?;
-        if format != GWA_STATS_JSON {
-            return Err(invalid("format", "is not GWA_STATS_JSON"));
-        }
-        out.write(gwa_text_t::owned(&client.client().stats_json()));
-        Ok(())
-    })
-}
-
 // `fill` leaves the first four bytes to the caller.
 const _: () = assert!(offset_of!(gwa_metrics_t, struct_size) == 0);
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::metrics::ROWS;
+
+    /// The header is made of the struct's source, which macros would hide: it is compared with the table instead.
+    #[test]
+    fn the_struct_is_the_table() {
+        let source = include_str!("metrics.rs").split("pub avg_latency_us: u64,\n").nth(1).unwrap();
+        let fields = source.split("\n}").next().unwrap();
+        let rows = ROWS.iter().map(|row| format!("    /// {}\n    pub {}: u64,", row.help, row.field));
+        assert_eq!(fields, rows.collect::<Vec<_>>().join("\n"));
+    }
 
     #[test]
     fn an_older_caller_gets_what_fits() {

@@ -31,6 +31,7 @@ mod report;
 mod request;
 mod scopes;
 mod source;
+mod stats;
 mod status;
 mod text;
 mod token;

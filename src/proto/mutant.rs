@@ -255,6 +255,12 @@ mutants! {
     ThrottledForgotten,
     /// Nobody hears that the lead-time goal was missed.
     GoalIgnored,
+    /// The goal that was set does not count.
+    OwnGoalIgnored,
+    /// A goal that passed is not told to the metrics.
+    GoalUntold,
+    /// A renewal counts as in time although the goal had passed.
+    LateIsInTime,
     /// A socket waits for its token however long that takes.
     WaitsForEver,
     /// Sockets are dialled ahead of the same token again and again.

@@ -30,12 +30,15 @@ pub struct Outbox {
     max_bytes: usize,
     last_id: u64,
     is_open: bool,
+    /// The most messages there were.
+    most: usize,
 }
 
 impl Outbox {
     /// An empty queue with these bounds.
     pub fn new(max_messages: usize, max_bytes: usize) -> Self {
-        Self { waiting: VecDeque::new(), writing: None, bytes: 0, max_messages, max_bytes, last_id: 0, is_open: true }
+        let (waiting, writing, is_open) = (VecDeque::new(), None, true);
+        Self { waiting, writing, bytes: 0, max_messages, max_bytes, last_id: 0, is_open, most: 0 }
     }
 
     /// Takes messages again, after [`Self::give_back`].
@@ -57,6 +60,7 @@ impl Outbox {
         self.last_id += 1;
         self.bytes += data.len();
         self.waiting.push_back(Outgoing { id: self.last_id, kind, data: data.to_vec() });
+        self.most = self.most.max(queued + 1);
         Ok(self.last_id)
     }
 
@@ -102,6 +106,16 @@ impl Outbox {
     /// Messages not yet sent.
     pub fn len(&self) -> usize {
         self.waiting.len() + usize::from(self.writing.is_some())
+    }
+
+    /// Their bytes.
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// The most messages that were not yet sent.
+    pub fn most(&self) -> usize {
+        self.most
     }
 
     /// Whether nothing waits.

@@ -18,6 +18,8 @@ const LONGEST_TURN_MS: u64 = 10;
 pub struct Active {
     pub link: Link,
     pub epoch: u64,
+    /// When it was dialled, in boot milliseconds.
+    pub dialled_ms: u64,
     pub is_open: bool,
     /// Edge-triggered: there may be something to read until a read would block.
     pub readable: bool,
@@ -66,12 +68,13 @@ pub enum Turn {
 }
 
 impl Active {
-    /// A socket that is being dialled; `hold`: keep its messages back.
-    pub fn new(link: Link, hold: bool, has_channel: bool) -> Self {
+    /// A socket that is being dialled from now on; `hold`: keep its messages back.
+    pub fn new(link: Link, dialled_ms: u64, hold: bool, has_channel: bool) -> Self {
         let epoch = link.epoch();
         let held = hold.then(Held::default);
         let (is_open, readable, stalled) = (false, false, false);
-        Self { link, epoch, is_open, readable, stalled, held, has_channel, leaving: None, auth: None }
+        let (leaving, auth) = (None, None);
+        Self { link, epoch, dialled_ms, is_open, readable, stalled, held, has_channel, leaving, auth }
     }
 
     /// Reads until something has to be decided. The hot path: an application message goes straight to delivery.

@@ -17,7 +17,7 @@ use super::wait::Waiter;
 use crate::audit::Record;
 use crate::error::{Code, Error, Stage};
 use crate::hooks::Answer;
-use crate::metrics::Counter;
+use crate::metrics::{Counter, Timing};
 use crate::proto::http::{Method, Purpose, Request};
 use crate::proto::identity::Identity;
 use crate::proto::oauth::Credentials;
@@ -198,7 +198,12 @@ impl RefreshThread {
         // A token is revoked after the close, which has cancelled all else.
         let fresh = (request.method == Method::Delete).then(|| Cancel::new(self.waiter.bell()));
         let cancel = fresh.as_ref().unwrap_or(&self.cancel);
+        let began_ms = self.source.clock.now().boot_ms;
         let outcome = self.http.send(request, cancel, &mut self.waiter, &self.source.clock);
+        if request.purpose == Purpose::Token {
+            let took_ms = self.source.clock.now().boot_ms.saturating_sub(began_ms);
+            self.source.delivery.observe(Timing::TokenRequest, took_ms);
+        }
         self.source.learn_rate_limit(outcome.as_ref().ok().and_then(|reply| reply.rate_limit));
         match outcome {
             // Broken off by a close, which is on its way: no failed attempt, so no record of one.

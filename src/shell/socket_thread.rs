@@ -18,7 +18,7 @@ use super::source::Lease;
 use super::wait::Waiter;
 use super::Shared;
 use crate::error::{Code, Error, Stage};
-use crate::metrics::Counter;
+use crate::metrics::{Counter, Timing};
 use crate::proto::outbox::{Outbox, Outgoing};
 use crate::proto::refresher;
 use crate::proto::session::{Input, Output, Session};
@@ -132,7 +132,8 @@ impl SocketThread {
             Output::GiveUp { error, serial } => self.tokens.tell(refresher::Input::GiveUp { error, serial }),
             Output::TryAgain => self.tokens.tell(refresher::Input::RefreshNow),
             Output::Audit(record) => self.audit(record),
-            Output::Renewed { lead_ms, handover } => self.count_renewal(lead_ms, handover),
+            Output::Renewed { lead_ms, in_time, handover } => self.count_renewal(lead_ms, in_time, handover),
+            Output::GoalMissed { .. } => self.delivery.count(Counter::GoalsMissed, 1),
             Output::MarkInBandUnable => endpoints::mark_in_band_unable(&self.endpoint, &self.clock, self.clock.now()),
             Output::Connected => self.outcome(Ok(())),
             Output::Failed { error, for_good } => self.failed(error, for_good),
@@ -143,8 +144,9 @@ impl SocketThread {
     // ---- orders ---------------------------------------------------------------------------------------------
 
     fn dial(&mut self, epoch: u64, hold: bool, uri: Option<&Secret>) {
-        match Link::dial(epoch, uri, &self.net, &self.waiter, self.clock.now()) {
-            Ok(link) => self.links.push(Active::new(link, hold, self.has_channel)),
+        let now = self.clock.now();
+        match Link::dial(epoch, uri, &self.net, &self.waiter, now) {
+            Ok(link) => self.links.push(Active::new(link, now.boot_ms, hold, self.has_channel)),
             Err(error) => self.handle(Input::Failed { epoch, error }),
         }
     }
@@ -240,7 +242,9 @@ impl SocketThread {
             Opening::Connected => self.handle(Input::Connected { epoch }),
             Opening::Open => {
                 (active.is_open, active.readable) = (true, true);
+                let took_ms = now.boot_ms.saturating_sub(active.dialled_ms);
                 self.delivery.count(Counter::Connects, 1);
+                self.delivery.observe(Timing::Connect, took_ms);
                 self.handle(Input::Opened { epoch });
             }
             Opening::Failed(error) => {
@@ -271,6 +275,7 @@ impl SocketThread {
             Turn::Budget => self.hurry(epoch),
             Turn::Full => {
                 active.stalled = true;
+                self.delivery.count(Counter::ReadPauses, 1);
                 self.handle(Input::Stalled { epoch });
             }
             Turn::Ours(text) => {

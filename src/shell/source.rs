@@ -167,9 +167,9 @@ impl Source {
         self.lock().audience.len()
     }
 
-    /// Requests made so far, and questions for a token.
-    pub fn token_requests(&self) -> u64 {
-        self.delivery.metrics().token_requests
+    /// What its delivery counts. Questions for a token are requests, too.
+    pub fn metrics(&self) -> crate::metrics::Metrics {
+        self.delivery.metrics()
     }
 
     // ---- clients --------------------------------------------------------------------------------------------

@@ -18,6 +18,7 @@ use ffi_tests::sim::{
 };
 use genesys_ws_auth::event::{MessageKind, Notice, State};
 use genesys_ws_auth::hooks::Answer;
+use genesys_ws_auth::metrics::Format;
 use genesys_ws_auth::{Client, Config, Secret};
 
 const BOUND: Duration = Duration::from_secs(30);
@@ -158,6 +159,7 @@ fn live_with(mut config: Config, change: impl FnOnce(&mut Config), story: impl F
     story(&client, &tokens);
     show("client", &client);
     say("stats", client.stats_json());
+    say("metrics as text", client.metrics_text(Format::OpenMetrics));
     say("configuration", client.config_json());
     show("metrics", &client.metrics());
     show("report", &client.shutdown(Some(BOUND)));
@@ -175,6 +177,7 @@ fn fails(sim: &Sim, change: impl FnOnce(&mut Config)) {
     show("error", error.detail());
     say("error", error.to_string());
     say("stats", client.stats_json());
+    say("metrics as text", client.metrics_text(Format::OpenMetrics));
     say("configuration", client.config_json());
     assert_eq!(client.state(), State::Idle);
 }

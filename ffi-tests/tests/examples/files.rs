@@ -96,7 +96,7 @@ fn examples_say_how_they_are_built() {
 
 #[test]
 fn every_example_is_run_and_listed() {
-    let tests: String = ["loops", "notifications", "plugin", "syslog", "tokens"]
+    let tests: String = ["loops", "notifications", "plugin", "sinks", "syslog", "tokens"]
         .iter()
         .map(|file| fs::read_to_string(format!("{ROOT}/ffi-tests/tests/examples/{file}.rs")).unwrap())
         .collect();

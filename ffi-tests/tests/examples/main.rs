@@ -6,6 +6,7 @@ mod files;
 mod loops;
 mod notifications;
 mod plugin;
+mod sinks;
 mod syslog;
 mod tenant;
 mod tokens;

@@ -237,7 +237,8 @@ impl Session {
     fn report_renewal(&mut self, now: Now, old: Option<&Token>, handover: bool) {
         let lead_ms = old.map_or(0, |old| old.schedule.expires_ms.saturating_sub(now.boot_ms));
         self.why = ("renewed", None);
-        self.out.push_back(Output::Renewed { lead_ms, handover });
+        let in_time = old.is_some_and(|old| old.serial > self.missed_serial) || active(Mutant::LateIsInTime);
+        self.out.push_back(Output::Renewed { lead_ms, in_time, handover });
     }
 
     /// Announces the hand-over between the last message of the old socket and the first of the new one.

@@ -207,8 +207,16 @@ pub enum Output {
     Renewed {
         /// What was left of the old one until it expired, in milliseconds.
         lead_ms: u64,
+        /// Whether the old one's goal had not passed: see [`Output::GoalMissed`].
+        in_time: bool,
         /// Whether a second socket was needed.
         handover: bool,
+    },
+    /// The live socket's token ought to have been replaced by now. Said once of each token; a renewal that follows is not
+    /// `in_time`.
+    GoalMissed {
+        /// Serial of the token.
+        serial: u64,
     },
     /// This endpoint cannot renew in band; remember it for 24 h in this process.
     MarkInBandUnable,

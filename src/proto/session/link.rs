@@ -167,9 +167,14 @@ impl Link {
         self.token.as_ref().filter(|_| self.is_live()).map(|token| token.schedule.expires_ms)
     }
 
-    /// When a new token ought to have taken effect: `t_mandatory`, unless the lead is too short for that.
-    pub fn goal_ms(&self) -> Option<u64> {
+    /// When a new token ought to have taken effect: with as much life left as is asked for, but not before half of the lead is
+    /// over; else at `t_mandatory`, unless the lead is too short for that.
+    pub fn goal_ms(&self, settings: &Settings) -> Option<u64> {
         let schedule = self.token.as_ref().filter(|_| self.is_live())?.schedule;
+        if let Some(goal) = settings.lead_goal_ms.filter(|_| !active(Mutant::OwnGoalIgnored)) {
+            let most = schedule.expires_ms.saturating_sub(schedule.refresh_ms) / 2;
+            return Some(schedule.expires_ms.saturating_sub(goal.min(most)).min(schedule.usable_ms));
+        }
         let early = schedule.refresh_ms < schedule.mandatory_ms && !active(Mutant::GoalIgnored);
         Some(if early { schedule.mandatory_ms } else { schedule.usable_ms })
     }

@@ -180,7 +180,8 @@ impl Session {
         }
     }
 
-    pub(super) fn class_of(&self, error: &Error) -> CloseClass {
+    /// What this loss asks for.
+    pub fn class_of(&self, error: &Error) -> CloseClass {
         match error.code() {
             Code::WsClosed => self.settings.close_class(error.detail().ws_close_code),
             _ => CloseClass::Retry,
@@ -255,7 +256,7 @@ impl Session {
                 .map(|token| token.schedule.usable_ms);
         };
         let usable = link.usable_ms()?;
-        let ages = [link.goal_ms()?, usable, usable + self.settings.expired_grace_ms];
+        let ages = [link.goal_ms(&self.settings)?, usable, usable + self.settings.expired_grace_ms];
         ages.into_iter().find(|age| *age > now.boot_ms)
     }
 

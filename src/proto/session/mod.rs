@@ -88,6 +88,8 @@ pub struct Session {
     token: Option<Arc<Token>>,
     /// Serial of the newest token that was published.
     seen_serial: u64,
+    /// The token whose goal has passed last.
+    missed_serial: u64,
     /// Whether the scopes of the newest token were checked and allowed.
     verified: bool,
     fetching: bool,
@@ -163,6 +165,7 @@ impl Session {
             failed: None,
             token: None,
             seen_serial: 0,
+            missed_serial: 0,
             verified: false,
             fetching: false,
             verifying: false,
@@ -220,6 +223,7 @@ impl Session {
             return;
         }
         self.look_at_clocks(now);
+        self.note_goal(now);
         if self.has_channels() {
             self.see_first_frames(now);
         }

@@ -3,6 +3,7 @@
 use super::{Link, Rounds, Session, Stage, Trouble};
 use crate::error::{Code, Error, Stage as ErrorStage};
 use crate::event::{Notice, State, StateChange};
+use crate::proto::mutant::{active, Mutant};
 use crate::proto::session::Output;
 use crate::proto::time::Now;
 
@@ -19,6 +20,16 @@ impl Session {
         let (reason, error) = own_reason.unwrap_or(why);
         self.shown_reason = reason;
         self.out.push_back(Output::Notice(Notice::State(StateChange { from, to, reason, error })));
+    }
+
+    /// Says once of each token of a live socket that its goal has passed.
+    pub(super) fn note_goal(&mut self, now: Now) {
+        let missed = |link: &&Link| link.goal_ms(&self.settings).is_some_and(|goal| goal <= now.boot_ms);
+        let Some(serial) = self.primary.as_ref().filter(missed).map(Link::serial) else { return };
+        if serial > self.missed_serial && !active(Mutant::GoalUntold) {
+            self.missed_serial = serial;
+            self.out.push_back(Output::GoalMissed { serial });
+        }
     }
 
     fn derive(&self, now: Now) -> (State, Option<(&'static str, Option<Error>)>) {
@@ -56,7 +67,7 @@ impl Session {
             let error = Error::new(Code::TokenExpired, ErrorStage::Live, "");
             return (State::Degraded, Some(("token expired", Some(error))));
         }
-        if is_past(link.goal_ms()) {
+        if is_past(link.goal_ms(&self.settings)) {
             return (State::Degraded, Some(("lead-time goal missed", None)));
         }
         if self.draining {

@@ -5,6 +5,7 @@ use super::server::{InBand, Nature};
 use super::stories::{live, settings, HOUR, MINUTE};
 use super::world::World;
 use crate::audit::Phase;
+use crate::config::settings::Settings;
 use crate::error::Code;
 use crate::event::State;
 use crate::proto::session::Rounds;
@@ -12,6 +13,8 @@ use crate::proto::session::Rounds;
 /// All of them, for the mutants.
 pub const ALL: &[fn()] = &[
     an_expired_token_degrades_and_its_socket_is_dropped_after_25_s,
+    a_goal_that_passes_is_told_once_and_the_renewal_after_it_is_late,
+    a_goal_of_ones_own_is_kept_up_to_half_of_the_lead,
     a_drop_is_a_gap_and_the_session_is_resumed,
     a_renewal_under_way_when_the_socket_is_lost_is_audited,
     a_drain_spreads_the_first_attempt,
@@ -39,6 +42,46 @@ fn an_expired_token_degrades_and_its_socket_is_dropped_after_25_s() {
     assert_eq!(degraded, ["lead-time goal missed", "token expired"]);
     assert_eq!(w.state(), State::AcquiringToken);
     w.until_live(HOUR);
+}
+
+#[test]
+fn a_goal_that_passes_is_told_once_and_the_renewal_after_it_is_late() {
+    let mut w = live(Nature { lifetime_ms: 10 * MINUTE, ..Nature::default() });
+    w.run_for(HOUR);
+    let renewals = w.watch.renewals.len();
+    assert!(renewals >= 6 && w.socket_laws.in_time.iter().all(|in_time| *in_time) && w.socket_laws.missed.is_empty());
+    let (serial, schedule) = w.watch.tokens.last().map(|(_, token)| (token.serial, token.schedule)).unwrap();
+    // The endpoint is down for as long as the token has a goal, and ten seconds more: it is still usable then.
+    w.fault_for(Fault::TokenUnavailable, schedule.mandatory_ms + 10_000 - w.now_ms);
+    w.until_state(State::Degraded, HOUR);
+    assert_eq!((w.now_ms, w.socket_laws.missed.as_slice()), (schedule.mandatory_ms, [serial].as_slice()));
+    assert!(w.run_until(2 * MINUTE, |w| w.watch.renewals.len() > renewals));
+    assert_eq!(w.socket_laws.in_time.last(), Some(&false));
+    w.run_for(HOUR);
+    assert_eq!(w.socket_laws.missed, [serial], "once, and none after it");
+    assert_eq!(w.socket_laws.in_time.iter().filter(|in_time| !**in_time).count(), 1);
+    assert!(w.watch.gaps.is_empty());
+}
+
+#[test]
+fn a_goal_of_ones_own_is_kept_up_to_half_of_the_lead() {
+    for (goal_ms, is_kept) in [(100_000, true), (2 * HOUR, false), (1, false)] {
+        let own = Settings { lead_goal_ms: Some(goal_ms), ..settings() };
+        let mut w = World::new(1, own, Nature { lifetime_ms: 20 * MINUTE, ..Nature::default() });
+        w.start(Rounds::Forever);
+        w.until_live(10_000);
+        w.run_for(HOUR);
+        assert!(w.socket_laws.missed.is_empty() && !w.watch.renewals.is_empty(), "it can be kept: {goal_ms}");
+        let schedule = w.watch.tokens.last().map(|(_, token)| token.schedule).unwrap();
+        w.fault_for(Fault::TokenUnavailable, HOUR);
+        w.until_state(State::Degraded, HOUR);
+        let wanted = match goal_ms {
+            _ if is_kept => schedule.expires_ms - goal_ms,
+            1 => schedule.usable_ms,
+            _ => schedule.expires_ms - (schedule.expires_ms - schedule.refresh_ms) / 2,
+        };
+        assert_eq!(w.now_ms, wanted, "{goal_ms}");
+    }
 }
 
 #[test]

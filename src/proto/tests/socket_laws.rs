@@ -58,6 +58,12 @@ pub struct SocketLaws {
     fetching_since: Option<u64>,
     slept_ms: u64,
     started: bool,
+    /// Whether each renewal was in time.
+    pub in_time: Vec<bool>,
+    /// Tokens whose goal passed.
+    pub missed: Vec<u64>,
+    /// `token.lead_goal_ms`.
+    lead_goal_ms: Option<u64>,
     not_before_ms: u64,
     /// Sockets that were left because a scope was lost.
     abandoned: BTreeSet<u64>,
@@ -66,6 +72,11 @@ pub struct SocketLaws {
 }
 
 impl SocketLaws {
+    /// `lead_goal_ms`: what `token.lead_goal_ms` says.
+    pub fn new(lead_goal_ms: Option<u64>) -> Self {
+        Self { lead_goal_ms, ..Self::default() }
+    }
+
     pub fn before(&mut self, now: Now, input: &Input) {
         let slept_ms = now.boot_ms - now.awake_ms;
         let slept = slept_ms > self.slept_ms + 2_000;
@@ -123,7 +134,17 @@ impl SocketLaws {
             }
             // Nothing takes over from a socket that is left while none is in use.
             Output::Leave { epoch, .. } if self.live.is_none() => _ = self.abandoned.insert(*epoch),
-            Output::Renewed { handover, .. } => self.renewed(now, *handover),
+            Output::Renewed { in_time, handover, .. } => {
+                if let (Some(old), false) = (&self.live_token, handover) {
+                    assert_eq!(*in_time, !self.is_late(now, old), "the service level");
+                }
+                self.in_time.push(*in_time);
+                self.renewed(now, *handover);
+            }
+            Output::GoalMissed { serial } => {
+                assert!(self.missed.last().is_none_or(|last| last < serial), "goal {serial} missed twice");
+                self.missed.push(*serial);
+            }
             Output::MarkInBandUnable => self.step.marked = true,
             Output::Refused { serial } | Output::GiveUp { serial, .. } => {
                 self.step.gave_up = matches!(output, Output::GiveUp { .. });
@@ -239,9 +260,21 @@ impl SocketLaws {
         assert!(!unprobed, "no probe after a suspend");
         assert!(self.again_by_ms.is_none_or(|by| now.boot_ms <= by), "a throttled renewal is forgotten");
         if let (Some(token), State::Ready | State::Renewing) = (&self.live_token, state) {
-            let times = token.schedule;
-            let goal = if times.refresh_ms < times.mandatory_ms { times.mandatory_ms } else { times.usable_ms };
-            assert!(now.boot_ms < goal, "nobody hears that the goal is missed");
+            assert!(!self.is_late(now, token), "nobody hears that the goal is missed");
+        }
+    }
+
+    /// Whether a token ought to have been replaced by now.
+    fn is_late(&self, now: Now, token: &Token) -> bool {
+        let times = token.schedule;
+        let left_ms = times.expires_ms.saturating_sub(now.boot_ms);
+        match self.lead_goal_ms {
+            Some(goal_ms) => {
+                let lead_ms = times.expires_ms - times.refresh_ms;
+                left_ms <= goal_ms.min(lead_ms / 2) || now.boot_ms >= times.usable_ms
+            }
+            None if times.refresh_ms < times.mandatory_ms => now.boot_ms >= times.mandatory_ms,
+            None => now.boot_ms >= times.usable_ms,
         }
     }
 

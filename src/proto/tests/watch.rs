@@ -306,7 +306,8 @@ impl Watch {
                 self.dropped.insert(*serial);
             }
             O::Audit(record) => self.audit(record),
-            O::Renewed { lead_ms, handover } => self.renewals.push((*lead_ms, *handover)),
+            O::Renewed { lead_ms, handover, .. } => self.renewals.push((*lead_ms, *handover)),
+            O::GoalMissed { .. } => {}
             O::Rest { .. } | O::DropRest { .. } | O::AskSpare | O::ReturnSpare => {
                 panic!("not of this profile: {output:?}")
             }

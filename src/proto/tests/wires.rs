@@ -102,6 +102,7 @@ impl World {
             | O::Notice(_)
             | O::Audit(_)
             | O::Renewed { .. }
+            | O::GoalMissed { .. }
             | O::Connected
             | O::Failed { for_good: false, .. }
             | O::Stopped { .. } => {}

@@ -176,7 +176,7 @@ impl World {
             weather: Weather::default(),
             sockets: BTreeMap::new(),
             token_laws: TokenLaws::new(Arc::clone(&settings), nature.answers, nature.rotates.then_some("hush-r0")),
-            socket_laws: SocketLaws::default(),
+            socket_laws: SocketLaws::new(settings.lead_goal_ms),
             scope_laws: ScopeLaws::new(Arc::clone(&settings)),
             watch: Watch::new(settings, &nature),
             queue_full: false,

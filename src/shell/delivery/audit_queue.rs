@@ -21,6 +21,8 @@ pub(super) struct AuditQueue {
     /// The same by kind and by level.
     tally: Tally,
     lost: u64,
+    /// The most records that waited.
+    most: usize,
 }
 
 #[derive(Debug)]
@@ -45,7 +47,7 @@ impl AuditQueue {
         let capacity = capacity.max(1);
         let totals = Totals::default();
         let tally = Tally::default();
-        Self { pending: VecDeque::new(), tail_loss: None, capacity, policy, seq: 0, totals, tally, lost: 0 }
+        Self { pending: VecDeque::new(), tail_loss: None, capacity, policy, seq: 0, totals, tally, lost: 0, most: 0 }
     }
 
     /// Whether a producer under the policy `Block` has to wait.
@@ -80,6 +82,7 @@ impl AuditQueue {
             self.drop_oldest();
         }
         self.pending.push_back(Pending { order, lost_before: self.tail_loss.take(), entry });
+        self.most = self.most.max(self.pending.len());
     }
 
     /// Takes the oldest entry: a record, or the marker of a loss before it.
@@ -109,6 +112,11 @@ impl AuditQueue {
         self.pending.len()
     }
 
+    /// The most records that waited.
+    pub(super) fn most(&self) -> usize {
+        self.most
+    }
+
     /// The bound.
     pub(super) fn capacity(&self) -> usize {
         self.capacity
@@ -127,6 +135,11 @@ impl AuditQueue {
     /// Counters over all records made.
     pub(super) fn totals(&self) -> Totals {
         self.totals
+    }
+
+    /// All records made, by kind and by level.
+    pub(super) fn tally(&self) -> Tally {
+        self.tally
     }
 
     fn is_full(&self) -> bool {

@@ -65,6 +65,11 @@ impl Batch {
         self.entries.is_empty()
     }
 
+    /// How many are left.
+    pub(super) fn len(&self) -> usize {
+        self.entries.len()
+    }
+
     /// Place of the first item among everything queued.
     pub(super) fn first_order(&self) -> Option<u64> {
         self.entries.front().map(|entry| entry.order)

@@ -180,8 +180,8 @@ impl<'a> Caller<'a> {
         let ended_ms = (self.delivery.tick)();
         let took_ms = ended_ms.saturating_sub(self.at_ms);
         self.at_ms = ended_ms;
-        if took_ms >= self.delivery.slow_ms {
-            self.delivery.note_slow(callback, took_ms);
+        if took_ms > 0 {
+            self.delivery.note_long(callback, took_ms);
         }
         if outcome.is_err() {
             self.delivery.note_panic(callback);
@@ -219,7 +219,17 @@ impl Delivery {
         }
     }
 
+    /// A call that lasted a millisecond of the clock or longer; the others, nearly all, cost one comparison.
     #[cold]
+    fn note_long(&self, callback: Callback, took_ms: u64) {
+        if let Some(calls) = self.calls.get(callback as usize) {
+            calls.add(took_ms);
+        }
+        if took_ms >= self.slow_ms {
+            self.note_slow(callback, took_ms);
+        }
+    }
+
     fn note_slow(&self, callback: Callback, took_ms: u64) {
         self.count(Counter::SlowCallbacks, 1);
         self.log_about(callback, format_args!("{} took {took_ms} ms", callback.name()));

@@ -50,6 +50,7 @@ impl Delivery {
                 return false;
             }
             if state.has_work() || (!state.is_closed && self.look_at_the_clock(&mut state)) {
+                state.events_most = state.events_most.max(state.back.len() as u64);
                 std::mem::swap(&mut state.back, batch);
                 return true;
             }

@@ -22,6 +22,7 @@ pub(super) struct Line {
 pub(super) struct LogQueue {
     lines: VecDeque<Line>,
     dropped: u64,
+    lost: u64,
 }
 
 impl LogQueue {
@@ -29,6 +30,7 @@ impl LogQueue {
     pub(super) fn push(&mut self, order: u64, level: i32, target: &'static str, text: String) {
         if self.lines.len() >= CAPACITY {
             self.dropped = self.dropped.saturating_add(1);
+            self.lost = self.lost.saturating_add(1);
             return;
         }
         self.push_dropped(order);
@@ -42,6 +44,11 @@ impl LogQueue {
             self.push_dropped(line.order);
         }
         Some(line)
+    }
+
+    /// Lines dropped so far.
+    pub(super) fn lost(&self) -> u64 {
+        self.lost
     }
 
     /// Place of the oldest line among everything queued.

@@ -18,7 +18,6 @@ mod calls;
 mod checkpoints;
 mod dispatcher;
 mod end;
-mod histogram;
 mod log_queue;
 mod poll;
 mod producer;
@@ -57,8 +56,8 @@ use wants::Wants;
 use crate::audit::json::Context;
 use crate::audit::Formats;
 use crate::config::settings::{Delivery as Mode, Settings};
-use crate::hooks::{Hooks, Reply};
-use crate::metrics::{Counter, Counters, Metrics};
+use crate::hooks::{Callback, Hooks, Reply};
+use crate::metrics::{CallTimes, Counter, Counters, Timing};
 use crate::proto::time::Now;
 use crate::shell::chain::Sealer;
 use crate::sys::process;
@@ -137,6 +136,8 @@ pub(crate) struct Delivery {
     inline: Slot,
     /// `on_thread` of each thread.
     threads: [Slot; 3],
+    /// How long calls of each callback took, by its number.
+    calls: [CallTimes; Callback::ALL.len() + 1],
     state: Apart<Mutex<State>>,
     /// Consumers sleep here until there is work.
     work: Condvar,
@@ -176,6 +177,7 @@ impl Delivery {
             calling: Slot::default(),
             inline: Slot::default(),
             threads: Default::default(),
+            calls: Default::default(),
             state: Apart(Mutex::new(State::new(audit, checkpoints, hooks))),
             work: Condvar::new(),
             progress: Condvar::new(),
@@ -205,25 +207,15 @@ impl Delivery {
         self.counters.0.add(counter, n);
     }
 
-    /// A new token took effect with this much left of the old one: the gauge, and a histogram in the stats.
-    pub(crate) fn token_took_effect(&self, lead_ms: u64) {
-        self.counters.0.set(Counter::LastLeadMs, lead_ms);
-        self.lock().leads.add(lead_ms);
+    /// Counts a duration.
+    pub(crate) fn observe(&self, timing: Timing, ms: u64) {
+        self.lock().timings.add(timing, ms);
     }
 
-    /// A snapshot of all counters.
-    pub(crate) fn metrics(&self) -> Metrics {
-        let state = self.lock();
-        let totals = state.audit.totals();
-        Metrics {
-            success_count: totals.success,
-            failure_count: totals.failure,
-            total_latency_ms: totals.latency_ms,
-            request_count: totals.requests(),
-            audit_records: state.audit.seq(),
-            audit_lost: state.audit.lost(),
-            ..self.counters.0.snapshot()
-        }
+    /// A new token took effect with this much left of the old one: the gauge, and a histogram.
+    pub(crate) fn token_took_effect(&self, lead_ms: u64) {
+        self.counters.0.set(Counter::LastLeadMs, lead_ms);
+        self.observe(Timing::Lead, lead_ms);
     }
 
     /// The callback that is running and for how long it has been; of several the one that began first.

@@ -147,6 +147,7 @@ impl Delivery {
         }
         if state.front.is_empty() {
             state.front.rewind();
+            state.events_most = state.events_most.max(state.back.len() as u64);
             mem::swap(&mut state.front, &mut state.back);
         }
         let place = |order: Option<u64>| order.unwrap_or(u64::MAX);

@@ -9,11 +9,11 @@ use super::calls::{Caller, Inside};
 use super::state::State;
 use super::table::Table;
 use super::Delivery;
-use crate::audit::Record;
+use crate::audit::{Outcome, Record};
 use crate::config::settings::Delivery as Mode;
 use crate::event::{MessageKind, Notice};
 use crate::hooks::{Callback, Message};
-use crate::metrics::Counter;
+use crate::metrics::{counter_of_failure, Counter};
 use crate::proto::time::Now;
 
 /// Messages after which a consumer is woken although the socket is not read out yet.
@@ -123,15 +123,23 @@ impl Delivery {
     pub(crate) fn push_record(&self, now: Now, id: String, record: Record) {
         let state = self.lock_with_audit_room();
         self.push_into(state, |state| {
-            if let Record::Attempt { latency_ms, .. } = &record {
-                state.latencies.add(*latency_ms);
-            }
+            self.count_record(state, &record);
             self.begin_log(state, now);
             let order = state.next_order();
             state.audit.push(order, now.wall_ms, id, record);
             self.urgent.store(true, Ordering::Relaxed);
             self.checkpoint_if_due(state, now);
         });
+    }
+
+    /// What the metrics have of a record beside the queue's own counters. Under the lock: sums agree in every snapshot.
+    fn count_record(&self, state: &mut State, record: &Record) {
+        if let Record::Attempt { phase, outcome, latency_ms, .. } = record {
+            state.timings.add_attempt(*phase, *latency_ms);
+            if let Outcome::Failure(error) = outcome {
+                self.count(counter_of_failure(error), 1);
+            }
+        }
     }
 
     /// Whether the event queue takes more. Found full, the bell rings once when that changes.

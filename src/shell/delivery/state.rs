@@ -6,11 +6,11 @@ use std::sync::Arc;
 use super::audit_queue::AuditQueue;
 use super::batch::{Batch, ENTRY_BYTES};
 use super::checkpoints::Checkpoints;
-use super::histogram::Histogram;
 use super::log_queue::LogQueue;
 use super::unregister::{Keeper, Retired};
 use crate::audit::json::Entry;
 use crate::hooks::{Callback, Hooks, Reply};
+use crate::metrics::Timings;
 
 /// Length of a table with a place for each callback's number.
 const CALLBACKS: usize = Callback::ALL.len() + 1;
@@ -44,10 +44,10 @@ pub(super) struct State {
     pub(super) is_raised: bool,
     /// A thread runs a hook inside `next_event`; the others wait, so that hooks stay serial.
     pub(super) is_delivering: bool,
-    /// Latencies of all attempts.
-    pub(super) latencies: Histogram,
-    /// What was left of the old token whenever a new one took effect.
-    pub(super) leads: Histogram,
+    /// Latencies, leads, and whatever else is timed.
+    pub(super) timings: Timings,
+    /// The most events a consumer has found waiting.
+    pub(super) events_most: u64,
     /// No more work will come.
     pub(super) is_closed: bool,
     /// Poll mode: the client is gone, and nothing is handed out any more.
@@ -86,8 +86,8 @@ impl State {
             watchers: 0,
             is_raised: false,
             is_delivering: false,
-            latencies: Histogram::default(),
-            leads: Histogram::default(),
+            timings: Timings::default(),
+            events_most: 0,
             is_closed: false,
             is_ended: false,
             has_dispatcher: false,

@@ -1,11 +1,12 @@
-//! Counters, rates, depths and the running callback as one JSON object.
+//! What delivery knows of a client for its metrics, and the statistics as one JSON object.
 
-use super::histogram::Histogram;
 use super::Delivery;
 use crate::audit::writer::Object;
+use crate::audit::Level;
 use crate::config::settings::Delivery as Mode;
 use crate::event::State;
-use crate::metrics::Metrics;
+use crate::hooks::Callback;
+use crate::metrics::{Histogram, Metrics, Snapshot, Timing, PERCENTILES, ROWS};
 use crate::proto::http::RateLimit;
 
 /// The times of the token in use, as the caller's clock sees them now.
@@ -63,19 +64,76 @@ impl NetworkReport {
 }
 
 impl Delivery {
+    /// Counters and gauges of this moment, but for those of the send queue and the token.
+    pub(crate) fn metrics(&self) -> Metrics {
+        let mut state = self.lock();
+        let (totals, tally) = (state.audit.totals(), state.audit.tally());
+        let events = self.gauges.events();
+        state.events_most = state.events_most.max(events);
+        let mut metrics = Metrics {
+            success_count: totals.success,
+            failure_count: totals.failure,
+            total_latency_ms: totals.latency_ms,
+            request_count: totals.requests(),
+            audit_records: state.audit.seq(),
+            audit_info: tally.at(Level::Info),
+            audit_notice: tally.at(Level::Notice),
+            audit_warning: tally.at(Level::Warning),
+            audit_error: tally.at(Level::Error),
+            audit_critical: tally.at(Level::Critical),
+            audit_lost: state.audit.lost(),
+            log_lost: state.log.lost(),
+            events_waiting: events,
+            events_waiting_most: state.events_most,
+            events_bound: self.bounds.messages,
+            event_bytes_waiting: self.gauges.bytes(),
+            event_bytes_bound: self.bounds.bytes,
+            audit_waiting: state.audit.len() as u64,
+            audit_waiting_most: state.audit.most() as u64,
+            audit_bound: state.audit.capacity() as u64,
+            ..self.counters.0.snapshot()
+        };
+        let middle = |histogram: &Histogram| [50, 90, 99].map(|percent| histogram.percentile_ms(percent));
+        [metrics.latency_p50_ms, metrics.latency_p90_ms, metrics.latency_p99_ms] = middle(&state.timings.attempts());
+        let of = |timing| middle(state.timings.of(timing));
+        [metrics.renewal_p50_ms, metrics.renewal_p90_ms, metrics.renewal_p99_ms] = of(Timing::Renewal);
+        [metrics.connect_p50_ms, metrics.connect_p90_ms, metrics.connect_p99_ms] = of(Timing::Connect);
+        [metrics.token_request_p50_ms, metrics.token_request_p90_ms, metrics.token_request_p99_ms] =
+            of(Timing::TokenRequest);
+        let low = |percent| state.timings.of(Timing::Lead).percentile_ms(percent);
+        [metrics.lead_p1_ms, metrics.lead_p10_ms, metrics.lead_p50_ms] = [1, 10, 50].map(low);
+        metrics
+    }
+
+    /// What the text of a client is made of.
+    pub(crate) fn snapshot(&self, state: State, metrics: Metrics) -> Snapshot {
+        let state_now = self.lock();
+        let timings = state_now.timings.shots();
+        // A function that was never registered has no time series: they are most of all there are.
+        let of = |callback: Callback| {
+            let shot = self.calls.get(callback as usize)?.shot();
+            (shot.total() > 0 || state_now.hooks.has(callback)).then(|| (callback.name(), shot))
+        };
+        let callbacks = Callback::ALL.into_iter().filter_map(of).collect();
+        drop(state_now);
+        let info = vec![("region", self.context.region.clone()), ("delivery", self.mode_name().to_owned())];
+        Snapshot { metrics, state, timings, callbacks, info }
+    }
+
     /// The statistics of this moment. Members are only ever added.
     pub(crate) fn stats_json(
         &self,
         state: State,
+        metrics: &Metrics,
         token: Option<TokenTimes>,
         server_ahead_ms: Option<i64>,
         network: &NetworkReport,
     ) -> String {
-        let mut out = String::with_capacity(1024);
+        let mut out = String::with_capacity(8192);
         let mut stats = Object::begin(&mut out);
         stats.text("state", state.name()).text("boot_id", &self.context.boot_id).text("delivery", self.mode_name());
-        metrics_members(&mut stats, &self.metrics());
-        self.queue_members(&mut stats);
+        metrics_members(&mut stats, metrics);
+        self.queue_members(&mut stats, metrics);
         match self.running_callback() {
             None => _ = stats.plain("running_callback", "null"),
             Some((name, time)) => {
@@ -125,19 +183,33 @@ impl Delivery {
         out
     }
 
-    fn queue_members(&self, stats: &mut Object<'_>) {
+    fn queue_members(&self, stats: &mut Object<'_>, metrics: &Metrics) {
         {
             let state = self.lock();
-            stats.object("latency_ms", |members| percentile_members(members, &state.latencies));
-            stats.object("lead_ms", |members| percentile_members(members, &state.leads));
-            stats.object("audit_queue", |queue| {
-                queue.plain("records", state.audit.len()).plain("records_bound", state.audit.capacity());
-            });
+            stats.object("latency_ms", |members| percentile_members(members, &state.timings.attempts()));
+            for (name, histogram) in state.timings.members() {
+                stats.object(name, |members| percentile_members(members, histogram));
+            }
         }
+        stats.object("audit_queue", |queue| {
+            queue.plain("records", metrics.audit_waiting).plain("records_bound", metrics.audit_bound);
+        });
         stats.object("event_queue", |queue| {
-            queue.plain("events", self.gauges.events()).plain("messages", self.gauges.messages());
-            queue.plain("bytes", self.gauges.bytes());
-            queue.plain("messages_bound", self.bounds.messages).plain("bytes_bound", self.bounds.bytes);
+            queue.plain("events", metrics.events_waiting).plain("messages", self.gauges.messages());
+            queue.plain("bytes", metrics.event_bytes_waiting);
+            queue.plain("messages_bound", metrics.events_bound).plain("bytes_bound", metrics.event_bytes_bound);
+        });
+        stats.object("callbacks", |callbacks| {
+            for (callback, calls) in
+                Callback::ALL.into_iter().filter_map(|one| Some((one, self.calls.get(one as usize)?)))
+            {
+                let shot = calls.shot();
+                callbacks.object(callback.name(), |call| {
+                    call.plain("count", shot.total())
+                        .plain("total_ms", shot.sum_ms)
+                        .plain("max_ms", calls.largest_ms());
+                });
+            }
         });
     }
 
@@ -150,48 +222,18 @@ impl Delivery {
     }
 }
 
-/// Of leads the low percentiles are the ones that matter: how close it came.
 fn percentile_members(members: &mut Object<'_>, histogram: &Histogram) {
     members.plain("count", histogram.total());
-    for (name, percent) in [("p1", 1), ("p10", 10), ("p50", 50), ("p90", 90), ("p99", 99), ("max", 100)] {
+    for (name, percent) in PERCENTILES {
         members.plain(name, histogram.percentile_ms(percent));
     }
 }
 
-/// Every counter under its field's name. Destructured, so that a new counter cannot be forgotten here.
+/// Every row of the table under its field's name, and the rates.
 fn metrics_members(stats: &mut Object<'_>, metrics: &Metrics) {
-    macro_rules! members {
-        ($($field:ident),* $(,)?) => {
-            let Metrics { $($field),* } = metrics;
-            $(stats.plain(stringify!($field), $field);)*
-        };
+    for row in ROWS {
+        stats.plain(row.field, (row.read)(metrics));
     }
-    members!(
-        success_count,
-        failure_count,
-        total_latency_ms,
-        request_count,
-        renewals,
-        handovers,
-        connects,
-        drops,
-        gaps,
-        token_requests,
-        token_failures,
-        throttles,
-        messages_received,
-        bytes_received,
-        messages_sent,
-        bytes_sent,
-        audit_records,
-        audit_lost,
-        hook_failures,
-        slow_callbacks,
-        senseless_inputs,
-        last_lead_ms,
-        rest_requests,
-        rest_failures,
-        channels,
-    );
     stats.plain("success_rate", metrics.success_rate_percent()).plain("avg_latency_ms", metrics.avg_latency_ms());
+    stats.plain("lead_goal_rate", metrics.lead_goal_percent());
 }

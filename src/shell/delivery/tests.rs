@@ -225,7 +225,7 @@ fn a_callback_may_call_everything() {
         delivery.set_reply(Arc::new(|_, _| ()));
         let _ = (delivery.room(), delivery.metrics(), delivery.undelivered(), delivery.event_fd());
         assert!(delivery
-            .stats_json(State::Ready, None, None, &NetworkReport::default())
+            .stats_json(State::Ready, &delivery.metrics(), None, None, &NetworkReport::default())
             .contains("\"running_callback\":{\"name\":\"on_sent\""));
         delivery.close();
         done.send(()).unwrap();
@@ -415,7 +415,7 @@ fn statistics_are_one_json_object() {
     let trust = Some(("memory".into(), 1));
     let network =
         NetworkReport { trust, pins: 2, min_tls: "1.3", token_proxy: Some("p:1".into()), ..Default::default() };
-    let json = delivery.stats_json(State::Ready, Some(token), Some(-1_500), &network);
+    let json = delivery.stats_json(State::Ready, &delivery.metrics(), Some(token), Some(-1_500), &network);
     let stats: serde_json::Value = serde_json::from_str(&json).unwrap();
     assert_eq!(stats["state"], "Ready");
     assert_eq!((&stats["success_count"], &stats["connects"]), (&1.into(), &2.into()));

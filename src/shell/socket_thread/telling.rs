@@ -2,9 +2,9 @@
 
 use super::SocketThread;
 use crate::audit::{Outcome, Record};
-use crate::error::{Error, Stage};
+use crate::error::{Code, Error, Stage};
 use crate::event::{Notice, State};
-use crate::metrics::Counter;
+use crate::metrics::{counter_of_loss, Counter, Timing};
 
 impl SocketThread {
     pub(super) fn notice(&mut self, mut notice: Notice) {
@@ -30,12 +30,19 @@ impl SocketThread {
             }
             _ => {}
         }
-        self.delivery.count(Counter::Gaps, u64::from(matches!(notice, Notice::GapBegin(_))));
+        match &notice {
+            Notice::GapBegin(_) => self.delivery.count(Counter::Gaps, 1),
+            Notice::GapEnd(gap) => {
+                self.delivery.count(Counter::GapMs, gap.duration_ms);
+                self.delivery.observe(Timing::Gap, gap.duration_ms);
+            }
+            _ => {}
+        }
         self.delivery.push_notice(notice);
     }
 
     pub(super) fn audit(&mut self, record: Record) {
-        self.delivery.count(Counter::Drops, u64::from(matches!(record, Record::ConnectionLost { .. })));
+        self.count_record(&record);
         let record = match record {
             Record::ConnectionLost { connection, error } => {
                 Record::ConnectionLost { connection, error: self.located(error) }
@@ -51,8 +58,25 @@ impl SocketThread {
         self.delivery.push_record(self.clock.now(), id, record);
     }
 
-    pub(super) fn count_renewal(&self, lead_ms: u64, handover: bool) {
+    /// Losses by cause, and throttles of the socket's server and the API: the refresher counts those of the token endpoint.
+    fn count_record(&self, record: &Record) {
+        match record {
+            Record::ConnectionLost { error } => {
+                self.delivery.count(Counter::Drops, 1);
+                self.delivery.count(counter_of_loss(error, self.machine.class_of(error)), 1);
+            }
+            Record::Attempt { outcome: Outcome::Failure(error), .. } => {
+                let is_throttle = matches!(error.code(), Code::Throttled | Code::ThrottledLong | Code::AuthThrottled);
+                let is_own = is_throttle && error.detail().stage != Stage::Token;
+                self.delivery.count(Counter::Throttles, u64::from(is_own));
+            }
+            _ => {}
+        }
+    }
+
+    pub(super) fn count_renewal(&self, lead_ms: u64, in_time: bool, handover: bool) {
         self.delivery.count(Counter::Renewals, 1);
+        self.delivery.count(Counter::GoalsMet, u64::from(in_time));
         self.delivery.count(Counter::Handovers, u64::from(handover));
         self.delivery.token_took_effect(lead_ms);
     }

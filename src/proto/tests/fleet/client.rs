@@ -163,7 +163,13 @@ impl Client {
             O::Rest { .. } | O::DropRest { .. } | O::AskSpare | O::ReturnSpare => {
                 panic!("not of this profile: {output:?}")
             }
-            O::Release { .. } | O::SendOn(_) | O::Notice(_) | O::Audit(_) | O::Renewed { .. } | O::Connected => {}
+            O::Release { .. }
+            | O::SendOn(_)
+            | O::Notice(_)
+            | O::Audit(_)
+            | O::Renewed { .. }
+            | O::GoalMissed { .. }
+            | O::Connected => {}
         }
     }
 }

@@ -126,6 +126,7 @@ impl Platform {
             | O::Notice(_)
             | O::Audit(_)
             | O::Renewed { .. }
+            | O::GoalMissed { .. }
             | O::MarkInBandUnable
             | O::Connected
             | O::Failed { .. }
