@@ -233,6 +233,10 @@ codes! {
     TokenLifetime = 4317, "GWA_E_TOKEN_LIFETIME", Oauth, Peer, true, "The token lives for less than a second, or was too old on arrival.", "Check the token duration of the OAuth client and both clocks.";
     Oauth = 4318, "GWA_E_OAUTH", Oauth, Peer, false, "The token endpoint refused the request.", "The message carries the server's OAuth error.";
     ReauthRequired = 4319, "GWA_E_REAUTH_REQUIRED", Oauth, Peer, false, "The credentials no longer work; somebody has to provide new ones.", "Call gwa_client_set_secret with a new credential, or gwa_client_refresh_now once the server side is mended.";
+    TokenUnverified = 4320, "GWA_E_TOKEN_UNVERIFIED", Oauth, Peer, true, "The token's signature or claims do not pass the checks that were asked for.", "The message says which check; compare the token.* settings with what the issuer signs, and both clocks.";
+    IssuerKeys = 4321, "GWA_E_ISSUER_KEYS", Oauth, Peer, true, "The issuer's keys cannot be had or read (RFC 7517).", "Check that token.jwks_url leads to the issuer's JWK Set.";
+    Introspection = 4322, "GWA_E_INTROSPECTION", Oauth, Peer, true, "The issuer could not be asked about the token (RFC 7662).", "Check that token.introspection_url leads to the issuer's introspection endpoint, and that this client may ask there.";
+    IdentityChanged = 4323, "GWA_E_IDENTITY_CHANGED", Oauth, Peer, false, "The renewed token is about another subject, client or organisation than the one before it, and is not used.", "Find out whose credentials these are; if the change is meant, hand them over with gwa_client_set_secret, or set token.identity = off.";
 
     ScopeDenied = 4400, "GWA_E_SCOPE_DENIED", Scope, Peer, false, "The token lacks required scopes (a 403-class error).", "Grant the missing scopes to the OAuth client, or require fewer.";
     TokenMalformed = 4401, "GWA_E_TOKEN_MALFORMED", Scope, Peer, false, "The token looks like a JWT and is not one.", "Check what issued the token.";

@@ -40,3 +40,6 @@ pub use client::{scopes_check, Client, TokenSource};
 pub use config::Config;
 pub use error::{Blame, Category, Code, Error, Stage};
 pub use secret::Secret;
+// For the fuzz targets and for tests with other people's signers; no part of the API.
+#[doc(hidden)]
+pub use shell::crypto::verify::verify as verify_signature;

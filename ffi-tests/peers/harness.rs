@@ -49,7 +49,11 @@ impl Peer {
     pub fn program(self, name: &str, args: &[&str]) -> Command {
         let (runtime, program) = match self {
             Self::Oidc => {
-                let name = if name == "server" { "provider" } else { "user" };
+                let name = match name {
+                    "server" => "provider",
+                    "client" => "user",
+                    other => other,
+                };
                 (oidc_runtime(), oidc_directory().join(format!("{name}.mjs")))
             }
             Self::Node => (PathBuf::from("node"), node_directory().join(format!("{name}.mjs"))),

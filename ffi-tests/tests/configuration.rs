@@ -140,6 +140,9 @@ fn values(key: &Key, dice: &mut Dice) -> Vec<Value> {
             all.extend([999, 1_000, 1_001].map(|len| json!(vec!["t"; len])));
         }
         Type::Patterns => all.extend(lists(dice, &["a", "Too Many", "", " ", "a,b", "\u{1}", "\u{e9}"])),
+        Type::Algorithms => {
+            all.extend(lists(dice, &["RS256", "EdDSA", "rs256", "none", "HS256", "", "ES256K", "Ed25519", " ES256"]));
+        }
         Type::CloseCodes => all.extend(lists(
             dice,
             &[

@@ -9,8 +9,9 @@ use crate::secret::Secret;
 
 use super::settings::{
     AuditPolicy, ClientAuthentication, ClientIdentity, Delivery, Grant, Pem, Profile, Settings, Trust, UnknownScopes,
+    Verification,
 };
-use super::{credentials, proxy, url, Draft, TrustChoice};
+use super::{credentials, proxy, url, verification, Draft, TrustChoice};
 
 /// Largest PEM file.
 const MAX_CA_FILE: u64 = 16 << 20;
@@ -76,6 +77,11 @@ pub(super) fn settings(draft: &Draft, hooks: &Hooks, role: Role) -> Result<Setti
     }
     let is_api = address("api.url", &settings.api_url, ("https", "http"), plain)?;
     url::check_bare(&settings.api_url).map_err(|why| contradiction("api.url", why))?;
+    if role == Role::Borrower {
+        // What it gets has been verified by its source.
+        settings.verification = Verification::default();
+    }
+    verification::check(&settings)?;
     store(&settings.token_store).map_err(|why| contradiction("token.store", why))?;
     settings.trust = trust(draft)?;
     let used = |url: &str, is_tls: bool| (!url.is_empty()).then_some(is_tls);
@@ -137,7 +143,7 @@ pub(super) fn ws_url(region: &str) -> String {
 }
 
 /// Checks a URL, if there is one; whether it is the one with TLS.
-fn address(key: &str, text: &str, (secure, plain): (&str, &str), allow_plain: bool) -> Result<bool, Error> {
+pub(super) fn address(key: &str, text: &str, (secure, plain): (&str, &str), allow_plain: bool) -> Result<bool, Error> {
     if text.is_empty() {
         return Ok(false);
     }

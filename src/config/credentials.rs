@@ -1,7 +1,7 @@
 //! What a client needs to prove who it is and what it may have, checked when it is made.
 
 use super::check::{contradiction, missing};
-use super::settings::{BasicEncoding, ClientAuthentication, Delivery, Grant, Settings};
+use super::settings::{BasicEncoding, ClientAuthentication, Delivery, Grant, Settings, Verify};
 use crate::error::Error;
 use crate::hooks::Hooks;
 use crate::proto::loopback::Place;
@@ -10,13 +10,21 @@ use crate::proto::loopback::Place;
 pub(super) fn check(settings: &Settings, hooks: &Hooks) -> Result<(), Error> {
     let somebody_answers = hooks.on_ask.is_some() || settings.delivery == Delivery::Poll;
     if settings.grant == Grant::Application {
-        // No request is made, so nothing proves who we are.
-        return needed(somebody_answers, "the callback on_ask (for token.grant = application)");
+        needed(somebody_answers, "the callback on_ask (for token.grant = application)")?;
+        // No token request is made, so nothing proves who we are; but whoever asks about a token has to.
+        return match settings.verification.by {
+            Verify::Introspection => named(settings).and_then(|()| authentication(settings)),
+            Verify::Off | Verify::Jwt => Ok(()),
+        };
     }
-    needed(!settings.client_id.is_empty(), "client.id")?;
+    named(settings)?;
     authentication(settings)?;
     grant(settings, somebody_answers)?;
     listener(settings)
+}
+
+fn named(settings: &Settings) -> Result<(), Error> {
+    needed(!settings.client_id.is_empty(), "client.id")
 }
 
 fn authentication(settings: &Settings) -> Result<(), Error> {

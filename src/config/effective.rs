@@ -181,7 +181,9 @@ fn write_value(object: &mut Object<'_>, key: &Key, value: &Value<'_>) {
     match key.kind {
         Type::Integer { .. } | Type::OrZero { .. } => object.plain(key.name, value.number),
         Type::Flag => object.plain(key.name, value.flag),
-        Type::Scopes | Type::Topics | Type::Patterns | Type::Hosts | Type::Pins => object.texts(key.name, &value.list),
+        Type::Scopes | Type::Topics | Type::Patterns | Type::Algorithms | Type::Hosts | Type::Pins => {
+            object.texts(key.name, &value.list)
+        }
         Type::CloseCodes => {
             let text = |(code, class): &(u16, super::settings::CloseClass)| format!("{code}={}", class.name());
             object.texts(key.name, &value.close_codes.iter().map(text).collect::<Vec<_>>())

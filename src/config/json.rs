@@ -30,9 +30,13 @@ impl Given {
         let (fits, why) = match kind {
             Type::Integer { .. } | Type::OrZero { .. } => (matches!(self, Self::Number(_)), "it is no JSON number"),
             Type::Flag => (matches!(self, Self::Flag(_)), "it is neither true nor false in JSON"),
-            Type::Scopes | Type::Topics | Type::Patterns | Type::CloseCodes | Type::Hosts | Type::Pins => {
-                (matches!(self, Self::List(_)), "it is no JSON array of texts")
-            }
+            Type::Scopes
+            | Type::Topics
+            | Type::Patterns
+            | Type::Algorithms
+            | Type::CloseCodes
+            | Type::Hosts
+            | Type::Pins => (matches!(self, Self::List(_)), "it is no JSON array of texts"),
             _ => (matches!(self, Self::Text(_)), "it is no JSON text"),
         };
         (!fits).then_some(why)

@@ -7,7 +7,7 @@ use crate::secret::Secret;
 
 use super::settings::{
     AuditPolicy, BasicEncoding, ClientAuthentication, Delivery, Displaced, Grant, Pin, Profile, TlsVersion,
-    UnknownScopes,
+    UnknownScopes, Verify,
 };
 use super::value::{Type, Value};
 use super::{Draft, TrustChoice};
@@ -201,6 +201,15 @@ static KEYS: &[Key] = &[
     key!("token.provider_timeout_ms", ms(1, 300_000), "15000", "wait for a token that the application provides", |d, v| d.settings.provider_timeout_ms = v.number),
     key!("token.max_bytes", bytes(64, 1 << 20), "16384", "largest access token", |d, v| d.settings.max_token_bytes = size(&v)),
     key!("token.max_response_bytes", bytes(1_024, 16 << 20), "65536", "largest answer of the token endpoint", |d, v| d.settings.max_response_bytes = size(&v)),
+    key!("token.verify", Type::Choice(&["off", "jwt", "introspection"]), "off", "before a token is used: nothing more; verify its signature and claims with the issuer's keys (RFC 9068); ask the issuer (RFC 7662), which opaque tokens need", |d, v| d.settings.verification.by = pick(&[Verify::Off, Verify::Jwt, Verify::Introspection], &v)),
+    key!("token.issuer", Type::Text { max: 2_048 }, "", "who has to have issued a token (iss), letter by letter; needed with token.verify = jwt", |d, v| d.settings.verification.issuer = v.text.into()),
+    key!("token.audience", Type::Text { max: 2_048 }, "", "whom a token has to be for (aud has it); needed with token.verify = jwt", |d, v| d.settings.verification.audience = v.text.into()),
+    key!("token.jwks_url", Type::Url { secure: "https", plain: "http" }, "", "the issuer's keys (jwks_uri of its metadata); needed with token.verify = jwt", |d, v| d.settings.verification.jwks_url = v.text.into()),
+    key!("token.algorithms", Type::Algorithms, "RS256,RS384,RS512,PS256,PS384,PS512,ES256,ES384,EdDSA", "signatures that are accepted (alg); never none, and none that is made with a shared secret", |d, v| d.settings.verification.algorithms = v.list),
+    key!("token.typ", Type::Patterns, "at+jwt", "what a token may call itself (typ); letter case does not matter; at+jwt,jwt for issuers that do not follow RFC 9068", |d, v| d.settings.verification.types = v.list),
+    key!("token.leeway_ms", ms(0, 300_000), "60000", "how far clocks may be apart when exp, nbf and iat are judged; the clock is the token endpoint's, as far as it is known", |d, v| d.settings.verification.leeway_ms = v.number),
+    key!("token.introspection_url", Type::Url { secure: "https", plain: "http" }, "", "where the issuer is asked about a token, with client.authentication; needed with token.verify = introspection", |d, v| d.settings.verification.introspection_url = v.text.into()),
+    key!("token.identity", Type::Choice(&["pin", "off"]), "pin", "a renewed token has to be about the same subject, client and organisation as the one before it, as far as is known; a new credential may bring another", |d, v| d.settings.verification.pins_identity = v.number == 0),
 
     key!("scopes.required", Type::Scopes, "", "scopes the application needs", |d, v| d.settings.required_scopes = v.list),
     key!("scopes.requested", Type::Scopes, "", "scopes to ask for, by the authorize URL, client_credentials and saml2-bearer; none: all that the OAuth client has", |d, v| d.settings.requested_scopes = v.list),

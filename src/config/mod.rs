@@ -15,6 +15,7 @@ mod schema;
 pub mod settings;
 pub(crate) mod url;
 mod value;
+mod verification;
 
 use std::ffi::OsString;
 use std::fmt;

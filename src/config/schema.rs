@@ -7,7 +7,7 @@ use crate::audit::writer::Object;
 use super::keys::{keys, Key};
 use super::region;
 use super::settings::CloseClass;
-use super::value::{Type, MAX_LIST, MAX_PEM, MAX_TOPIC, MAX_TOPICS, RESERVED};
+use super::value::{Type, ALGORITHMS, MAX_LIST, MAX_PEM, MAX_TOPIC, MAX_TOPICS, RESERVED};
 
 /// A label of a host name.
 const LABEL: &str = "[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?";
@@ -120,7 +120,13 @@ fn value(def: &mut Object<'_>, key: &Key) {
             let options: Vec<String> = options.iter().chain(&[""]).map(|option| (*option).to_owned()).collect();
             def.texts("enum", &options);
         }
-        Type::Scopes | Type::Topics | Type::Patterns | Type::CloseCodes | Type::Hosts | Type::Pins => {
+        Type::Scopes
+        | Type::Topics
+        | Type::Patterns
+        | Type::Algorithms
+        | Type::CloseCodes
+        | Type::Hosts
+        | Type::Pins => {
             return list(def, key);
         }
         _ => text(def, key.kind),
@@ -172,6 +178,9 @@ const HEADER_VALUE: &str = "^(?:[!-~](?:[ -~]*[!-~])?)?$";
 
 fn list(def: &mut Object<'_>, key: &Key) {
     def.text("type", "array").plain("maxItems", if key.kind == Type::Topics { MAX_TOPICS } else { MAX_LIST });
+    if key.kind == Type::Algorithms {
+        def.plain("minItems", 1);
+    }
     def.object("items", |item| {
         item.text("type", "string");
         match key.kind {
@@ -181,6 +190,7 @@ fn list(def: &mut Object<'_>, key: &Key) {
                 let classes = CloseClass::ALL.map(CloseClass::name).join("|");
                 item.text("pattern", &format!("^[1-4][0-9]{{3}}=(?:{classes})$"));
             }
+            Type::Algorithms => _ = item.text("pattern", &format!("^(?:{})$", ALGORITHMS.join("|"))),
             Type::Pins => _ = item.text("pattern", "^sha256/[A-Za-z0-9+/]{42}[AEIMQUYcgkosw048]=$"),
             Type::Hosts => {
                 item.text("pattern", &exception());

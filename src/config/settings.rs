@@ -6,6 +6,7 @@ use crate::secret::Secret;
 
 pub use super::pin::Pin;
 pub use super::proxy::{Exception, Proxy};
+pub use super::verification::{Verification, Verify};
 
 /// Which wire is spoken.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -275,6 +276,8 @@ pub struct Settings {
     pub provider_timeout_ms: u64,
     /// Upper bound of a token request.
     pub token_timeout_ms: u64,
+    /// What makes a token believable.
+    pub verification: Verification,
 
     /// Upper bound of a REST request (profile `notifications`).
     pub api_timeout_ms: u64,
@@ -429,6 +432,7 @@ impl Default for Settings {
             authorize_timeout_ms: 600_000,
             provider_timeout_ms: 15_000,
             token_timeout_ms: 15_000,
+            verification: Verification::default(),
             api_timeout_ms: 15_000,
             idle_timeout_ms: None,
             topics: Vec::new(),

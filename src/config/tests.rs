@@ -35,6 +35,7 @@ pub(super) fn another(key: &Key) -> String {
         Type::Flag => "true".into(),
         Type::Choice(options) => (*options.last().unwrap()).into(),
         Type::CloseCodes => "4001=final".into(),
+        Type::Algorithms => "ES256".into(),
         Type::Pem => "-----BEGIN CERTIFICATE-----".into(),
         Type::SecretPem => "-----BEGIN PRIVATE KEY-----".into(),
         Type::Proxy => "http://other:3128".into(),

@@ -57,6 +57,8 @@ pub enum Type {
     Topics,
     /// Texts, separated by commas.
     Patterns,
+    /// Signature algorithms of JWS, separated by commas.
+    Algorithms,
     /// Classes of WebSocket close codes.
     CloseCodes,
     /// Value of an HTTP header.
@@ -104,6 +106,10 @@ pub(super) const RESERVED: [&str; 7] =
 pub(super) const MAX_TOPICS: usize = 1_000;
 pub(super) const MAX_TOPIC: usize = 200;
 
+/// Signatures that a token may carry (RFC 7518 3.1, RFC 8037 3.1): those of key pairs.
+pub(super) const ALGORITHMS: [&str; 9] =
+    ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "EdDSA"];
+
 /// Whether a text can be a topic.
 pub(super) fn is_topic(name: &str) -> bool {
     (1..=MAX_TOPIC).contains(&name.len()) && name.bytes().all(|byte| byte.is_ascii_graphic())
@@ -141,7 +147,7 @@ impl Type {
                 close_codes(parts).map(|close_codes| Value { close_codes, ..Value::default() })
             }
             Self::Hosts | Self::Pins if text.is_empty() => Ok(Value::default()),
-            Self::Patterns | Self::Hosts | Self::Pins => {
+            Self::Patterns | Self::Algorithms | Self::Hosts | Self::Pins => {
                 self.check_list(text.split(',').map(|part| part.trim().to_owned()).collect())
             }
             Self::Proxy => proxy::check(text).map(|()| plain),
@@ -179,6 +185,9 @@ impl Type {
             Self::Topics => is_topic,
             Self::Scopes => is_scope,
             Self::Patterns => |text| !text.is_empty() && !text.chars().any(char::is_control),
+            // A list of none would be one of all that are refused.
+            Self::Algorithms if list.is_empty() => return Err("it is empty"),
+            Self::Algorithms => |text| ALGORITHMS.contains(&text),
             Self::Hosts => proxy::is_exception,
             Self::Pins => |text| Pin::parse(text).is_some(),
             _ => return Err("it is a list"),
@@ -226,6 +235,7 @@ impl fmt::Display for Type {
                 write!(f, "at most {MAX_TOPICS} topics of at most {MAX_TOPIC} characters, separated by blanks")
             }
             Self::Patterns => f.write_str("texts separated by commas"),
+            Self::Algorithms => write!(f, "some of {}, separated by commas", ALGORITHMS.join(", ")),
             Self::CloseCodes => f.write_str("CODE=retry|drain|token|final, separated by commas, CODE 1000 to 4999"),
             Self::HeaderValue => f.write_str("value of an HTTP header, printable ASCII"),
             Self::Header => f.write_str("a header the library does not write itself, its value in printable ASCII"),

@@ -49,9 +49,24 @@ impl Body {
     }
 }
 
+/// What a request is for: it says how large an answer may be, and what is counted.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Purpose {
+    /// A token.
+    Token,
+    /// The REST API.
+    Api,
+    /// The keys of an issuer.
+    Keys,
+    /// What an issuer says of a token.
+    Introspection,
+}
+
 /// A request. Its URL, header and body may hold credentials: none of them is shown.
 #[derive(Clone, Eq, PartialEq)]
 pub struct Request {
+    /// What it is for.
+    pub purpose: Purpose,
     /// Method.
     pub method: Method,
     /// Absolute URL. The path of a channel holds its id, which is part of a secret.
@@ -90,6 +105,10 @@ pub struct Reply {
     pub retry_after: Option<String>,
     /// `Date`, as sent.
     pub date: Option<String>,
+    /// `Cache-Control` (RFC 9111 5.2), as sent; all of them if there are several.
+    pub cache_control: Option<String>,
+    /// `Age` (RFC 9111 5.1), as sent.
+    pub age: Option<String>,
     /// `ININ-Correlation-Id`, as sent.
     pub correlation_id: Option<String>,
     /// `inin-ratelimit-count`, `-allowed` and `-reset`, if all are there.

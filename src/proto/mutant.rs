@@ -115,6 +115,35 @@ mutants! {
     /// A proxy's 407 is retried by a client that never had a token.
     StrangerInsists,
 
+    /// Tokens are believed although they are to be verified.
+    NothingVerified,
+    /// The issuer's keys are used for as long as they are in memory.
+    KeysNeverExpire,
+    /// An issuer's answer may be fresh for a week, or not at all.
+    KeyAgeUnbounded,
+    /// Keys that are over are used on for ever when there are no newer ones.
+    StaleForEver,
+    /// Keys that are over are not used on.
+    NeverStale,
+    /// Tokens of unknown keys make us ask without end.
+    NoKeyCooldown,
+    /// Keys are asked for once more when the token's is not among those that just came.
+    KeysAskedForEver,
+    /// A key that is not known is none, although the issuer may have a new one.
+    UnknownKeyIsFinal,
+    /// The issuer's keys may take longer than the token lives.
+    KeysForEver,
+    /// Tokens are judged by this machine's clock, whatever the server's says.
+    OwnClockVerifies,
+    /// A token that its issuer calls inactive is taken.
+    InactiveTaken,
+    /// A renewal may bring somebody else's token.
+    IdentityUnpinned,
+    /// The token of a credential that has been replaced says whose tokens are taken.
+    OldCredentialPins,
+    /// A new credential has to be of the same user.
+    PinForEver,
+
     // The session.
     /// A token is presented after `t_usable`.
     ExpiredPresented,

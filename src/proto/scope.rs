@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::http::{Body, Method, Reply, Request};
+use super::http::{Body, Method, Purpose, Reply, Request};
 use super::jwt::{self, Claims, Jwt};
 use super::oauth::{Granted, Proof};
 use super::token::Token;
@@ -65,6 +65,7 @@ pub fn revoke(settings: &Settings, access_token: &Secret, timeout_ms: u64) -> Re
 
 fn tokens_me(method: Method, query: &str, settings: &Settings, access_token: &Secret, timeout_ms: u64) -> Request {
     Request {
+        purpose: Purpose::Api,
         method,
         url: format!("{}/api/v2/tokens/me{query}", settings.api_url.trim_end_matches('/')),
         authorization: Secret::new(format!("Bearer {}", access_token.expose())),
@@ -81,6 +82,12 @@ pub fn read_probe(reply: &Reply) -> Probe {
         200 => body().and_then(|body| authorized_scope(&body)).map_or(Probe::Unknown, Probe::Known),
         _ => Probe::Unknown,
     }
+}
+
+/// Whose token it is, as the same answer says.
+pub fn organisation(reply: &Reply) -> Option<String> {
+    let body = serde_json::from_slice::<Value>(&reply.body).ok().filter(|_| reply.status == 200)?;
+    body.get("organization")?.get("id")?.as_str().map(str::to_owned)
 }
 
 fn authorized_scope(body: &Value) -> Option<Vec<String>> {

@@ -1,5 +1,7 @@
 //! Digests and signatures for the machines, which know neither keys nor entropy.
 
+pub mod verify;
+
 use std::fmt;
 use std::sync::Arc;
 

@@ -19,7 +19,7 @@ use super::crypto::SigningKey;
 use super::stream::Stream;
 use super::tls::{self, TlsClient, TrustReport};
 use super::wait::{Ready, Waiter};
-use crate::config::settings::{Proxy, Settings};
+use crate::config::settings::{Proxy, Settings, Verification};
 use crate::error::{Code, Error, Stage};
 use crate::proto::time::Now;
 use crate::secret::Secret;
@@ -45,7 +45,9 @@ impl Net {
             "" => Ok(false),
             url => Target::parse(url, settings.allow_plain_loopback).map(|target| target.tls),
         };
-        let urls = [&settings.token_url, &settings.ws_url, &settings.api_url, &settings.streaming_url()];
+        let Verification { jwks_url, introspection_url, .. } = &settings.verification;
+        let (streaming, api) = (&settings.streaming_url(), &settings.api_url);
+        let urls = [&settings.token_url, &settings.ws_url, api, streaming, jwks_url, introspection_url];
         let needs_tls = urls.into_iter().try_fold(false, |any, url| Ok::<_, Error>(any | is_tls(url)?))?;
         let tls = needs_tls.then(|| TlsClient::new(&settings)).transpose()?;
         let signing_key = settings.signing_key.as_ref().map(SigningKey::load).transpose()?;

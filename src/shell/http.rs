@@ -20,7 +20,8 @@ use super::clock::Clock;
 use super::dial::Net;
 use super::wait::{went_deep, Waiter};
 use crate::error::{Code, Detail, Error, Stage};
-use crate::proto::http::{Body as RequestBody, Method, RateLimit, Reply, Request};
+use crate::proto::http::{Body as RequestBody, Method, Purpose, RateLimit, Reply, Request};
+use crate::proto::jwks;
 
 /// Longest head of an answer.
 const LONGEST_HEAD: usize = 16 << 10;
@@ -92,7 +93,7 @@ impl Http {
         };
         let outcome = match (wire.fault.take(), head) {
             (Some(fault), _) => Err(fault),
-            (None, head) => head.and_then(|head| self.reply(request.method, &head, &mut wire)),
+            (None, head) => head.and_then(|head| self.reply(request, &head, &mut wire)),
         };
         wire.opened.stream.close();
         wire.lane.give_back(waiter);
@@ -124,28 +125,37 @@ impl Http {
     }
 
     /// The rest of the answer.
-    fn reply(&self, method: Method, head: &Response<()>, wire: &mut Wire) -> Result<Reply, Error> {
+    fn reply(&self, request: &Request, head: &Response<()>, wire: &mut Wire) -> Result<Reply, Error> {
         let text = |name: &str| head.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
         let status = head.status();
         if status.is_redirection() {
             let error = Error::new(Code::Redirect, Stage::Token, format!("The answer was {}.", status.as_u16()));
             return Err(error.with(|detail| detail.http_status = status.as_u16()));
         }
-        let framing = match method {
+        let framing = match request.method {
             Method::Head => Framing::Length(0),
             _ => framing(status.as_u16(), head.headers()),
         };
-        let body = receive(framing, self.limit, wire);
+        let limit = if request.purpose == Purpose::Keys { jwks::MAX_BYTES } else { self.limit };
+        let body = receive(framing, limit, wire);
         let body = body.map_err(|error| error.with(|detail| detail.http_status = status.as_u16()))?;
         Ok(Reply {
             status: status.as_u16(),
             retry_after: text("Retry-After"),
             date: text("Date"),
+            cache_control: all(head.headers(), header::CACHE_CONTROL),
+            age: text("Age"),
             correlation_id: text("ININ-Correlation-Id"),
             rate_limit: rate_limit(text),
             body,
         })
     }
+}
+
+/// A header whose lines are one list (RFC 9110 5.3).
+fn all(headers: &HeaderMap, name: header::HeaderName) -> Option<String> {
+    let lines: Vec<&str> = headers.get_all(name).iter().filter_map(|value| value.to_str().ok()).collect();
+    (!lines.is_empty()).then(|| lines.join(", "))
 }
 
 /// The headers of every request.

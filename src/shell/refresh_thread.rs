@@ -17,7 +17,8 @@ use super::wait::Waiter;
 use crate::error::{Code, Error, Stage};
 use crate::hooks::Answer;
 use crate::metrics::Counter;
-use crate::proto::http::{Method, Request};
+use crate::proto::http::{Method, Purpose, Request};
+use crate::proto::identity::Identity;
 use crate::proto::oauth::Credentials;
 use crate::proto::refresher::{Credential, Input, Memory, News, Output, Refresher};
 use crate::secret::Secret;
@@ -49,6 +50,7 @@ impl Carry {
             Credential::ProxyPassword => return,
         }
         self.unauthorized = 0;
+        self.memory.identity = Identity::default();
     }
 }
 
@@ -191,10 +193,10 @@ impl RefreshThread {
     }
 
     fn request(&mut self, epoch: u64, request: &Request) {
-        if request.method == Method::Post {
+        if request.purpose == Purpose::Token {
             self.source.delivery.count(Counter::TokenRequests, 1);
         }
-        self.cancel.set_grace(if request.method == Method::Post { self.grace_ms() } else { 0 });
+        self.cancel.set_grace(if request.purpose == Purpose::Token { self.grace_ms() } else { 0 });
         // A token is revoked after the close, which has cancelled all else.
         let fresh = (request.method == Method::Delete).then(|| Cancel::new(self.waiter.bell()));
         let cancel = fresh.as_ref().unwrap_or(&self.cancel);

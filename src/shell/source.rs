@@ -19,6 +19,7 @@ pub use self::lease::{Lease, Outlet};
 use self::rest::Calls;
 pub use self::rest::{may_repeat, unanswered, Call};
 use super::clock::Clock;
+use super::crypto;
 use super::delivery::Delivery;
 use super::dial::Net;
 use super::engine::{guarded, waiter, Failure, Producers, Threads};
@@ -387,7 +388,8 @@ impl Source {
     fn machine(&self, carry: &Carry) -> Refresher {
         let can_ask = self.delivery.has_on_ask();
         let Carry { credentials, unauthorized, memory } = carry.clone();
-        let machine = Refresher::new(Arc::clone(&self.settings), credentials, can_ask, unauthorized).after(memory);
+        let machine = Refresher::new(Arc::clone(&self.settings), credentials, can_ask, unauthorized);
+        let machine = machine.after(memory).verifying(crypto::verify::verify);
         if self.is_shared() {
             machine.sharing()
         } else {

@@ -10,7 +10,7 @@ use crate::config::settings::Settings;
 use crate::error::{Code, Error, Stage};
 use crate::event::{Topic, TopicState};
 use crate::proto::frame::{printable, without_secrets};
-use crate::proto::http::{Body, Method, Outcome, Reply, Request};
+use crate::proto::http::{Body, Method, Outcome, Purpose, Reply, Request};
 use crate::proto::oauth::LONG_WAIT_MS;
 use crate::proto::retry_after;
 use crate::proto::token::Token;
@@ -60,6 +60,7 @@ pub fn probe(settings: &Settings, token: &Token, id: &Secret) -> Request {
 
 fn request(settings: &Settings, token: &Token, method: Method, path: &str, body: Body) -> Request {
     Request {
+        purpose: Purpose::Api,
         method,
         url: format!("{}{CHANNELS}{path}", settings.api_url.trim_end_matches('/')),
         authorization: Secret::new(format!("Bearer {}", token.access_token.expose())),

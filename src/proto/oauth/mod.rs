@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 use zeroize::Zeroize;
 
 pub use self::authorize::Authorization;
-pub use self::request::{proof, request, secrets_of, Proof};
+pub use self::request::{introspection, proof, request, secrets_of, Proof};
 use super::frame::{printable, without_secrets};
 use super::http::Reply;
 use super::retry_after;

@@ -7,7 +7,7 @@ use zeroize::Zeroizing;
 use super::form::{encoded, Form};
 use super::Credentials;
 use crate::config::settings::{BasicEncoding, ClientAuthentication, Grant, Settings};
-use crate::proto::http::{Body, Method, Request};
+use crate::proto::http::{Body, Method, Purpose, Request};
 use crate::secret::Secret;
 
 /// `grant_type` of a SAML assertion (RFC 7522 2.1).
@@ -72,9 +72,28 @@ pub fn request(settings: &Settings, credentials: &Credentials, timeout_ms: u64) 
         }
         Proof::Missing => return None,
     }
+    Some(post(settings, credentials, (Purpose::Token, &settings.token_url), form, timeout_ms))
+}
+
+/// A question about a token, of this client. With `private_key_jwt` an assertion is still to be added.
+pub fn introspection(settings: &Settings, credentials: &Credentials, token: &Secret, timeout_ms: u64) -> Request {
+    let mut form = Form::default();
+    form.add("token", token.expose());
+    form.add("token_type_hint", "access_token");
+    let url = &settings.verification.introspection_url;
+    post(settings, credentials, (Purpose::Introspection, url), form, timeout_ms)
+}
+
+fn post(
+    settings: &Settings,
+    credentials: &Credentials,
+    (purpose, url): (Purpose, &str),
+    mut form: Form,
+    timeout_ms: u64,
+) -> Request {
     let authorization = authenticate(settings, &credentials.client_secret, &mut form);
     let body = Body::Form(form.finish());
-    Some(Request { method: Method::Post, url: settings.token_url.clone(), authorization, body, timeout_ms })
+    Request { purpose, method: Method::Post, url: url.to_owned(), authorization, body, timeout_ms }
 }
 
 /// The header, or what takes its place in the form (RFC 6749 3.2.1, RFC 8705 2). An assertion names the client itself.

@@ -26,7 +26,7 @@ impl Refresher {
             self.wake_ms = Some(wake_ms);
             return;
         }
-        if let Phase::Probing(arrival) = &mut self.phase {
+        if let Phase::Checking(_, arrival) = &mut self.phase {
             let rotated = arrival.rotated.take();
             self.hand_over(rotated);
         }

@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use super::{serve, News, Output, Phase, Refresher};
-use crate::audit::Record;
+use crate::audit::{Record, Trust};
 use crate::config::settings::{Grant, Profile};
 use crate::error::{Code, Error, Stage};
 use crate::event::Question;
+use crate::proto::identity::Identity;
 use crate::proto::mutant::{active, Mutant};
 use crate::proto::oauth::Granted;
 use crate::proto::scope::{self, Grants};
@@ -23,12 +24,36 @@ pub(super) struct Arrival {
     from_code: bool,
     /// What the server said of its scopes when it was asked.
     pub probed: Option<Vec<String>>,
+    /// What makes it believable.
+    pub trust: Trust,
+    /// The scopes that its verified claims, or its issuer, name.
+    pub said_scopes: Option<Vec<String>>,
+    /// How long it lives, from the request on, as its issuer says.
+    pub lives_ms: Option<u64>,
+    /// Whom it is about, as far as was asked for.
+    pub identity: Identity,
+    /// The issuer's keys were asked for because of it.
+    pub asked_for_keys: bool,
 }
 
 impl Arrival {
+    fn new(granted: Granted, rotated: Option<Secret>, from_code: bool) -> Box<Self> {
+        Box::new(Self {
+            granted,
+            rotated,
+            from_code,
+            probed: None,
+            trust: Trust::Unverified,
+            said_scopes: None,
+            lives_ms: None,
+            identity: Identity::default(),
+            asked_for_keys: false,
+        })
+    }
+
     /// One that came after the end: only its refresh token counts.
     pub(super) fn late(granted: Granted, rotated: Option<Secret>) -> Box<Self> {
-        Box::new(Self { granted, rotated, from_code: false, probed: None })
+        Self::new(granted, rotated, false)
     }
 }
 
@@ -40,27 +65,21 @@ impl Refresher {
         self.credentials.verifier.take_if(|_| from_code);
         self.has_corrected_clock = false;
         let rotated = self.adopt(&granted);
-        let arrival = Box::new(Arrival { granted, rotated, from_code, probed: None });
+        let arrival = Arrival::new(granted, rotated, from_code);
         match self.to_store(arrival.rotated.as_ref()) {
             Some(refresh_token) => self.store(arrival, refresh_token),
             None => self.arrived(now, arrival),
         }
     }
 
-    /// The refresh token is where it belongs.
-    pub(super) fn arrived(&mut self, now: Now, arrival: Box<Arrival>) {
-        if self.must_probe(&arrival) {
-            return self.probe(now, arrival);
-        }
-        self.finish(now, *arrival);
-    }
-
-    pub(super) fn finish(&mut self, now: Now, arrival: Arrival) {
-        let Arrival { granted, rotated, from_code, probed } = arrival;
-        let token = match self.verify(now, granted, probed) {
+    pub(super) fn finish(&mut self, now: Now, mut arrival: Arrival) {
+        let (rotated, from_code) = (arrival.rotated.take(), arrival.from_code);
+        let identity = self.identity_of(&mut arrival);
+        let token = match self.check_identity(&identity).and_then(|()| self.verify(now, arrival)) {
             Ok(token) => token,
             Err(error) => return self.turned_down(now, rotated, error),
         };
+        self.pin_identity(identity);
         if from_code {
             self.unauthorized = 0;
         }
@@ -100,8 +119,9 @@ impl Refresher {
     }
 
     /// Lifetime and scopes; the scope audit is made here, so a denial is recorded once.
-    fn verify(&mut self, now: Now, granted: Granted, probed: Option<Vec<String>>) -> Result<Token, Error> {
-        let grants = match self.settings.profile {
+    fn verify(&mut self, now: Now, arrival: Arrival) -> Result<Token, Error> {
+        let Arrival { granted, probed, trust, said_scopes, lives_ms, .. } = arrival;
+        let mut grants = match self.settings.profile {
             Profile::AuthMessage => {
                 scope::grants(granted.access_token.expose(), granted.scope.as_deref(), self.settings.max_token_bytes)
             }
@@ -110,7 +130,11 @@ impl Refresher {
                 Grants { scopes, ..Grants::default() }
             }
         };
-        let lifetime_ms = self.lifetime(now, granted.expires_in_ms, grants.lifetime_ms)?;
+        // Who vouches for a token need not make it a JWT.
+        grants.malformed &= trust != Trust::Introspected;
+        grants.scopes = said_scopes.or(grants.scopes);
+        let claimed_ms = [grants.lifetime_ms, lives_ms].into_iter().flatten().min();
+        let lifetime_ms = self.lifetime(now, granted.expires_in_ms, claimed_ms)?;
         let (audit, outcome) = scope::check(&grants, &self.settings.required_scopes, self.settings.unknown_scopes);
         self.out.push_back(Output::Audit(Record::Scopes(audit)));
         outcome?;

@@ -11,8 +11,8 @@
 //!                    Blocked ── asks the application for an authorization code after a second 401
 //! ```
 //!
-//! With a token store `Loading` comes before `Fetching` and `Storing` after it (`store.rs`); `Probing` asks for the
-//! scopes of an opaque token (`probe.rs`), and `Revoking` is the last thing of a machine that is to revoke its token.
+//! With a token store `Loading` comes before `Fetching` and `Storing` after it (`store.rs`); `Checking` asks whether the
+//! token is to be believed (`trust.rs`), and for the scopes of an opaque one (`probe.rs`), and `Revoking` is the last thing of a machine that is to revoke its token.
 //!
 //! With `token.grant = application` a question takes the place of the request; all else is the same.
 //!
@@ -27,6 +27,7 @@ mod probe;
 mod proofs;
 mod provider;
 mod store;
+mod trust;
 mod wishes;
 
 use std::collections::VecDeque;
@@ -39,6 +40,9 @@ use super::backoff::{retry_ms, Held, Retry};
 use super::dice::Dice;
 use super::http::{self, Reply, Request};
 use super::http_date;
+use super::identity::Identity;
+use super::jose;
+use super::jwks::KeyCache;
 use super::mutant::{active, Mutant};
 use super::oauth::{self, Credentials, Granted, Proof};
 use super::pkce::Fresh;
@@ -64,6 +68,10 @@ pub struct Memory {
     pub unsaved: bool,
     /// How far the server's clock is ahead.
     pub ahead_ms: i64,
+    /// Whom the tokens are about.
+    pub identity: Identity,
+    /// The issuer's keys.
+    pub keys: KeyCache,
 }
 
 /// The machine that keeps a token fresh. See the [module](self) for its states.
@@ -114,6 +122,11 @@ pub struct Refresher {
     wanted: Vec<Wish>,
     /// What is known of the token store.
     store: store::Known,
+    /// Whom the tokens are about, as far as is known.
+    identity: Identity,
+    /// The issuer's keys, and who verifies with them.
+    keys: KeyCache,
+    verify: jose::Verify,
     /// Only the answer to the request in flight is still waited for.
     closing: bool,
     closed: bool,
@@ -158,6 +171,9 @@ impl Refresher {
             refused: None,
             wanted: Vec::new(),
             store: store::Known::default(),
+            identity: Identity::default(),
+            keys: KeyCache::default(),
+            verify: |_, _, _, _| false,
             closing: false,
             closed: false,
             senseless: 0,
@@ -178,9 +194,9 @@ impl Refresher {
 
     /// Goes on where an earlier machine stopped.
     pub fn after(self, memory: Memory) -> Self {
-        let Memory { serial, asks, refused, unsaved, ahead_ms } = memory;
+        let Memory { serial, asks, refused, unsaved, ahead_ms, identity, keys } = memory;
         let store = store::Known { unsaved, ..store::Known::default() };
-        Self { serial, asks, refused, ahead_ms, store, ..self }
+        Self { serial, asks, refused, ahead_ms, identity, keys, store, ..self }
     }
 
     /// Takes a fact in. `random` feeds the jitter.
@@ -230,7 +246,8 @@ impl Refresher {
     /// What the next machine has to know.
     pub fn memory(&self) -> Memory {
         let Self { serial, asks, ahead_ms, .. } = *self;
-        Memory { serial, asks, refused: self.refused.clone(), unsaved: self.store.unsaved, ahead_ms }
+        let (identity, keys) = (self.identity.clone(), self.keys.clone());
+        Memory { serial, asks, refused: self.refused.clone(), unsaved: self.store.unsaved, ahead_ms, identity, keys }
     }
 
     /// The token in force.
@@ -272,7 +289,7 @@ impl Refresher {
             Phase::Blocked { .. } => self.set_phase(Phase::Blocked { error: self.block_error(), asked: None }, None),
             Phase::Fetching { .. } => self.provider_is_late(now),
             // Somebody else keeps the time of these.
-            Phase::Stopped | Phase::Loading { .. } | Phase::Storing(_) | Phase::Probing(_) | Phase::Revoking => {}
+            Phase::Stopped | Phase::Loading { .. } | Phase::Storing(_) | Phase::Checking(..) | Phase::Revoking => {}
         }
     }
 
@@ -323,8 +340,8 @@ impl Refresher {
 
     fn replied(&mut self, now: Now, epoch: u64, outcome: http::Outcome) {
         let stale = (epoch != self.epoch || self.unsigned.is_some()) && !active(Mutant::StaleReply);
-        if matches!(self.phase, Phase::Probing(_)) && !stale {
-            return self.probed(now, outcome);
+        if matches!(self.phase, Phase::Checking(..)) && !stale {
+            return self.checked(now, outcome);
         }
         if !matches!(self.phase, Phase::Fetching { asked: None }) || stale {
             self.senseless += 1;
@@ -361,10 +378,12 @@ impl Refresher {
         let error = error.with(|detail| detail.attempt = self.round_attempts);
         // Repeating wrong credentials may lock an account that a whole company shares. Once they have let a token
         // through, a refusal is more likely the directory's outage.
-        let stranger = error.code() == Code::ProxyAuth && self.serial == 0 && !active(Mutant::StrangerInsists);
+        let unfit = error.code() == Code::ProxyAuth || error.code() == Code::TokenUnverified && error.detail().fatal;
+        let stranger = unfit && self.serial == 0 && !active(Mutant::StrangerInsists);
         if is_final(error.code()) || stranger {
             return self.failed_for_good(now, error);
         }
+        let error = error.with(|detail| detail.fatal &= detail.code != Code::TokenUnverified);
         self.failures = self.failures.saturating_add(1);
         let throttled = matches!(error.code(), Code::Throttled | Code::ThrottledLong);
         self.throttles = if throttled { self.throttles.saturating_add(1) } else { 0 };
@@ -478,5 +497,6 @@ fn is_final(code: Code) -> bool {
             | Code::BadValue
             | Code::TrustStore
             | Code::ReauthRequired
+            | Code::IdentityChanged
     )
 }

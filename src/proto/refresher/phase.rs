@@ -5,6 +5,17 @@ use crate::error::Error;
 use crate::proto::mutant::{active, Mutant};
 use crate::proto::token::Token;
 
+/// What is asked about a token.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Check {
+    /// The issuer's keys.
+    Keys,
+    /// The issuer itself.
+    Issuer,
+    /// The server, for its scopes.
+    Scopes,
+}
+
 /// What the machine is doing.
 #[derive(Debug)]
 pub(super) enum Phase {
@@ -20,8 +31,8 @@ pub(super) enum Phase {
     },
     Waiting,
     Storing(Box<Arrival>),
-    /// The server is asked for the token's scopes.
-    Probing(Box<Arrival>),
+    /// Something is asked about a token that is not in force yet.
+    Checking(Check, Box<Arrival>),
     Persisting {
         id: u64,
         token: Token,
@@ -41,7 +52,7 @@ impl Phase {
             Self::Loading { .. }
             | Self::Fetching { .. }
             | Self::Storing(_)
-            | Self::Probing(_)
+            | Self::Checking(..)
             | Self::Persisting { .. } => true,
             Self::Stopped | Self::Holding | Self::Waiting | Self::Blocked { .. } | Self::Revoking => false,
         }

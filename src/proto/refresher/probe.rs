@@ -5,6 +5,7 @@
 //! not come, or says nothing, leaves them unknown; only 401 refuses the token.
 
 use super::grant::Arrival;
+use super::phase::Check;
 use super::{Output, Phase, Refresher};
 use crate::config::settings::{Grant, Profile};
 use crate::error::{Code, Error, Stage};
@@ -20,6 +21,7 @@ impl Refresher {
         let by_roles = self.requested_by_roles() && !active(Mutant::RolesProbed);
         is_opaque
             && (self.shares || !self.settings.required_scopes.is_empty())
+            && arrival.said_scopes.is_none()
             && scope::answered(&arrival.granted, self.requested_proof).is_none()
             && !by_roles
     }
@@ -28,21 +30,18 @@ impl Refresher {
         self.settings.grant != Grant::Application && self.requested_proof == Proof::ClientCredentials
     }
 
-    /// The token's own time pays for the question: a quarter of it at most.
     pub(super) fn probe(&mut self, now: Now, arrival: Box<Arrival>) {
-        let life_ms = arrival.granted.expires_in_ms.and_then(|ms| u64::try_from(ms).ok()).unwrap_or(u64::MAX);
-        let timeout_ms = self.attempt_ms(now, self.settings.api_timeout_ms).min(life_ms / 4).max(1);
+        let timeout_ms = self.question_ms(now, &arrival, self.settings.api_timeout_ms);
         let request = scope::probe(&self.settings, &arrival.granted.access_token, timeout_ms);
         self.epoch += 1;
-        self.set_phase(Phase::Probing(arrival), None);
+        self.set_phase(Phase::Checking(Check::Scopes, arrival), None);
         self.out.push_back(Output::Http { epoch: self.epoch, request });
     }
 
-    pub(super) fn probed(&mut self, now: Now, outcome: http::Outcome) {
-        // What follows says which phase it is.
-        let Phase::Probing(mut arrival) = std::mem::replace(&mut self.phase, Phase::Fetching { asked: None }) else {
-            return;
-        };
+    pub(super) fn probed(&mut self, now: Now, outcome: http::Outcome, mut arrival: Box<Arrival>) {
+        if let Some(organisation) = outcome.as_ref().ok().and_then(scope::organisation) {
+            arrival.identity.organisation.get_or_insert(organisation);
+        }
         match outcome.map_or(Probe::Unknown, |reply| scope::read_probe(&reply)) {
             Probe::Refused if !active(Mutant::ProbeRefusalIgnored) => {
                 let error =

@@ -36,11 +36,17 @@ impl Refresher {
         self.requested_ahead_ms = self.ahead_ms;
         self.set_phase(Phase::Fetching { asked: None }, None);
         self.out.push_back(Output::News(News::Fetching));
-        if self.settings.authentication != ClientAuthentication::PrivateKeyJwt {
-            return self.send(request);
+        match self.settings.authentication {
+            ClientAuthentication::PrivateKeyJwt => self.ask_to_sign(now, request),
+            _ => self.send(request),
         }
+    }
+
+    /// The request waits for its assertion.
+    pub(super) fn ask_to_sign(&mut self, now: Now, request: Request) {
         let Some(fresh) = self.fresh.take() else {
-            return self.failed(now, Error::new(Code::Internal, Stage::Token, "The system has no entropy to give."));
+            let error = Error::new(Code::Internal, Stage::Token, "The system has no entropy to give.");
+            return self.not_signed(now, error);
         };
         let server_ms =
             now.wall_ms.saturating_add_signed(if active(Mutant::OwnClockSigned) { 0 } else { self.ahead_ms });
@@ -52,12 +58,19 @@ impl Refresher {
     pub(super) fn signed(&mut self, now: Now, epoch: u64, outcome: Result<Secret, Error>) {
         match (self.unsigned.take_if(|_| epoch == self.epoch), outcome) {
             (Some(request), Ok(signed)) => self.send(assertion::with_assertion(request, &signed)),
-            (Some(_), Err(error)) => self.failed(now, error),
+            (Some(_), Err(error)) => self.not_signed(now, error),
             (None, _) => self.senseless += 1,
         }
     }
 
-    fn send(&mut self, request: Request) {
+    fn not_signed(&mut self, now: Now, error: Error) {
+        match self.phase {
+            Phase::Checking(..) => self.checked(now, Err(error)),
+            _ => self.failed(now, error),
+        }
+    }
+
+    pub(super) fn send(&mut self, request: Request) {
         self.requested_secrets = oauth::secrets_of(&request, &self.credentials);
         self.out.push_back(Output::Http { epoch: self.epoch, request });
     }

@@ -63,7 +63,7 @@ impl Refresher {
             | Phase::Loading { .. }
             | Phase::Fetching { .. }
             | Phase::Storing(_)
-            | Phase::Probing(_)
+            | Phase::Checking(..)
             | Phase::Persisting { .. }
             | Phase::Blocked { .. }
             | Phase::Revoking => {}
@@ -111,7 +111,7 @@ impl Refresher {
             | Phase::Fetching { .. }
             | Phase::Waiting
             | Phase::Storing(_)
-            | Phase::Probing(_)
+            | Phase::Checking(..)
             | Phase::Persisting { .. } => {
                 self.wanted.push(Wish { id, min_left_ms, by_ms });
             }
@@ -174,6 +174,7 @@ impl Refresher {
             Credential::ProxyPassword => return,
         }
         self.unauthorized = 0;
+        self.unpin_identity();
     }
 
     pub(super) fn answered(&mut self, now: Now, id: u64, answer: Result<Answer, Error>) {
@@ -182,6 +183,7 @@ impl Refresher {
             (Phase::Persisting { id: asked, .. }, answer) if *asked == id => self.persisted(now, answer.map(|_| ())),
             (Phase::Blocked { asked: Some(asked), .. }, Ok(Answer::Code(code))) if *asked == id => {
                 self.credentials.code = Some(code);
+                self.unpin_identity();
                 self.begin_round(now);
             }
             (Phase::Blocked { asked: Some(asked), .. }, _) if *asked == id => {

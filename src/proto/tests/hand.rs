@@ -49,6 +49,12 @@ pub struct Hand {
     pub errors: Vec<Error>,
     /// How long the lock of the store may be waited for.
     pub lock_waits: Vec<u64>,
+    /// How old the keys were that were used on, and why.
+    pub stale: Vec<(u64, Error)>,
+    /// Epoch of what is to be signed.
+    pub signs: u64,
+    /// What the application was asked last.
+    pub asked: Option<Question>,
 }
 
 impl Hand {
@@ -72,6 +78,9 @@ impl Hand {
             tokens: Vec::new(),
             errors: Vec::new(),
             lock_waits: Vec::new(),
+            stale: Vec::new(),
+            signs: 0,
+            asked: None,
         }
     }
 
@@ -106,12 +115,24 @@ impl Hand {
                 self.lock_waits.push(wait_ms);
                 "load".into()
             }
-            Output::Sign { .. } => "sign".into(),
+            Output::Sign { epoch, .. } => {
+                self.signs = epoch;
+                "sign".into()
+            }
             Output::Store(token) => format!("store {}", token.expose()),
             Output::FreeStore => "free".into(),
             Output::Ask { question: Question::PersistRefreshToken(token), .. } => format!("persist {}", token.expose()),
-            Output::Ask { .. } => "ask".into(),
+            Output::Ask { question, .. } => {
+                self.asked = Some(question);
+                "ask".into()
+            }
             Output::Audit(Record::RefreshTokenNotPersisted { .. }) => "audit".into(),
+            Output::Audit(Record::KeysLoaded { keys }) => format!("keys {keys}"),
+            Output::Audit(Record::KeysStale { age_ms, error }) => {
+                self.stale.push((age_ms, error));
+                "stale".into()
+            }
+            Output::Audit(Record::IdentityChanged { claim }) => format!("another {claim}"),
             Output::Audit(Record::Scopes(audit)) if audit.result != ScopeResult::Allowed => "denied".into(),
             Output::News(News::Blocked { error, .. }) => {
                 self.errors.push(error);

@@ -3,8 +3,8 @@
 use std::panic::catch_unwind;
 
 use super::{
-    alone, asked, dense, fleets, grants, losses, muted, notify_alone, notify_live, opaque, provider, random, sharing,
-    store, store_walk, stories, tokens, wishes,
+    alone, asked, dense, fleets, grants, introspected, losses, muted, notify_alone, notify_live, opaque, provider,
+    random, sharing, store, store_walk, stories, tokens, verified, wishes,
 };
 use crate::proto::mutant::{activate, Mutant};
 
@@ -89,6 +89,8 @@ fn stories() -> impl Iterator<Item = &'static fn()> {
         .chain(asked::ALL)
         .chain(store::ALL)
         .chain(opaque::ALL)
+        .chain(verified::ALL)
+        .chain(introspected::ALL)
         .chain(store_walk::ALL)
         .chain(wishes::ALL)
         .chain(stories::ALL)

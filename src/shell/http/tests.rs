@@ -12,6 +12,7 @@ const FORM: &str = "grant_type=client_credentials";
 
 fn request(side: &Side) -> Request {
     Request {
+        purpose: Purpose::Token,
         method: Method::Post,
         url: side.net.settings.token_url.clone(),
         authorization: Secret::new("Basic eDp5".into()),

@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::*;
 use crate::hooks::Hooks;
 use crate::metrics::Metrics;
-use crate::proto::http::{Body, Method, Request};
+use crate::proto::http::{Body, Method, Purpose, Request};
 use crate::proto::oauth::Credentials;
 use crate::proto::refresher::Memory;
 use crate::proto::session::Input as SessionInput;
@@ -131,6 +131,7 @@ impl Bed {
 impl Member {
     fn rest(&self, id: u64, method: Method, path: &str) {
         let request = Request {
+            purpose: Purpose::Api,
             method,
             url: format!("{}{path}", self.api_url),
             authorization: Secret::new("Bearer t".into()),
