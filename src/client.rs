@@ -1,6 +1,7 @@
 //! The client: everything an application does with a connection, blocking and thread-safe.
 
 mod life;
+mod records;
 mod source;
 mod topics;
 mod unregister;
@@ -28,6 +29,7 @@ use crate::proto::scope;
 use crate::proto::session::{self, Rounds};
 use crate::proto::token::Token;
 use crate::secret::Secret;
+use crate::shell::chain::Sealer;
 use crate::shell::clock::Clock;
 use crate::shell::delivery::{Delivery, EventFd as EventSignal, NetworkReport, Parts as DeliveryParts};
 use crate::shell::delivery::{SourceReport, TokenTimes};
@@ -63,6 +65,8 @@ pub struct Client {
     has_waited: AtomicBool,
     /// What the application has set, without secrets.
     written: Mutex<Written>,
+    /// What it starts with is on record.
+    is_recorded: AtomicBool,
     /// What a child of `fork` closes.
     descriptors: Arc<Descriptors>,
 }
@@ -77,13 +81,14 @@ impl Client {
         Self::build(config, config.settings()?, None)
     }
 
-    fn build(config: &Config, settings: Settings, source: Option<&Arc<Source>>) -> Result<Self, Error> {
+    fn build(config: &Config, mut settings: Settings, source: Option<&Arc<Source>>) -> Result<Self, Error> {
         let descriptors = Arc::<Descriptors>::default();
         let _entered = Descriptors::enter(Some(Arc::clone(&descriptors)));
         if let Some(source) = source {
             // A child cannot use them any more, whoever of the two is freed there.
             descriptors.join(source.descriptors());
         }
+        let sealer = Sealer::open(&mut settings)?;
         let settings = Arc::new(settings);
         // Tokens are timed by the clock of their source.
         let clock = source.map_or_else(Clock::new, |source| source.clock());
@@ -97,13 +102,14 @@ impl Client {
             clock: Arc::new(move || clock.now()),
             tick: Arc::new(Clock::tick_ms),
             event_fd: level,
+            sealer,
         };
         let delivery = Delivery::new(&settings, config.hooks.clone(), parts);
         let shared = Arc::<Shared>::default();
         let own = || {
             let (settings, net, delivery) = (Arc::clone(&settings), net.clone(), Arc::clone(&delivery));
-            let (shared, carry) = (Arc::clone(&shared), source::carry(&settings));
-            Source::new(SourceParts { settings, clock, net, delivery, shared, carry }, Kind::Private)
+            let (shared, carry, loaded) = (Arc::clone(&shared), source::carry(&settings), Vec::new());
+            Source::new(SourceParts { settings, clock, net, delivery, shared, carry, loaded }, Kind::Private)
         };
         Ok(Self {
             outbox: Arc::new(Mutex::new(Outbox::new(settings.send_queue_messages, settings.send_queue_bytes))),
@@ -115,6 +121,7 @@ impl Client {
             shared,
             has_waited: AtomicBool::new(false),
             written: Mutex::new(config.written()),
+            is_recorded: AtomicBool::new(false),
             descriptors,
             settings,
             clock,

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::audit::{Outcome, Record};
+use crate::audit::{Kind, Level, Outcome, Record};
 
 /// A snapshot of a client's counters. All are 64 bits wide and saturate.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -72,7 +72,45 @@ impl Metrics {
     }
 }
 
-/// The tutorial's counters of authentication attempts, as they stood when a record was made.
+/// How many records of each kind, and of each level, were made: counted where records get their number, so the sum is
+/// that number, whatever was lost afterwards.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(crate) struct Tally {
+    by_kind: [u64; Kind::ALL.len()],
+    by_level: [u64; Level::ALL.len()],
+}
+
+#[cfg_attr(not(test), allow(dead_code, reason = "read by the checkpoints of the audit log"))]
+impl Tally {
+    /// One more record. Saturates.
+    #[must_use]
+    pub(crate) fn after(mut self, kind: Kind, level: Level) -> Self {
+        let kind = self.by_kind.get_mut(kind.index());
+        let level = self.by_level.get_mut(level as usize);
+        for counter in kind.into_iter().chain(level) {
+            *counter = counter.saturating_add(1);
+        }
+        self
+    }
+
+    /// Records of this kind.
+    pub(crate) fn of(&self, kind: Kind) -> u64 {
+        self.by_kind.get(kind.index()).copied().unwrap_or(0)
+    }
+
+    /// Records of this level.
+    pub(crate) fn at(&self, level: Level) -> u64 {
+        self.by_level.get(level as usize).copied().unwrap_or(0)
+    }
+
+    /// All records.
+    pub(crate) fn all(&self) -> u64 {
+        self.by_kind.iter().fold(0, |sum: u64, count| sum.saturating_add(*count))
+    }
+}
+
+/// The tutorial's counters of authentication attempts, as they stood when a record was made, and how many records of each
+/// kind there were by then.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub(crate) struct Totals {
     /// Attempts that succeeded.
@@ -81,12 +119,15 @@ pub(crate) struct Totals {
     pub(crate) failure: u64,
     /// Sum of the latencies of both.
     pub(crate) latency_ms: u64,
+    /// All records, by kind and by level.
+    pub(crate) tally: Tally,
 }
 
 impl Totals {
-    /// The counters with one more record counted; only attempts count.
+    /// The counters with one more record counted.
     #[must_use]
     pub(crate) fn after(mut self, record: &Record) -> Self {
+        self.tally = self.tally.after(record.about(), record.level());
         if let Record::Attempt { outcome, latency_ms, .. } = record {
             let counter = match outcome {
                 Outcome::Success { .. } => &mut self.success,
@@ -221,5 +262,21 @@ mod tests {
         assert_eq!((none.success_rate_percent(), none.avg_latency_ms()), (0.0, 0.0));
         let one = none.after(&attempt(Outcome::Success { scopes: vec![] })).after(&Record::Closed);
         assert_eq!((one.success_rate_percent(), one.avg_latency_ms(), one.requests()), (100.0, 10.0, 1));
+        let tally = one.tally;
+        assert_eq!((tally.of(Kind::Attempt), tally.of(Kind::Closed), tally.of(Kind::Panicked)), (1, 1, 0));
+        assert_eq!((tally.all(), tally.at(Level::Info), tally.at(Level::Warning)), (2, 2, 0));
+    }
+
+    #[test]
+    fn a_tally_has_a_place_for_every_kind_and_level() {
+        let mut tally = Tally::default();
+        for kind in Kind::ALL {
+            for level in Level::ALL {
+                tally = tally.after(*kind, *level);
+            }
+        }
+        assert!(Kind::ALL.iter().all(|kind| tally.of(*kind) == Level::ALL.len() as u64));
+        assert!(Level::ALL.iter().all(|level| tally.at(*level) == Kind::ALL.len() as u64));
+        assert_eq!(tally.all(), (Kind::ALL.len() * Level::ALL.len()) as u64);
     }
 }

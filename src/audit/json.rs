@@ -5,9 +5,11 @@
 //! every SIEM event carries `prev_seq`, the `seq` of the event this sink was given before it (0 for the
 //! first). Real losses come to both sinks as an `audit_loss` record that names the first and last number lost.
 
+use super::checkpoint::Checkpoint;
 use super::field::Value;
+use super::seal::{Seal, ZEROS};
 use super::writer::Object;
-use super::{Kind, Outcome, Record, ScopeAudit, ScopeResult};
+use super::{Kind, Level, Outcome, Record, ScopeAudit, ScopeResult};
 use crate::error::{Code, Error};
 use crate::metrics::Totals;
 
@@ -44,6 +46,8 @@ pub(crate) struct Entry {
 pub(crate) enum Body {
     /// A fact.
     Record(Record),
+    /// What the log says of itself.
+    Checkpoint(Box<Checkpoint>),
     /// Records from this number up to the entry's own were lost to the queue's bound.
     Loss {
         /// The first number lost.
@@ -68,6 +72,7 @@ impl Entry {
     pub(crate) fn kind(&self) -> &'static str {
         match &self.body {
             Body::Record(record) => record.kind(),
+            Body::Checkpoint(_) => Kind::Checkpoint.name(),
             Body::Loss { .. } => Kind::Loss.name(),
         }
     }
@@ -76,30 +81,43 @@ impl Entry {
     pub(crate) fn is_for_siem(&self) -> bool {
         match &self.body {
             Body::Record(record) => record.is_for_siem(),
-            Body::Loss { .. } => true,
+            Body::Checkpoint(_) | Body::Loss { .. } => true,
         }
     }
 
     fn is_failure(&self) -> bool {
         match &self.body {
             Body::Record(record) => record.is_failure(),
+            Body::Checkpoint(checkpoint) => checkpoint.error().is_some(),
             Body::Loss { .. } => true,
         }
     }
 
-    /// Replaces `out` by the record's JSON and one NUL byte.
-    pub(crate) fn render_with_nul(&self, context: &Context, sink: Sink, out: &mut String) {
+    fn level(&self) -> Level {
+        match &self.body {
+            Body::Record(record) => record.level(),
+            Body::Checkpoint(checkpoint) => checkpoint.level(),
+            Body::Loss { .. } => Kind::Loss.level(),
+        }
+    }
+
+    /// Replaces `out` by the record's JSON and one NUL byte. The digits of a seal are left to be filled in.
+    pub(crate) fn render_with_nul(&self, context: &Context, sink: Sink, seal: Option<Seal>, out: &mut String) {
         out.clear();
         let mut object = Object::begin(out);
         match &self.body {
             Body::Record(Record::Scopes(scopes)) => scope_members(&mut object, scopes, self.wall_ms),
             Body::Record(record) => self.record_members(&mut object, record, context),
+            Body::Checkpoint(checkpoint) => self.checkpoint_members(&mut object, checkpoint, context),
             Body::Loss { first } => self.loss_members(&mut object, *first),
         }
         object.plain("seq", self.seq).text("boot_id", &context.boot_id);
         if let Sink::Siem { prev_seq } = sink {
-            let severity = if self.is_failure() { "warning" } else { "info" };
+            let severity = if self.level() >= Level::Warning { "warning" } else { "info" };
             object.text("severity", severity).text("source", &context.source).plain("prev_seq", prev_seq);
+        }
+        if let Some(Seal { epoch }) = seal {
+            object.plain("mac_epoch", epoch).text("mac", ZEROS);
         }
         object.end();
         out.push('\0');
@@ -113,6 +131,15 @@ impl Entry {
             object.plain("avg_latency_ms", self.totals.avg_latency_ms());
         }
         object.object("metadata", |metadata| metadata_members(metadata, record, context));
+    }
+
+    fn checkpoint_members(&self, object: &mut Object<'_>, checkpoint: &Checkpoint, context: &Context) {
+        self.head(object);
+        object.object("metadata", |metadata| {
+            metadata.text("region", &context.region).text("client_id", &context.client_id);
+            checkpoint.fields(&self.totals, &mut |name, value| value_member(metadata, name, value));
+            _ = checkpoint.error().map(|error| error_members(metadata, error));
+        });
     }
 
     fn loss_members(&self, object: &mut Object<'_>, first: u64) {
@@ -163,16 +190,22 @@ fn metadata_members(metadata: &mut Object<'_>, record: &Record, context: &Contex
     metadata.text("client_id", &context.client_id);
     record.fields(&mut |name, value| match value {
         _ if name == "scopes_validated" => {}
-        Value::Text(text) => _ = metadata.text(name, text),
-        Value::Texts(texts) => _ = metadata.texts(name, texts),
-        Value::Number(number) => _ = metadata.plain(name, number),
-        Value::Signed(number) => _ = metadata.plain(name, number),
-        Value::Flag(flag) => _ = metadata.plain(name, flag),
+        value => value_member(metadata, name, value),
     });
     match record {
         Record::Attempt { outcome: Outcome::Failure(error), .. } => attempt_error_members(metadata, error),
         other => _ = other.error().map(|error| error_members(metadata, error)),
     }
+}
+
+fn value_member(object: &mut Object<'_>, name: &str, value: Value<'_>) {
+    match value {
+        Value::Text(text) => object.text(name, text),
+        Value::Texts(texts) => object.texts(name, texts),
+        Value::Number(number) => object.plain(name, number),
+        Value::Signed(number) => object.plain(name, number),
+        Value::Flag(flag) => object.plain(name, flag),
+    };
 }
 
 /// The tutorial's two shapes of a failure: scopes that do not match, or an error in words.
@@ -229,7 +262,7 @@ mod tests {
 
     fn render(entry: &Entry, sink: Sink) -> String {
         let mut out = "left over".to_owned();
-        entry.render_with_nul(&context(), sink, &mut out);
+        entry.render_with_nul(&context(), sink, None, &mut out);
         assert_eq!(out.pop(), Some('\0'));
         assert!(!out.contains('\0') && !out.contains('\n'));
         out
@@ -313,7 +346,7 @@ mod tests {
         let error = || Error::new(Code::WsClosed, Stage::Live, "bye").with(|detail| detail.ws_close_code = 1001);
         let records = [
             Record::RefreshTokenNotPersisted { error: error() },
-            Record::ConnectionLost { error: error() },
+            Record::ConnectionLost { connection: 1, error: error() },
             Record::Closed,
             Record::Panicked { location: "src/x.rs:1".into() },
         ];

@@ -1,10 +1,14 @@
 //! What is audited: a closed list of records that the machines emit. Secrets cannot enter.
 
+pub(crate) mod chain;
+pub(crate) mod checkpoint;
 pub(crate) mod field;
 pub(crate) mod json;
 mod kind;
 mod record;
+pub(crate) mod seal;
 pub(crate) mod time;
+pub mod verify;
 pub(crate) mod writer;
 
 pub use json::scopes_json;

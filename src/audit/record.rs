@@ -2,7 +2,7 @@
 
 use super::field::{Fields, Value};
 use super::kind::{Kind, Level};
-use crate::error::Error;
+use crate::error::{Code, Error};
 
 /// Which kind of attempt a record is about (`metadata.phase`).
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -108,8 +108,11 @@ pub enum Record {
         /// Why.
         error: Error,
     },
-    /// A live socket was lost or closed.
+    /// A live socket was lost or closed by the server. Nothing else ends what [`Self::SocketOpened`] began but
+    /// [`Self::SocketClosed`].
     ConnectionLost {
+        /// Number of the connection.
+        connection: u64,
         /// What ended it.
         error: Error,
     },
@@ -120,14 +123,15 @@ pub enum Record {
         /// File and line.
         location: String,
     },
-    /// A token is asked for.
+    /// A token is asked for: a request leaves, or the application is asked. What comes of it is
+    /// [`Self::TokenIssued`] or [`Self::TokenRefused`], one of them and once.
     TokenRequested {
-        /// `grant_type`, or `application`.
+        /// `grant_type` (RFC 6749 4), or `application`.
         grant: &'static str,
         /// How the client shows who it is (`client.authentication`).
         authentication: &'static str,
     },
-    /// A token was granted, checked, and is in force.
+    /// A token was granted, checked, and is in force from now on.
     TokenIssued {
         /// Number of the token, from 1.
         serial: u64,
@@ -138,12 +142,13 @@ pub enum Record {
         /// What makes it believable.
         trust: Trust,
     },
-    /// No token was granted, or the one that was is not taken.
+    /// An attempt to get a token failed: none was granted, the one that was is not taken, or nothing could be sent.
+    /// `Cancelled`: the client was closed first.
     TokenRefused {
         /// Why.
         error: Error,
     },
-    /// A rotated refresh token is kept.
+    /// A rotated refresh token is kept: `token.store` has it, or the application says that it has.
     RefreshTokenStored {
         /// `store` or `application`.
         by: &'static str,
@@ -179,12 +184,14 @@ pub enum Record {
         /// Number of the connection.
         connection: u64,
     },
-    /// A WebSocket was left on purpose: it was replaced, or the client closes.
+    /// A WebSocket ended that was not lost while it was live: it was left on purpose, or it never became live.
     SocketClosed {
         /// Number of the connection.
         connection: u64,
-        /// The close code that was sent (RFC 6455 7.4).
+        /// The close code that was sent, or that came; 1006 if there was none (RFC 6455 7.1.5).
         code: u16,
+        /// Whether both ends said goodbye (RFC 6455 7.1.4).
+        clean: bool,
     },
     /// A channel was made (profile `notifications`).
     ChannelMade,
@@ -192,7 +199,9 @@ pub enum Record {
     Subscribed {
         /// How many are permitted.
         permitted: u64,
-        /// Those that are not.
+        /// How many are not.
+        refused: u64,
+        /// Of these the first hundred.
         rejected: Vec<String>,
     },
     /// Another client has taken the channel or its topics (profile `notifications`).
@@ -202,7 +211,8 @@ pub enum Record {
     },
     /// A client was made with this configuration.
     ConfigurationLoaded {
-        /// SHA-256 of the effective configuration without its secrets, in hexadecimal digits.
+        /// SHA-256 of the effective configuration in hexadecimal digits. Secrets are hidden in it: another secret is no
+        /// other fingerprint.
         fingerprint: String,
     },
     /// Trusted authorities were read.
@@ -266,9 +276,9 @@ impl Record {
         !matches!(self, Self::Scopes(_))
     }
 
-    /// Whether the record says that something went wrong (`status`, and `severity` of the SIEM event).
+    /// Whether the record says that something went wrong (`status`).
     pub fn is_failure(&self) -> bool {
-        self.level() >= Level::Warning
+        self.level() >= Level::Warning || self.error().is_some()
     }
 
     /// How bad it is.
@@ -280,7 +290,9 @@ impl Record {
             },
             Self::Scopes(scopes) if scopes.result == ScopeResult::Allowed => Level::Info,
             Self::ScopesChanged { missing, .. } if missing.is_empty() => Level::Notice,
-            Self::Subscribed { rejected, .. } if rejected.is_empty() => Level::Info,
+            Self::Subscribed { refused: 0, .. } => Level::Info,
+            // The end of the client is no fault of the token's.
+            Self::TokenRefused { error } if error.code() == Code::Cancelled => Level::Notice,
             other => other.about().level(),
         }
     }
@@ -290,7 +302,7 @@ impl Record {
         match self {
             Self::Attempt { outcome: Outcome::Failure(error), .. }
             | Self::RefreshTokenNotPersisted { error }
-            | Self::ConnectionLost { error }
+            | Self::ConnectionLost { error, .. }
             | Self::TokenRefused { error }
             | Self::KeysStale { error, .. }
             | Self::Displaced { error } => Some(error),
@@ -333,13 +345,17 @@ impl Record {
             Self::IdentityChanged { claim } => put("claim", Value::Text(claim)),
             Self::KeysLoaded { keys } => put("keys", Value::Number(*keys)),
             Self::KeysStale { age_ms, .. } => put("age_ms", Value::Number(*age_ms)),
-            Self::SocketOpened { connection } => put("connection", Value::Number(*connection)),
-            Self::SocketClosed { connection, code } => {
+            Self::SocketOpened { connection } | Self::ConnectionLost { connection, .. } => {
                 put("connection", Value::Number(*connection));
-                put("ws_close_code", Value::Number(u64::from(*code)));
             }
-            Self::Subscribed { permitted, rejected } => {
+            Self::SocketClosed { connection, code, clean } => {
+                put("connection", Value::Number(*connection));
+                put("close_code", Value::Number(u64::from(*code)));
+                put("clean", Value::Flag(*clean));
+            }
+            Self::Subscribed { permitted, refused, rejected } => {
                 put("permitted", Value::Number(*permitted));
+                put("refused", Value::Number(*refused));
                 put("rejected", Value::Texts(rejected));
             }
             Self::ConfigurationLoaded { fingerprint } => put("fingerprint", Value::Text(fingerprint)),
@@ -351,7 +367,6 @@ impl Record {
             Self::ClockStepped { by_ms } => put("by_ms", Value::Signed(*by_ms)),
             Self::Resumed { slept_ms } => put("slept_ms", Value::Number(*slept_ms)),
             Self::RefreshTokenNotPersisted { .. }
-            | Self::ConnectionLost { .. }
             | Self::TokenRefused { .. }
             | Self::Displaced { .. }
             | Self::Closed

@@ -61,6 +61,22 @@ impl<'a> Object<'a> {
         self
     }
 
+    /// A member that is a list of objects, each filled by `fill`.
+    pub(crate) fn objects<T>(&mut self, key: &str, values: &[T], fill: impl Fn(&T, &mut Object<'_>)) -> &mut Self {
+        let out = self.key(key);
+        out.push('[');
+        for (index, value) in values.iter().enumerate() {
+            if index > 0 {
+                out.push(',');
+            }
+            let mut inner = Object::begin(out);
+            fill(value, &mut inner);
+            inner.end();
+        }
+        out.push(']');
+        self
+    }
+
     /// Closes the object.
     pub(crate) fn end(self) {
         self.out.push('}');

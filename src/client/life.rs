@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{bad_state, Client};
+use super::{bad_state, records, Client};
 use crate::config::settings::Delivery as Mode;
 use crate::error::{Code, Error, Stage};
 use crate::event::State;
@@ -12,6 +12,7 @@ use crate::proto::session::Rounds;
 use crate::shell::dial::resolvers_stuck;
 use crate::shell::engine::{Engine, Left, NotStarted, Parts};
 use crate::shell::gate::{Deadline, Promise};
+use crate::shell::random::Entropy;
 
 /// What a shutdown left behind.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -78,6 +79,7 @@ impl Client {
             Life::Stopping(_) => return Err(bad_state("A connect that failed is still being stopped.")),
             Life::Closed(_) => return Err(bad_state("It is closed; create another client.")),
         };
+        self.record_start();
         match Engine::start(self.parts(session_id), rounds, told) {
             Ok(engine) => {
                 *life = Life::Running(Arc::new(engine));
@@ -90,6 +92,17 @@ impl Client {
                 }
                 Err(error)
             }
+        }
+    }
+
+    /// What it starts with, the first time: before anything else that is on record.
+    fn record_start(&self) {
+        if self.is_recorded.swap(true, Ordering::Relaxed) {
+            return;
+        }
+        let mut entropy = Entropy::new();
+        for record in records::loaded(&self.written(), &self.net) {
+            self.delivery.push_record(self.clock.now(), entropy.uuid_v4(), record);
         }
     }
 

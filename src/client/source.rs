@@ -5,12 +5,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::Client;
+use super::{records, Client};
 use crate::config::{Config, Role};
 use crate::error::Error;
 use crate::hooks::Hooks;
 use crate::proto::oauth::Credentials;
 use crate::proto::refresher::Memory;
+use crate::shell::chain::Sealer;
 use crate::shell::clock::Clock;
 use crate::shell::delivery::{Delivery, Parts as DeliveryParts};
 use crate::shell::gate::Deadline;
@@ -38,16 +39,21 @@ impl TokenSource {
     /// # Errors
     /// What is wrong with the configuration, or `TrustStore`.
     pub fn new(config: &Config) -> Result<Self, Error> {
-        let settings = Arc::new(config.settings_for(Role::Source)?);
+        let mut settings = config.settings_for(Role::Source)?;
+        let sealer = Sealer::open(&mut settings)?;
+        let settings = Arc::new(settings);
         let clock = Clock::new();
         let parts = DeliveryParts {
             boot_id: Entropy::new().uuid_v4(),
             clock: Arc::new(move || clock.now()),
             tick: Arc::new(Clock::tick_ms),
             event_fd: None,
+            sealer,
         };
+        let net = Net::new(Arc::clone(&settings))?;
         let parts = Parts {
-            net: Net::new(Arc::clone(&settings))?,
+            loaded: records::loaded(&config.written(), &net),
+            net,
             delivery: Delivery::new(&settings, config.hooks.clone(), parts),
             shared: Arc::default(),
             carry: carry(&settings),

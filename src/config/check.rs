@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io::Read;
 
+use crate::audit::verify::k0;
 use crate::error::{Code, Error, Stage};
 use crate::hooks::Hooks;
 use crate::secret::Secret;
@@ -89,6 +90,7 @@ pub(super) fn settings(draft: &Draft, hooks: &Hooks, role: Role) -> Result<Setti
     let socket = used(&settings.ws_url, is_wss).or(used(&settings.api_url, is_api));
     let secure = (used(&settings.token_url, is_https).or(used(&settings.api_url, is_api)), socket);
     settings.proxies = proxy::resolve(&draft.proxy, secure, &|name| std::env::var_os(name))?;
+    settings.checkpoints = chain(&settings, draft.checkpoints)?;
     if settings.delivery == Delivery::Poll && settings.audit_policy == AuditPolicy::Block {
         return Err(contradiction(
             "audit.policy",
@@ -165,6 +167,19 @@ fn store(path: &str) -> Result<(), &'static str> {
         name if name.len() > MAX_STORE_NAME => Err("its file name is longer than 200 bytes"),
         _ => Ok(()),
     }
+}
+
+/// Whether there are checkpoints: each ends an epoch of the chain.
+fn chain(settings: &Settings, checkpoints: Option<bool>) -> Result<bool, Error> {
+    store(&settings.chain_state).map_err(|why| contradiction("audit.chain_state", why))?;
+    if let Some(key) = &settings.chain_key {
+        k0(key).map_err(|error| contradiction("audit.chain_key", error.detail().message.trim_end_matches('.')))?;
+    }
+    let has_chain = settings.chain_key.is_some() || !settings.chain_state.is_empty();
+    if has_chain && checkpoints == Some(false) {
+        return Err(contradiction("audit.checkpoints", "a chain has checkpoints; not with off"));
+    }
+    Ok(checkpoints.unwrap_or(has_chain))
 }
 
 /// Nothing that was set is ignored: a file or text of authorities beside another source is an error.

@@ -131,6 +131,10 @@ impl Written {
                 }
                 .to_owned(),
             ),
+            "audit.checkpoints" if own == "auto" => {
+                let has_chain = ["audit.chain_state", "audit.chain_key"].iter().any(|key| self.0.contains_key(*key));
+                Some(if has_chain { "on" } else { "off" }.to_owned())
+            }
             "proxy.https" | "proxy.wss" if own.is_empty() => Some(self.text_of("proxy").to_owned()),
             "tls.trust" if own == "auto" => Some(self.trust().to_owned()),
             _ => None,

@@ -57,6 +57,8 @@ pub(crate) struct Draft {
     private_key_pem: Option<Secret>,
     /// `token.pkce`, unless it follows from grant and authentication.
     pkce: Option<bool>,
+    /// `audit.checkpoints`, unless it follows from the chain.
+    checkpoints: Option<bool>,
     /// `api.url`, or empty.
     api_url: String,
     /// `notifications.streaming_host`, or empty.

@@ -342,6 +342,16 @@ pub struct Settings {
     pub audit_queue_records: usize,
     /// What happens when the audit queue is full.
     pub audit_policy: AuditPolicy,
+    /// Where the evolved key of the audit chain is kept, or empty.
+    pub chain_state: String,
+    /// K0 of the audit chain.
+    pub chain_key: Option<Secret>,
+    /// Whether the audit log has checkpoints.
+    pub checkpoints: bool,
+    /// A checkpoint after so many records.
+    pub checkpoint_records: u64,
+    /// A checkpoint after this time.
+    pub checkpoint_ms: u64,
     /// `source` of a SIEM event.
     pub siem_source: String,
     /// Who runs callbacks.
@@ -463,6 +473,11 @@ impl Default for Settings {
             event_queue_bytes: 8 << 20,
             audit_queue_records: 4_096,
             audit_policy: AuditPolicy::DropOldest,
+            chain_state: String::new(),
+            chain_key: None,
+            checkpoints: false,
+            checkpoint_records: 256,
+            checkpoint_ms: 300_000,
             siem_source: "genesys_websocket_authenticator".into(),
             delivery: Delivery::Callbacks,
             slow_callback: Duration::from_secs(1),

@@ -70,7 +70,8 @@ fn every_key_changes_something_of_its_own() {
 }
 
 /// Fields that are filled when the whole is checked.
-const DERIVED: [&str; 10] = [
+const DERIVED: [&str; 11] = [
+    "checkpoints",
     "signing_key",
     "pkce",
     "token_url",

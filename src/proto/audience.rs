@@ -12,6 +12,7 @@ use super::refresher::News;
 use super::session::Input;
 use super::time::Now;
 use super::token::Token;
+use crate::audit::Record;
 use crate::error::Error;
 
 /// The clients of a source, each with the `T` by which it is told.
@@ -20,6 +21,10 @@ pub struct Audience<T> {
     members: Vec<Member<T>>,
     last_id: u64,
     token: Option<Arc<Token>>,
+    /// The record of its issue.
+    issue: Option<Record>,
+    /// The record of the issue of a token that is about to be published.
+    next_issue: Option<Record>,
     /// What was said after the token.
     news: Option<News>,
 }
@@ -33,7 +38,7 @@ struct Member<T> {
 
 impl<T> Default for Audience<T> {
     fn default() -> Self {
-        Self { members: Vec::new(), last_id: 0, token: None, news: None }
+        Self { members: Vec::new(), last_id: 0, token: None, issue: None, next_issue: None, news: None }
     }
 }
 
@@ -113,6 +118,14 @@ impl<T> Audience<T> {
     /// A token was published.
     pub fn published(&mut self, token: &Arc<Token>) {
         (self.token, self.news) = (Some(Arc::clone(token)), None);
+        self.issue = self.next_issue.take().or(self.issue.take());
+    }
+
+    /// A record was made. That of an issue is every client's, whenever it joins.
+    pub fn recorded(&mut self, record: &Record) {
+        if matches!(record, Record::TokenIssued { .. }) {
+            self.next_issue = Some(record.clone());
+        }
     }
 
     /// Something else was said.
@@ -130,12 +143,14 @@ impl<T> Audience<T> {
 
     /// Nothing of what was said holds any longer: the refresher has stopped.
     pub fn forget(&mut self) {
-        (self.token, self.news) = (None, None);
+        (self.token, self.issue, self.next_issue, self.news) = (None, None, None, None);
     }
 
     /// What somebody who joins now has missed.
     pub fn missed(&self, now: Now) -> Vec<Input> {
         let token = self.token.clone().filter(|token| token.is_usable(now.boot_ms)).map(Input::Publish);
+        let issue = self.issue.clone().filter(|_| token.is_some());
+        let records = issue.into_iter().chain(self.next_issue.clone()).map(Input::Recorded);
         // It was not there for the attempts before: what it hears of begins with it.
         let news = self.news.clone().map(|news| match news {
             News::Blocked { error, .. } => News::Blocked { error, started_ms: now.boot_ms },
@@ -148,7 +163,7 @@ impl<T> Audience<T> {
             }
             _ => None,
         };
-        token.into_iter().chain(news.into_iter().chain(failed).map(Input::News)).collect()
+        records.chain(token).chain(news.into_iter().chain(failed).map(Input::News)).collect()
     }
 }
 

@@ -114,6 +114,18 @@ mutants! {
     IdleTimeoutIgnored,
     /// A proxy's 407 is retried by a client that never had a token.
     StrangerInsists,
+    /// That a token is asked for is not on record.
+    RequestUnrecorded,
+    /// That a token is in force is not on record.
+    IssueUnrecorded,
+    /// That a token is in force is on record twice.
+    IssueRecordedTwice,
+    /// That no token was granted is not on record.
+    RefusalUnrecorded,
+    /// What was asked for when the end came stays open on record.
+    EndUnrecorded,
+    /// That a refresh token is kept, or is not, is not on record.
+    KeepingUnrecorded,
 
     /// Tokens are believed although they are to be verified.
     NothingVerified,
@@ -239,6 +251,14 @@ mutants! {
     OldPasswordBlocks,
     /// Nobody hears that the wall clock was set.
     StepUntold,
+    /// That a socket was opened is not on record.
+    OpeningUnrecorded,
+    /// That a socket ended is not on record.
+    EndingUnrecorded,
+    /// A socket whose loss is on record is on record as closed, too.
+    LossRecordedTwice,
+    /// That the wall clock was set, or the machine slept, is not on record.
+    ClocksUnrecorded,
 
     // The profile `notifications`.
     /// A socket whose heartbeats fail to come stays in use.

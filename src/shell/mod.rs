@@ -8,6 +8,7 @@
 //! ureq, tungstenite and rustls are named in `http`, `dial`, `tls`, `crypto`, `stream` and `link` only.
 
 mod active;
+pub mod chain;
 pub mod clock;
 pub mod crypto;
 pub mod delivery;
@@ -19,6 +20,7 @@ mod http;
 mod inbox;
 pub mod interrupt;
 mod link;
+mod private_file;
 pub mod random;
 mod redirect;
 mod refresh_thread;

@@ -14,6 +14,7 @@ use super::random::Entropy;
 use super::source::{may_repeat, unanswered, Call, Source};
 use super::store::{Lock, Store};
 use super::wait::Waiter;
+use crate::audit::Record;
 use crate::error::{Code, Error, Stage};
 use crate::hooks::Answer;
 use crate::metrics::Counter;
@@ -179,10 +180,7 @@ impl RefreshThread {
                 Output::LoadStore { wait_ms } => self.load_store(wait_ms),
                 Output::Store(refresh_token) => self.save(&refresh_token),
                 Output::FreeStore => self.lock = None,
-                Output::Audit(record) => {
-                    let id = self.entropy.uuid_v4();
-                    self.source.record(id, record);
-                }
+                Output::Audit(record) => self.record(record),
                 Output::ServerClock { ahead_ms } => self.learn_clock(ahead_ms),
                 Output::Answer { id, outcome } => {
                     self.source.answer(id, outcome.map_err(|error| self.located(error)));
@@ -320,6 +318,15 @@ impl RefreshThread {
             self.log_failure(error);
         }
         self.source.pass_on(&news);
+    }
+
+    fn record(&mut self, record: Record) {
+        let record = match record {
+            Record::TokenRefused { error } => Record::TokenRefused { error: self.located(error) },
+            other => other,
+        };
+        let id = self.entropy.uuid_v4();
+        self.source.record(id, record);
     }
 
     fn learn_clock(&self, ahead_ms: i64) {

@@ -31,6 +31,7 @@ use super::refresh_thread::{Carry, RefreshThread};
 use super::shared::Shared;
 use super::store::Store;
 use super::subscriptions::Findings;
+use crate::audit::Record;
 use crate::config::settings::Settings;
 use crate::error::{Code, Error, Stage};
 use crate::event::State as Shown;
@@ -51,6 +52,8 @@ pub struct Parts {
     pub delivery: Arc<Delivery>,
     pub shared: Arc<Shared>,
     pub carry: Carry,
+    /// What is to be on record when it starts for the first time.
+    pub loaded: Vec<Record>,
 }
 
 /// Whose a source is.
@@ -79,6 +82,7 @@ pub struct Source {
 
 struct State {
     carry: Carry,
+    loaded: Vec<Record>,
     audience: Audience<Outlet>,
     running: Option<Running>,
     wishes: HashMap<u64, Wish>,
@@ -112,9 +116,10 @@ struct Wish {
 impl Source {
     /// One at rest.
     pub fn new(parts: Parts, kind: Kind) -> Arc<Self> {
-        let Parts { settings, clock, net, delivery, shared, carry } = parts;
+        let Parts { settings, clock, net, delivery, shared, carry, loaded } = parts;
         let state = State {
             carry,
+            loaded,
             audience: Audience::default(),
             running: None,
             wishes: HashMap::new(),
@@ -371,6 +376,11 @@ impl Source {
     fn begin_dispatcher(self: &Arc<Self>, state: &mut State) -> Result<(), Error> {
         if self.kind != (Kind::Shared { speaks: true }) || state.has_dispatcher {
             return Ok(());
+        }
+        let mut entropy = Entropy::new();
+        for record in std::mem::take(&mut state.loaded) {
+            // Without a dispatcher nobody waits for room.
+            self.delivery.push_record(self.clock.now(), entropy.uuid_v4(), record);
         }
         self.delivery.begin();
         let source = Arc::clone(self);

@@ -137,7 +137,8 @@ mod tests {
             Arc::new(Settings { profile: Profile::Notifications, delivery: Mode::Poll, ..Settings::default() });
         let clock = Clock::new();
         let tick = Arc::new(|| 0);
-        let parts = Parts { boot_id: "b".into(), clock: Arc::new(move || clock.now()), tick, event_fd: None };
+        let parts =
+            Parts { boot_id: "b".into(), clock: Arc::new(move || clock.now()), tick, event_fd: None, sealer: None };
         let delivery = Delivery::new(&settings, Hooks::default(), parts);
         let subscriptions = Subscriptions::new(&settings, clock, &delivery).unwrap();
         let (socket, heard) = Inbox::new(Waiter::new(&clock).unwrap().bell());

@@ -71,7 +71,15 @@ impl Refresher {
         if !matches!(self.phase, Phase::Fetching { .. }) {
             return self.stop();
         }
-        let Ok(granted) = outcome.and_then(|reply| self.read(now, reply)) else { return self.finally(now) };
+        let granted = match outcome.and_then(|reply| self.read(now, reply)) {
+            Ok(granted) => granted,
+            Err(error) => {
+                if error.code() != Code::Cancelled {
+                    self.record_refusal(&error);
+                }
+                return self.finally(now);
+            }
+        };
         let rotated = self.adopt(&granted);
         match self.to_store(rotated.as_ref()).filter(|_| !active(Mutant::CloseDoesNotStore)) {
             Some(refresh_token) => self.store(Arrival::late(granted, rotated), refresh_token),
@@ -107,6 +115,7 @@ impl Refresher {
     /// A token that waits for its refresh token to be stored is lost; the refresh token is not.
     fn stop(&mut self) {
         (self.closing, self.closed) = (false, true);
+        self.record_end();
         self.set_phase(Phase::Stopped, None);
         self.out.push_back(Output::Stopped);
     }

@@ -65,6 +65,7 @@ impl Refresher {
         self.credentials.verifier.take_if(|_| from_code);
         self.has_corrected_clock = false;
         let rotated = self.adopt(&granted);
+        self.has_rotated = rotated.is_some();
         let arrival = Arrival::new(granted, rotated, from_code);
         match self.to_store(arrival.rotated.as_ref()) {
             Some(refresh_token) => self.store(arrival, refresh_token),
@@ -192,9 +193,7 @@ impl Refresher {
     }
 
     pub(super) fn persisted(&mut self, now: Now, outcome: Result<(), Error>) {
-        if let Err(error) = outcome {
-            self.out.push_back(Output::Audit(Record::RefreshTokenNotPersisted { error }));
-        }
+        self.record_kept("application", outcome);
         if let Phase::Persisting { token, .. } = std::mem::replace(&mut self.phase, Phase::Holding) {
             self.publish(now, token);
         }
@@ -205,6 +204,7 @@ impl Refresher {
         let token = Arc::new(token);
         self.token = Some(Arc::clone(&token));
         self.set_phase(Phase::Holding, Some(token.schedule.refresh_ms.max(now.boot_ms)));
+        self.record_issue(&token);
         self.out.push_back(Output::Publish(Arc::clone(&token)));
         if active(Mutant::WishForgotten) {
             return;

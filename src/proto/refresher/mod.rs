@@ -26,6 +26,7 @@ mod phase;
 mod probe;
 mod proofs;
 mod provider;
+mod records;
 mod store;
 mod trust;
 mod wishes;
@@ -81,6 +82,10 @@ pub struct Refresher {
     credentials: Credentials,
     /// Whether somebody answers questions.
     can_ask: bool,
+    /// A token was asked for, and what came of it is not on record yet.
+    is_open: bool,
+    /// The last token that was granted brought a new refresh token.
+    has_rotated: bool,
     /// Others use its tokens, and what they need of them is not known here.
     shares: bool,
     phase: Phase,
@@ -143,6 +148,8 @@ impl Refresher {
             settings,
             credentials,
             can_ask,
+            is_open: false,
+            has_rotated: false,
             shares: false,
             phase: Phase::Stopped,
             wake_ms: None,
@@ -376,6 +383,7 @@ impl Refresher {
     fn failed(&mut self, now: Now, error: Error) {
         self.round_attempts += 1;
         let error = error.with(|detail| detail.attempt = self.round_attempts);
+        self.record_refusal(&error);
         // Repeating wrong credentials may lock an account that a whole company shares. Once they have let a token
         // through, a refusal is more likely the directory's outage.
         let unfit = error.code() == Code::ProxyAuth || error.code() == Code::TokenUnverified && error.detail().fatal;

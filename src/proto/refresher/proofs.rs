@@ -72,6 +72,7 @@ impl Refresher {
 
     pub(super) fn send(&mut self, request: Request) {
         self.requested_secrets = oauth::secrets_of(&request, &self.credentials);
+        self.record_request();
         self.out.push_back(Output::Http { epoch: self.epoch, request });
     }
 

@@ -19,6 +19,7 @@ impl Refresher {
             now.boot_ms + if active(Mutant::ProviderForEver) { u64::MAX / 2 } else { self.attempt_ms(now, most) };
         self.set_phase(Phase::Fetching { asked: Some(self.asks) }, Some(until));
         self.out.push_back(Output::News(News::Fetching));
+        self.record_request();
         self.out.push_back(Output::Ask { id: self.asks, question: Question::AccessToken });
     }
 

@@ -7,7 +7,6 @@
 
 use super::grant::Arrival;
 use super::{Found, Output, Phase, Refresher};
-use crate::audit::Record;
 use crate::config::settings::Grant;
 use crate::error::{Code, Error};
 use crate::proto::mutant::{active, Mutant};
@@ -137,10 +136,8 @@ impl Refresher {
         if !matches!(self.phase, Phase::Storing(_)) {
             return None;
         }
-        match outcome {
-            Ok(()) => self.store.unsaved = false,
-            Err(error) => self.out.push_back(Output::Audit(Record::RefreshTokenNotPersisted { error })),
-        }
+        self.store.unsaved &= outcome.is_err();
+        self.record_kept("store", outcome);
         // What follows says which phase it is.
         match std::mem::replace(&mut self.phase, Phase::Fetching { asked: None }) {
             Phase::Storing(arrival) => Some(arrival),

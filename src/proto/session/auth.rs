@@ -24,13 +24,17 @@ impl Session {
             return;
         };
         (link.heard_ms, link.heard_wall_ms, link.opened_wall_ms) = (now.boot_ms, now.wall_ms, now.wall_ms);
+        let was_for_token = link.token.is_some();
+        if !has_token && !was_for_token {
+            (link.stage, link.waits_since_ms) = (Stage::Waiting, Some(now.boot_ms));
+        }
+        self.record_opening(epoch);
         if has_token {
             return if self.has_channels() { self.greet(now, epoch) } else { self.present(now, epoch) };
         }
-        if link.token.is_some() {
-            return self.token_is_gone(now, epoch);
+        if was_for_token {
+            self.token_is_gone(now, epoch);
         }
-        (link.stage, link.waits_since_ms) = (Stage::Waiting, Some(now.boot_ms));
     }
 
     /// Shows the newest token on a socket that was opened for it.

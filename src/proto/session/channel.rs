@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use super::{Link, Output, Session, Stage};
+use crate::audit::Record;
 use crate::config::settings::{CloseClass, Profile, Settings};
 use crate::error::{Code, Error, Stage as ErrorStage};
 use crate::event::{Notice, Topic, Topics};
@@ -237,6 +238,7 @@ impl Session {
     fn created(&mut self, now: Now, epoch: u64, created: Created) {
         let Some(link) = self.link_mut(epoch) else { return };
         link.channel = Some(Channel::new(created, link.serial(), now));
+        self.out.push_back(Output::Audit(Record::ChannelMade));
         self.subscribe_or_dial(now, epoch);
     }
 
@@ -271,6 +273,7 @@ impl Session {
         let Some(channel) = link.channel.as_mut() else { return };
         channel.subscribed = topics;
         channel.prolong(now);
+        self.record_topics(&results);
         self.tell(results);
         self.channels.refusal = None;
         if live {

@@ -1,6 +1,7 @@
 //! What the three clocks say: tokens that end, suspends, steps of the wall clock.
 
 use super::{Output, Session, Trouble};
+use crate::audit::Record;
 use crate::event::{ClockStep, Notice, Resumed};
 use crate::proto::mutant::{active, Mutant};
 use crate::proto::time::Now;
@@ -30,6 +31,7 @@ impl Session {
         self.slept_ms += slept_ms;
         if self.started {
             self.notice(Notice::Resumed(Resumed { slept_ms }));
+            self.record_clock(Record::Resumed { slept_ms });
         }
         for link in self.primary.iter_mut().chain(&mut self.standby) {
             link.woke(now.boot_ms, slept_ms);
@@ -48,6 +50,7 @@ impl Session {
         let by_ms = offset.saturating_sub(before);
         if by_ms.unsigned_abs() > STEP_MS && self.started && !active(Mutant::StepUntold) {
             self.notice(Notice::ClockStep(ClockStep { by_ms }));
+            self.record_clock(Record::ClockStepped { by_ms });
         }
     }
 

@@ -45,6 +45,8 @@ pub enum Input {
         /// Why.
         error: Error,
     },
+    /// The source of its tokens, which others share, has made this record: it is the client's as well.
+    Recorded(Record),
     /// The application wants these topics from now on, and no others (profile `notifications`).
     Topics(Vec<String>),
     /// The answer to [`Output::Rest`] of this number, or why there is none.

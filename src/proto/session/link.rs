@@ -262,6 +262,8 @@ pub(super) struct Leaving {
     pub covered: bool,
     /// What is read of it may have been sent long ago.
     pub is_behind: bool,
+    /// Its loss is on record already.
+    pub is_lost: bool,
 }
 
 impl Leaving {

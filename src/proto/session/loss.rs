@@ -40,6 +40,7 @@ impl Session {
         }
         match self.primary.take_if(|link| link.epoch == epoch || active(Mutant::OldEpoch)) {
             Some(mut link) => {
+                self.record_failure(&link, &error);
                 self.retire(&mut link, &error);
                 if link.is_live() {
                     self.live_lost(now, &link, error);
@@ -64,6 +65,7 @@ impl Session {
     fn standby_lost(&mut self, now: Now, error: Error) {
         let Some(mut link) = self.standby.take() else { return };
         let error = before_live(error);
+        self.record_failure(&link, &error);
         self.retire(&mut link, &error);
         self.channels.pairs.failed(link.epoch);
         self.blame_token(&link, &error);
@@ -115,7 +117,7 @@ impl Session {
         if !active(Mutant::SendOnDead) {
             self.out.push_back(Output::SendOn(None));
         }
-        self.out.push_back(Output::Audit(Record::ConnectionLost { error: error.clone() }));
+        self.out.push_back(Output::Audit(Record::ConnectionLost { connection: link.epoch, error: error.clone() }));
         if self.class_of(&error) == CloseClass::Token {
             self.out.push_back(Output::Refused { serial: link.serial() });
             self.token.take_if(|token| token.serial == link.serial());
@@ -313,6 +315,7 @@ impl Session {
             heard_wall_ms,
             covered,
             is_behind,
+            is_lost: false,
         });
     }
 
@@ -322,6 +325,7 @@ impl Session {
             return;
         };
         let left = self.leaving.swap_remove(index);
+        self.record_departure(&left, clean);
         if let Some(successor) = left.successor.filter(|_| !self.closing) {
             let new = self.link(successor).map_or(0, Link::events);
             self.channels.pairs.closed(epoch, now.boot_ms, new);

@@ -19,6 +19,7 @@ mod io;
 mod link;
 mod loss;
 mod news;
+mod records;
 mod state;
 mod strike;
 mod upkeep;
@@ -244,6 +245,7 @@ impl Session {
             Input::Start(rounds) => self.start(now, rounds),
             Input::Publish(token) => self.publish(now, token),
             Input::News(news) => self.news(now, news),
+            Input::Recorded(record) => self.out.push_back(Output::Audit(record)),
             Input::Connected { epoch } => self.connected(now, epoch),
             Input::DrainNotice => self.drain_notice(now),
             Input::ProxyPassword => self.proxy_password(),

@@ -165,11 +165,13 @@ impl Session {
     /// Another client has our channel or its topics. Coming back at once would take them from it: two instances would fight
     /// for ever.
     pub(super) fn displaced(&mut self, now: Now, error: Error) {
+        self.out.push_back(Output::Audit(Record::Displaced { error: error.clone() }));
         let (primary, standby) = (self.primary.take(), self.standby.take());
+        let lost = primary.as_ref().filter(|link| link.is_live()).map(|link| link.epoch);
         self.why = ("another client took the channel", Some(error.clone()));
         if let Some(live) = primary.as_ref().filter(|link| link.is_live()) {
             self.out.push_back(Output::SendOn(None));
-            self.out.push_back(Output::Audit(Record::ConnectionLost { error: error.clone() }));
+            self.out.push_back(Output::Audit(Record::ConnectionLost { connection: live.epoch, error: error.clone() }));
             self.begin_gap(now, self.unread_wall_ms(live), &error);
         } else if primary.is_some() {
             let began = self.attempt_ms.take().unwrap_or(now.boot_ms);
@@ -183,6 +185,7 @@ impl Session {
             self.retire(&mut link, &error);
             self.hang_up(now, link);
         }
+        self.leaving.iter_mut().filter(|left| Some(left.epoch) == lost).for_each(|left| left.is_lost = true);
         (self.dial_ms, self.calm_ms, self.hold_ms, self.channels.kept) = (None, None, None, None);
         (self.draining, self.replacing) = (false, false);
         let mut return_ms = (self.settings.displaced == Displaced::Return).then(|| self.return_ms(now));

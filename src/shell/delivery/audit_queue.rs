@@ -2,8 +2,9 @@
 
 use std::collections::VecDeque;
 
+use crate::audit::checkpoint::Checkpoint;
 use crate::audit::json::{Body, Entry};
-use crate::audit::Record;
+use crate::audit::{Kind, Record};
 use crate::config::settings::AuditPolicy;
 use crate::metrics::Totals;
 
@@ -51,9 +52,19 @@ impl AuditQueue {
 
     /// Numbers and queues a record; if there is no room, one goes, by the policy.
     pub(super) fn push(&mut self, order: u64, wall_ms: u64, id: String, record: Record) {
-        self.seq = self.seq.saturating_add(1);
         self.totals = self.totals.after(&record);
-        let entry = Entry { seq: self.seq, id, wall_ms, totals: self.totals, body: Body::Record(record) };
+        self.enter(order, wall_ms, id, Body::Record(record));
+    }
+
+    /// The same for what the log says of itself.
+    pub(super) fn push_checkpoint(&mut self, order: u64, wall_ms: u64, id: String, checkpoint: Checkpoint) {
+        self.totals.tally = self.totals.tally.after(Kind::Checkpoint, checkpoint.level());
+        self.enter(order, wall_ms, id, Body::Checkpoint(Box::new(checkpoint)));
+    }
+
+    fn enter(&mut self, order: u64, wall_ms: u64, id: String, body: Body) {
+        self.seq = self.seq.saturating_add(1);
+        let entry = Entry { seq: self.seq, id, wall_ms, totals: self.totals, body };
         if self.is_full() {
             self.lost = self.lost.saturating_add(1);
             if self.policy != AuditPolicy::DropOldest {
@@ -163,7 +174,7 @@ mod tests {
     fn drain(queue: &mut AuditQueue) -> Vec<(u64, u64)> {
         std::iter::from_fn(|| queue.pop())
             .map(|entry| match entry.body {
-                Body::Record(_) => (entry.seq, entry.seq),
+                Body::Record(_) | Body::Checkpoint(_) => (entry.seq, entry.seq),
                 Body::Loss { first } => (first, entry.seq),
             })
             .collect()

@@ -133,7 +133,7 @@ impl<'a> Caller<'a> {
     /// `on_audit`, or `on_siem` with the `seq` it was given before. `json` is the buffer to render into.
     pub(super) fn audit(&mut self, entry: &Entry, sink: Sink, json: &mut String) {
         if self.sink(sink).borrow().is_some() {
-            entry.render_with_nul(&self.delivery.context, sink, json);
+            self.delivery.render(entry, sink, json);
             self.audit_text(sink, AuditView { json_with_nul: json, seq: entry.seq, kind: entry.kind() });
         }
     }

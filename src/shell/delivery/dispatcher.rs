@@ -3,6 +3,7 @@
 use std::rc::Rc;
 use std::sync::atomic::Ordering;
 use std::sync::MutexGuard;
+use std::time::Duration;
 
 use super::batch::{Batch, Item};
 use super::calls::{Caller, Inside};
@@ -10,7 +11,7 @@ use super::log_queue::Line;
 use super::state::State;
 use super::table::Table;
 use super::unregister::Keeper;
-use super::{wait, wait_for, Delivery};
+use super::{wait, wait_for, Delivery, LONGEST_WAIT};
 use crate::audit::json::{Entry, Sink};
 use crate::config::settings::Delivery as Mode;
 use crate::hooks::Callback;
@@ -48,7 +49,7 @@ impl Delivery {
             if self.abandoned.load(Ordering::Relaxed) {
                 return false;
             }
-            if state.has_work() {
+            if state.has_work() || (!state.is_closed && self.look_at_the_clock(&mut state)) {
                 std::mem::swap(&mut state.back, batch);
                 return true;
             }
@@ -69,6 +70,9 @@ impl Delivery {
                 batch.give_back();
                 state.back.give_back();
             }
+        } else if let Some(left_ms) = self.until_checkpoint_ms(&state) {
+            // The condition sleeps through a suspend, the time of a checkpoint does not.
+            (state, _) = wait_for(&self.work, state, Duration::from_millis(left_ms.max(1)).min(LONGEST_WAIT));
         } else {
             state = wait(&self.work, state);
         }
@@ -138,6 +142,8 @@ impl<'a> Dispatcher<'a> {
         if entry.is_for_siem() && !self.is_abandoned() {
             self.caller.audit(entry, Sink::Siem { prev_seq }, &mut self.json);
         }
+        self.delivery.rendered(entry);
+        self.delivery.turn_chain();
     }
 
     fn serve_batch(&mut self) {

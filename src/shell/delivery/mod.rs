@@ -15,6 +15,7 @@
 mod audit_queue;
 mod batch;
 mod calls;
+mod checkpoints;
 mod dispatcher;
 mod end;
 mod histogram;
@@ -31,6 +32,8 @@ mod tests_audit;
 #[cfg(test)]
 mod tests_bench;
 #[cfg(test)]
+mod tests_chain;
+#[cfg(test)]
 mod tests_poll;
 #[cfg(test)]
 mod tests_unregister;
@@ -43,12 +46,13 @@ pub(crate) use stats::{NetworkReport, SourceReport, TokenTimes};
 pub(crate) use threads::OnThread;
 
 use std::fmt;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use audit_queue::AuditQueue;
 use calls::{Inside, Slot};
+use checkpoints::Checkpoints;
 use state::{Apart, Bounds, Gauges, State};
 use wants::Wants;
 
@@ -57,6 +61,7 @@ use crate::config::settings::{Delivery as Mode, Settings};
 use crate::hooks::{Hooks, Reply};
 use crate::metrics::{Counter, Counters, Metrics};
 use crate::proto::time::Now;
+use crate::shell::chain::Sealer;
 use crate::sys::process;
 
 /// How long a dispatcher sleeps after a flood before it gives the memory back.
@@ -72,6 +77,9 @@ pub(crate) trait EventFd: Send + Sync {
     fn raw(&self) -> i32;
 }
 
+/// Longest single wait of who looks at the clock: a condition variable sleeps through a suspend, the clock does not.
+const LONGEST_WAIT: Duration = Duration::from_secs(30);
+
 /// What delivery needs from the rest of the shell.
 pub(crate) struct Parts {
     /// UUID of this client instance: every record carries it.
@@ -82,6 +90,8 @@ pub(crate) struct Parts {
     pub(crate) tick: Arc<dyn Fn() -> u64 + Send + Sync>,
     /// In poll mode: what the application waits on.
     pub(crate) event_fd: Option<Box<dyn EventFd>>,
+    /// The chain of the audit records, if there is one.
+    pub(crate) sealer: Option<Sealer>,
 }
 
 /// What delivery could not deliver.
@@ -105,6 +115,11 @@ pub(crate) struct Delivery {
     clock: Arc<dyn Fn() -> Now + Send + Sync>,
     tick: Arc<dyn Fn() -> u64 + Send + Sync>,
     event_fd: Option<Box<dyn EventFd>>,
+    /// Locked by who renders records, one at a time; the lock of the queues is not held meanwhile.
+    sealer: Option<Mutex<Sealer>>,
+    /// How often the chain's state could not be kept, and whether it was so the last time.
+    state_failures: AtomicU64,
+    is_state_failing: AtomicBool,
     wants: Wants,
     counters: Apart<Counters>,
     gauges: Gauges,
@@ -133,6 +148,7 @@ impl Delivery {
     /// Queues for these settings and hooks. Starts no thread, calls no hook.
     pub(crate) fn new(settings: &Settings, hooks: Hooks, parts: Parts) -> Arc<Self> {
         let audit = AuditQueue::new(settings.audit_queue_records, settings.audit_policy);
+        let checkpoints = Checkpoints::new(settings, parts.sealer.as_ref());
         Arc::new(Self {
             process: process(),
             mode: settings.delivery,
@@ -146,6 +162,9 @@ impl Delivery {
             clock: parts.clock,
             tick: parts.tick,
             event_fd: parts.event_fd,
+            sealer: parts.sealer.map(Mutex::new),
+            state_failures: AtomicU64::new(0),
+            is_state_failing: AtomicBool::new(false),
             wants: Wants::of(settings.delivery, &hooks),
             counters: Apart::default(),
             gauges: Gauges::default(),
@@ -156,7 +175,7 @@ impl Delivery {
             calling: Slot::default(),
             inline: Slot::default(),
             threads: Default::default(),
-            state: Apart(Mutex::new(State::new(audit, hooks))),
+            state: Apart(Mutex::new(State::new(audit, checkpoints, hooks))),
             work: Condvar::new(),
             progress: Condvar::new(),
         })
@@ -260,6 +279,7 @@ impl Delivery {
     /// No more work will come. The dispatcher delivers what is queued, records first, and ends. Never waits.
     pub(crate) fn close(&self) {
         let mut state = self.lock();
+        self.end_log(&mut state);
         state.is_closed = true;
         // Readable for good, as a socket is at its end: the next `next_event` is worth calling.
         self.raise(&mut state);

@@ -10,7 +10,7 @@ use super::log_queue::Line;
 use super::state::State;
 use super::table::Table;
 use super::unregister::Keeper;
-use super::{wait_for, Delivery};
+use super::{wait_for, Delivery, LONGEST_WAIT};
 use crate::audit::json::{Entry, Sink};
 use crate::config::settings::Delivery as Mode;
 use crate::error::{Code, Error, Stage};
@@ -18,13 +18,12 @@ use crate::event::Event;
 use crate::event::{MessageKind, Notice};
 use crate::hooks::{AuditView, Callback, Message};
 
-/// Longest single wait: a condition variable sleeps through a suspend, the deadline does not.
-const LONGEST_WAIT: Duration = Duration::from_secs(30);
-
 /// An item in hand, with the hook if one is registered for it.
 struct Pick {
     taken: Taken,
     hook: Option<(Callback, Table)>,
+    /// Nobody else takes anything meanwhile.
+    is_alone: bool,
 }
 
 /// An item out of the queue.
@@ -52,11 +51,13 @@ impl Delivery {
         if self.is_dispatch_thread() {
             return Err(Error::new(Code::Reentrant, Stage::Call, "next_event was called inside a callback."));
         }
-        let Some(Pick { taken, hook }) = self.take(timeout, interrupted)? else { return Ok(None) };
+        self.turn_chain();
+        let Some(Pick { taken, hook, is_alone }) = self.take(timeout, interrupted)? else { return Ok(None) };
+        let callback = hook.as_ref().map(|(callback, _)| *callback);
+        let baton = is_alone.then_some(Baton { delivery: self, callback });
         let event = self.event(taken);
-        if let Some((callback, table)) = hook {
-            let baton = Baton { delivery: self, callback };
-            let _inside = Inside::enter(self, None);
+        if let Some((_, table)) = hook {
+            let inside = Inside::enter(self, None);
             // Dropped before the marks: this may be the last copy, and then the hook is released here.
             let table = table;
             self.show(&event, &table);
@@ -65,7 +66,10 @@ impl Delivery {
                 mem::forget((baton, table, event));
                 return Err(Error::new(Code::Forked, Stage::Call, "next_event"));
             }
+            drop(inside);
+            drop(table);
         }
+        drop(baton);
         Ok(Some(event))
     }
 
@@ -90,6 +94,9 @@ impl Delivery {
                 return Err(Error::new(Code::Interrupted, Stage::Call, ""));
             }
             if !state.is_delivering {
+                if !state.is_closed && self.look_at_the_clock(&mut state) {
+                    self.raise(&mut state);
+                }
                 if let Some(taken) = self.pop(&mut state) {
                     return Ok(Some(self.leave(state, taken)));
                 }
@@ -113,7 +120,9 @@ impl Delivery {
     /// Lets go of the queue with an item in hand: descriptor, other consumers and a waiting producer see what is left.
     fn leave(&self, mut state: MutexGuard<'_, State>, taken: Taken) -> Pick {
         let hook = state.copy_for(callback_of(&taken));
-        state.is_delivering = hook.is_some();
+        // Seals are made in the order of the records.
+        let is_alone = hook.is_some() || (self.sealer.is_some() && matches!(taken, Taken::Record { .. }));
+        state.is_delivering = is_alone;
         let has_work = state.has_work();
         if !has_work {
             state.back.give_back();
@@ -128,7 +137,7 @@ impl Delivery {
             self.work.notify_one();
         }
         self.ring_if_room();
-        Pick { taken, hook }
+        Pick { taken, hook, is_alone }
     }
 
     /// Takes the oldest item of all queues.
@@ -184,8 +193,11 @@ impl Delivery {
             Taken::Line(line) => Event::Log { level: line.level, target: line.target, text: line.text },
             Taken::Record { entry, sink } => {
                 let mut json_with_nul = String::new();
-                entry.render_with_nul(&self.context, sink, &mut json_with_nul);
+                self.render(&entry, sink, &mut json_with_nul);
                 let siem = sink != Sink::Audit;
+                if siem {
+                    self.rendered(&entry);
+                }
                 Event::Audit { json_with_nul, seq: entry.seq, kind: entry.kind(), siem }
             }
         }
@@ -210,16 +222,19 @@ impl Delivery {
     }
 }
 
-/// Held while a hook runs inside `next_event`.
+/// Held while a hook runs inside `next_event`, or a record is sealed.
 struct Baton<'a> {
     delivery: &'a Delivery,
-    callback: Callback,
+    callback: Option<Callback>,
 }
 
 impl Drop for Baton<'_> {
     fn drop(&mut self) {
         let delivery = self.delivery;
-        let mut state = delivery.call_ended(delivery.lock(), self.callback);
+        let mut state = delivery.lock();
+        if let Some(callback) = self.callback {
+            state = delivery.call_ended(state, callback);
+        }
         state.is_delivering = false;
         if state.has_work() || state.is_closed {
             delivery.raise(&mut state);

@@ -126,9 +126,11 @@ impl Delivery {
             if let Record::Attempt { latency_ms, .. } = &record {
                 state.latencies.add(*latency_ms);
             }
+            self.begin_log(state, now);
             let order = state.next_order();
             state.audit.push(order, now.wall_ms, id, record);
             self.urgent.store(true, Ordering::Relaxed);
+            self.checkpoint_if_due(state, now);
         });
     }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::audit_queue::AuditQueue;
 use super::batch::{Batch, ENTRY_BYTES};
+use super::checkpoints::Checkpoints;
 use super::histogram::Histogram;
 use super::log_queue::LogQueue;
 use super::unregister::{Keeper, Retired};
@@ -24,6 +25,8 @@ pub(super) struct State {
     /// Emptied by `next_event` (poll mode only; the dispatcher keeps its own).
     pub(super) front: Batch,
     pub(super) audit: AuditQueue,
+    /// When the next checkpoint is due, if there are any.
+    pub(super) checkpoints: Option<Checkpoints>,
     /// A record whose audit form was handed out and whose SIEM form is next, with the `prev_seq` of that (poll mode).
     pub(super) siem_next: Option<(Entry, u64)>,
     pub(super) log: LogQueue,
@@ -68,11 +71,12 @@ pub(super) struct State {
 }
 
 impl State {
-    pub(super) fn new(audit: AuditQueue, hooks: Hooks) -> Self {
+    pub(super) fn new(audit: AuditQueue, checkpoints: Option<Checkpoints>, hooks: Hooks) -> Self {
         Self {
             back: Batch::default(),
             front: Batch::default(),
             audit,
+            checkpoints,
             siem_next: None,
             log: LogQueue::default(),
             order: 0,

@@ -18,7 +18,7 @@ pub(super) const LONG: Duration = Duration::from_secs(20);
 pub(super) struct Hands(Arc<AtomicU64>);
 
 impl Hands {
-    fn advance(&self, ms: u64) {
+    pub(super) fn advance(&self, ms: u64) {
         self.0.fetch_add(ms, Ordering::SeqCst);
     }
 
@@ -33,6 +33,7 @@ impl Hands {
             clock: Arc::new(now),
             tick: Arc::new(move || tick.load(Ordering::SeqCst)),
             event_fd,
+            sealer: None,
         }
     }
 }

@@ -17,6 +17,8 @@ use crate::audit::json::Sink;
 use crate::audit::{Outcome, Record};
 use crate::config::settings::AuditPolicy;
 use crate::hooks::{AuditView, HookFailed};
+use crate::secret::Secret;
+use crate::shell::chain::Sealer;
 use crate::shell::clock::{instant, Clock};
 use crate::shell::random::Entropy;
 
@@ -70,8 +72,9 @@ fn real(hooks: Hooks, change: impl FnOnce(&mut Settings)) -> (Arc<Delivery>, Clo
     let mut settings = Settings { audit_policy: AuditPolicy::Block, ..Settings::default() };
     change(&mut settings);
     let clock = Clock::new();
+    let sealer = Sealer::open(&mut settings).expect("a key, and a file of our own");
     let (boot_id, now, tick) = (Entropy::new().uuid_v4(), Arc::new(move || clock.now()), Arc::new(Clock::tick_ms));
-    (Delivery::new(&settings, hooks, Parts { boot_id, clock: now, tick, event_fd: None }), clock)
+    (Delivery::new(&settings, hooks, Parts { boot_id, clock: now, tick, event_fd: None, sealer }), clock)
 }
 
 /// So many records from one producer to the hooks, each made as the socket's thread makes them.
@@ -85,7 +88,9 @@ fn flow(hooks: Hooks, change: impl FnOnce(&mut Settings), records: u64, mut at: 
     }
     finish(&delivery, dispatcher);
     let metrics = delivery.metrics();
-    assert_eq!((metrics.audit_records, metrics.audit_lost, metrics.hook_failures), (records, 0, 0));
+    // With a chain there are checkpoints beside them.
+    assert!(metrics.audit_records >= records);
+    assert_eq!((metrics.audit_lost, metrics.hook_failures), (0, 0));
 }
 
 /// The least there is to do: the text of a record and a copy of it; and a keyed hash of those bytes.
@@ -97,7 +102,7 @@ fn floors() {
     let (mut text, mut copy) = (String::new(), Vec::new());
     best("floor: text and copy", || {
         for _ in 0..MANY {
-            entry.render_with_nul(&delivery.context, Sink::Audit, &mut text);
+            entry.render_with_nul(&delivery.context, Sink::Audit, None, &mut text);
             copy.clear();
             copy.extend_from_slice(std::hint::black_box(text.as_bytes()));
         }
@@ -111,18 +116,37 @@ fn floors() {
     });
 }
 
+/// The settings of a chain; with a file its evolved key is kept there, synced, at every checkpoint.
+fn chained(file: Option<&std::path::Path>) -> impl Fn(&mut Settings) + '_ {
+    move |settings| {
+        settings.chain_key = Some(Secret::new("07".repeat(32)));
+        settings.chain_state = file.map(|file| file.display().to_string()).unwrap_or_default();
+    }
+}
+
 #[test]
 #[ignore = "a benchmark: cargo bench -p ffi-tests --bench audit"]
 fn audit_costs() {
     floors();
-    for (name, audit, siem) in
-        [("no sink", false, false), ("on_audit", true, false), ("on_audit and on_siem", true, true)]
-    {
+    let measure = |name: &str, audit, siem, change: &dyn Fn(&mut Settings)| {
         best(name, || {
-            flow(sinks(audit, siem), |_| (), MANY, |_| ());
+            flow(sinks(audit, siem), change, MANY, |_| ());
             MANY
         });
-    }
+    };
+    measure("no sink", false, false, &|_| ());
+    measure("on_audit", true, false, &|_| ());
+    measure("on_audit and on_siem", true, true, &|_| ());
+    measure("on_audit, chain", true, false, &chained(None));
+    measure("on_audit and on_siem, chain", true, true, &chained(None));
+    let file = std::env::temp_dir().join(format!("gwa-bench-chain-{}", std::process::id()));
+    best("on_audit, chain with a state file", || {
+        // K0 is given once, while there is no file.
+        let _ = std::fs::remove_file(&file);
+        flow(sinks(true, false), chained(Some(&file)), MANY, |_| ());
+        MANY
+    });
+    std::fs::remove_file(&file).expect("it was kept");
 }
 
 /// Resident memory in KiB.
@@ -136,16 +160,11 @@ fn resident_kib() -> u64 {
 #[ignore = "ten million records: cargo bench -p ffi-tests --bench audit"]
 fn audit_memory() {
     let mut seen = Vec::new();
-    flow(
-        sinks(true, true),
-        |_| (),
-        10_000_000,
-        |n| {
-            if matches!(n, 10_000 | 100_000 | 1_000_000 | 10_000_000) {
-                seen.push((n, resident_kib()));
-            }
-        },
-    );
+    flow(sinks(true, true), chained(None), 10_000_000, |n| {
+        if matches!(n, 10_000 | 100_000 | 1_000_000 | 10_000_000) {
+            seen.push((n, resident_kib()));
+        }
+    });
     for (records, kib) in &seen {
         say(&serde_json::json!({"records": records, "resident_kib": kib}));
     }

@@ -52,6 +52,7 @@ fn parts_with(poison: &Arc<AtomicBool>, hooks: Hooks) -> (Parts, Receiver<Told>)
         clock: Arc::new(move || clock.now()),
         tick: Arc::new(tick),
         event_fd: None,
+        sealer: None,
     };
     let (sender, told) = mpsc::channel();
     let (states, records, sents) = (sender.clone(), sender.clone(), sender);
@@ -84,6 +85,7 @@ fn parts_with(poison: &Arc<AtomicBool>, hooks: Hooks) -> (Parts, Receiver<Told>)
             delivery: Arc::clone(&delivery),
             shared: Arc::clone(&shared),
             carry: Carry { credentials, unauthorized: 0, memory: Memory::default() },
+            loaded: Vec::new(),
         },
         Kind::Private,
     );

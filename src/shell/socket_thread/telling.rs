@@ -37,7 +37,10 @@ impl SocketThread {
     pub(super) fn audit(&mut self, record: Record) {
         self.delivery.count(Counter::Drops, u64::from(matches!(record, Record::ConnectionLost { .. })));
         let record = match record {
-            Record::ConnectionLost { error } => Record::ConnectionLost { error: self.located(error) },
+            Record::ConnectionLost { connection, error } => {
+                Record::ConnectionLost { connection, error: self.located(error) }
+            }
+            Record::Displaced { error } => Record::Displaced { error: self.located(error) },
             Record::Attempt { phase, outcome: Outcome::Failure(error), latency_ms, scopes_validated } => {
                 let outcome = Outcome::Failure(self.located(error));
                 Record::Attempt { phase, outcome, latency_ms, scopes_validated }

@@ -44,8 +44,14 @@ impl Source {
         }
     }
 
-    /// An audit record of the source.
+    /// An audit record of the source. Those who share it have it among their own: by gwa-socket of each, as with
+    /// `audit.policy = block` a record may wait for room, and nobody's token is to wait for that.
     pub(in crate::shell) fn record(&self, id: String, record: Record) {
+        if self.is_shared() && is_common(&record) {
+            let mut state = self.lock();
+            state.audience.recorded(&record);
+            state.audience.hearers().for_each(|outlet| outlet.socket.send(SessionInput::Recorded(record.clone())));
+        }
         if self.kind != (Kind::Shared { speaks: false }) {
             self.delivery.push_record(self.clock.now(), id, record);
         }
@@ -114,4 +120,9 @@ impl Source {
             self.delivery.push_notice(Notice::State(StateChange { from, to, reason, error }));
         }
     }
+}
+
+/// Whether a record is about all who share the source: what each needs of a token is checked, and recorded, by itself.
+fn is_common(record: &Record) -> bool {
+    !matches!(record, Record::Scopes(_) | Record::ScopesChanged { .. })
 }

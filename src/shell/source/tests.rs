@@ -44,6 +44,7 @@ fn delivery(settings: &Settings, clock: Clock) -> Arc<Delivery> {
         clock: Arc::new(move || clock.now()),
         tick: Arc::new(|| 0),
         event_fd: None,
+        sealer: None,
     };
     Delivery::new(settings, Hooks::default(), parts)
 }
@@ -79,6 +80,7 @@ impl Bed {
             delivery: delivery(&settings, clock),
             shared: Arc::default(),
             carry: Carry { credentials, unauthorized: 0, memory: Memory::default() },
+            loaded: Vec::new(),
             settings: Arc::clone(&settings),
         };
         let source = Source::new(parts, Kind::Shared { speaks: false });

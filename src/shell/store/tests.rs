@@ -1,7 +1,11 @@
 use std::fs;
+use std::fs::Permissions;
 use std::os::unix::fs::{symlink, PermissionsExt};
+use std::path::{Path, PathBuf};
 
+use super::super::private_file::MAX_BYTES;
 use super::*;
+use crate::error::Code;
 
 /// A directory of this test's own; it goes with it.
 struct Place(PathBuf);

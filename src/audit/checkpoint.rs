@@ -1,0 +1,86 @@
+//! What a checkpoint says: counters of everything that was recorded, so that a log can be compared with what was done.
+
+use super::field::{Fields, Value};
+use super::{Kind, Level};
+use crate::error::Error;
+use crate::metrics::Totals;
+
+/// A record that the audit log makes of itself.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct Checkpoint {
+    /// Why there is one now.
+    pub(crate) reason: Reason,
+    /// `forward-secure`, or what the chain is without a state file, or `none`.
+    pub(crate) chain: &'static str,
+    /// Records lost to the queue's bound so far.
+    pub(crate) lost: u64,
+    /// Hooks that failed so far.
+    pub(crate) hook_failures: u64,
+    /// How often the chain's state could not be kept so far.
+    pub(crate) state_failures: u64,
+}
+
+/// Why there is a checkpoint.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) enum Reason {
+    /// It is the first record of a run; how the run before it ended.
+    Start(&'static str),
+    /// So many records were made since the last one.
+    Records,
+    /// So much time has gone since the last one.
+    Time,
+    /// The client closes.
+    Close,
+    /// The chain's state could not be kept: its key is used on.
+    StateFailed(Error),
+}
+
+impl Reason {
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Start(_) => "start",
+            Self::Records => "records",
+            Self::Time => "time",
+            Self::Close => "close",
+            Self::StateFailed(_) => "state_failed",
+        }
+    }
+}
+
+impl Checkpoint {
+    /// How bad it is.
+    pub(crate) fn level(&self) -> Level {
+        match self.reason {
+            Reason::StateFailed(_) => Level::Error,
+            _ => Kind::Checkpoint.level(),
+        }
+    }
+
+    /// What went wrong.
+    pub(crate) fn error(&self) -> Option<&Error> {
+        match &self.reason {
+            Reason::StateFailed(error) => Some(error),
+            _ => None,
+        }
+    }
+
+    /// Its members, in a fixed order. `totals` count the checkpoint itself too.
+    pub(crate) fn fields(&self, totals: &Totals, put: &mut Fields<'_>) {
+        put("reason", Value::Text(self.reason.name()));
+        put("chain", Value::Text(self.chain));
+        if let Reason::Start(before) = self.reason {
+            put("run_before", Value::Text(before));
+        }
+        put("records", Value::Number(totals.tally.all()));
+        put("lost", Value::Number(self.lost));
+        put("success_count", Value::Number(totals.success));
+        put("failure_count", Value::Number(totals.failure));
+        put("total_latency_ms", Value::Number(totals.latency_ms));
+        put("hook_failures", Value::Number(self.hook_failures));
+        put("state_failures", Value::Number(self.state_failures));
+        let count = |kind: &Kind| (*kind, totals.tally.of(*kind));
+        let made = Kind::ALL.iter().map(count).filter(|(_, count)| *count > 0);
+        let kinds: Vec<String> = made.map(|(kind, count)| format!("{}={count}", kind.name())).collect();
+        put("kinds", Value::Texts(&kinds));
+    }
+}

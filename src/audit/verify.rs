@@ -1,0 +1,281 @@
+//! The offline verifier: reads a log line by line with K0 in hand, and says whether it is whole.
+//!
+//! It knows no format: it finds seals in texts ([`super::seal`]), and which record follows which is for the MACs to say
+//! ([`super::chain`]). Memory does not grow with the log.
+
+mod cursor;
+mod report;
+#[cfg(test)]
+mod tests;
+
+use zeroize::Zeroizing;
+
+pub use self::report::{Gap, GapKind, Report, Verdict};
+
+use self::cursor::{Cursor, Probe, Step};
+use super::chain::{Key, Log, Mac, Mode};
+use super::seal::{self, Place};
+use crate::error::{Code, Error, Stage};
+use crate::secret::Secret;
+
+/// Longest line that is looked at; what is longer is no record.
+const MAX_LINE: usize = 1 << 20;
+
+/// Gaps that a report lists; all are counted.
+const MAX_GAPS: usize = 1_000;
+
+/// Verifies a log. Feed it the files of the log, in order.
+#[derive(Debug)]
+pub struct Verifier {
+    roots: Vec<(Mode, Log, Key)>,
+    expected: Option<Known>,
+    after: Option<Known>,
+    state: Progress,
+    /// A line without its end, so far.
+    part: Vec<u8>,
+    part_is_too_long: bool,
+    report: Report,
+}
+
+/// A record that is known from elsewhere.
+#[derive(Clone, Copy, Debug)]
+struct Known {
+    epoch: u64,
+    mac: Mac,
+    is_met: bool,
+}
+
+/// How far it is.
+#[derive(Debug)]
+enum Progress {
+    /// No record was good yet.
+    Fresh,
+    /// All are good; a line that is no record may be what a crash has torn, if a crash is declared next.
+    Following(Box<Cursor>, Option<Bad>),
+    /// The first is not: whether the key or the record is wrong, others show.
+    Doubtful(Box<Probe>, Bad),
+    /// The first bad record is known.
+    Over,
+}
+
+/// A record that is not as it was made.
+#[derive(Clone, Debug)]
+struct Bad {
+    line: u64,
+    seq: Option<u64>,
+    why: &'static str,
+}
+
+impl Verifier {
+    /// With K0, as 64 hexadecimal digits.
+    ///
+    /// # Errors
+    /// `BadValue` for another text.
+    pub fn new(key: &Secret) -> Result<Self, Error> {
+        let k0 = k0(key)?;
+        let root = |mode| Log::ALL.map(|log| (mode, log, Key::root(&*k0, mode, log)));
+        Ok(Self {
+            roots: Mode::ALL.into_iter().flat_map(root).collect(),
+            expected: None,
+            after: None,
+            state: Progress::Fresh,
+            part: Vec::new(),
+            part_is_too_long: false,
+            report: Report::default(),
+        })
+    }
+
+    /// A record, best a checkpoint, that is known to have been made: the log has to go as far as that at least.
+    ///
+    /// # Errors
+    /// `InvalidArgument` for a text without a seal.
+    pub fn expect(&mut self, record: &[u8]) -> Result<(), Error> {
+        self.expected = Some(known(record)?);
+        Ok(())
+    }
+
+    /// The log begins right after this record, a checkpoint that was verified before: older files are not at hand.
+    ///
+    /// # Errors
+    /// `InvalidArgument` for a text without a seal; `BadState` when lines were fed already.
+    pub fn begin_after(&mut self, record: &[u8]) -> Result<(), Error> {
+        if self.report.lines > 0 {
+            return Err(Error::new(Code::BadState, Stage::Call, "Lines were fed already."));
+        }
+        self.after = Some(known(record)?);
+        Ok(())
+    }
+
+    /// The next bytes of the log.
+    pub fn feed(&mut self, bytes: &[u8]) {
+        for piece in bytes.split_inclusive(|byte| *byte == b'\n') {
+            let line = piece.strip_suffix(b"\n").unwrap_or(piece);
+            self.part_is_too_long |= self.part.len() + line.len() > MAX_LINE;
+            if !self.part_is_too_long {
+                self.part.extend_from_slice(line);
+            }
+            if line.len() < piece.len() {
+                self.end_line();
+            }
+        }
+    }
+
+    /// The log ends here.
+    pub fn finish(mut self) -> Report {
+        if !self.part.is_empty() || self.part_is_too_long {
+            self.end_line();
+        }
+        match std::mem::replace(&mut self.state, Progress::Over) {
+            Progress::Following(_, Some(bad)) => self.tampered(&bad),
+            Progress::Following(cursor, None) => self.conclude(&cursor),
+            // Without a record there is nothing to say; but one that has to be there is missing.
+            Progress::Fresh if self.expected.is_some() => self.report.verdict = Verdict::Truncated,
+            Progress::Fresh | Progress::Doubtful(..) | Progress::Over => {}
+        }
+        self.report
+    }
+
+    fn conclude(&mut self, cursor: &Cursor) {
+        self.report.verdict = match self.expected {
+            Some(known) if !known.is_met && known.epoch >= cursor.epoch => Verdict::Truncated,
+            Some(Known { is_met: false, .. }) => {
+                self.report.why = Some("the log goes on past the expected record's epoch without it");
+                Verdict::Tampered
+            }
+            _ if self.report.gap_count > 0 => Verdict::DeclaredGap,
+            _ => Verdict::Intact,
+        };
+    }
+
+    fn end_line(&mut self) {
+        let line = std::mem::take(&mut self.part);
+        self.report.lines += 1;
+        if std::mem::take(&mut self.part_is_too_long) || !line.is_empty() {
+            self.report.records += 1;
+            self.record(&line);
+        }
+        self.part = line;
+        self.part.clear();
+    }
+
+    fn record(&mut self, text: &[u8]) {
+        let place = seal::find(text);
+        let state = std::mem::replace(&mut self.state, Progress::Over);
+        self.state = match state {
+            Progress::Fresh => self.first(text, place),
+            Progress::Following(cursor, torn) => self.next(cursor, torn, text, place),
+            Progress::Doubtful(probe, bad) => self.doubt(probe, bad, text, place),
+            Progress::Over => Progress::Over,
+        };
+        if let (Some(place), Some(known)) = (place, &mut self.expected) {
+            known.is_met |= mac_of(text, place) == Some(known.mac);
+        }
+    }
+
+    fn first(&mut self, text: &[u8], place: Option<Place>) -> Progress {
+        let starts = self.roots.iter().filter_map(|(mode, log, root)| Cursor::begin(*mode, *log, root, self.after));
+        let mut starts: Vec<Cursor> = starts.collect();
+        if let (Some(place), Some(mac)) = (place, place.and_then(|place| mac_of(text, place))) {
+            for cursor in &mut starts {
+                if let Some(step) = cursor.step(text, place, &mac) {
+                    (self.report.sink, self.report.promise) = (cursor.log.name(), cursor.mode.promise());
+                    let cursor = cursor.clone();
+                    self.good(text, &cursor, &step, None);
+                    return Progress::Following(Box::new(cursor), None);
+                }
+            }
+        }
+        let bad = self.bad(text, place, "it is no start of a chain that this key was used for");
+        let mut probe = Probe::new(&self.roots);
+        probe.meets(text, place);
+        self.report.verdict = Verdict::NotAChain;
+        Progress::Doubtful(Box::new(probe), bad)
+    }
+
+    fn next(&mut self, mut cursor: Box<Cursor>, torn: Option<Bad>, text: &[u8], place: Option<Place>) -> Progress {
+        let mac = place.and_then(|place| Some((place, mac_of(text, place)?)));
+        let step = mac.and_then(|(place, mac)| cursor.step(text, place, &mac));
+        match (step, torn) {
+            (Some(step), None) => self.good(text, &cursor, &step, None),
+            // What a crash has torn belongs to what it has declared.
+            (Some(step), Some(torn)) if step.is_a_new_run() => self.good(text, &cursor, &step, Some(&torn)),
+            (_, Some(torn)) => return self.over(&torn),
+            (None, None) if place.is_none() => {
+                let bad = self.bad(text, place, "it has no seal");
+                return Progress::Following(cursor, Some(bad));
+            }
+            (None, None) => {
+                let bad = self.bad(text, place, "it was altered, or does not follow the record before it");
+                return self.over(&bad);
+            }
+        }
+        Progress::Following(cursor, None)
+    }
+
+    fn doubt(&mut self, mut probe: Box<Probe>, bad: Bad, text: &[u8], place: Option<Place>) -> Progress {
+        if probe.meets(text, place) {
+            return self.over(&bad);
+        }
+        Progress::Doubtful(probe, bad)
+    }
+
+    fn good(&mut self, text: &[u8], cursor: &Cursor, step: &Step, torn: Option<&Bad>) {
+        let seq = report::seq(text);
+        let line = self.report.lines;
+        let after_seq = self.report.last_seq;
+        if let Some((kind, epochs)) = step.gap() {
+            let torn_line = torn.map(|torn| torn.line);
+            self.gap(Gap { kind, line, after_seq, epochs: Some(epochs), lost: None, torn_line });
+        }
+        if let Some(lost) = report::lost(text) {
+            let kind = GapKind::Lost;
+            self.gap(Gap { kind, line, after_seq, epochs: None, lost: Some(lost), torn_line: None });
+        }
+        self.report.verified += 1;
+        self.report.last_line = line;
+        self.report.last_seq = seq;
+        self.report.last = Some((cursor.epoch, cursor.last()));
+    }
+
+    fn gap(&mut self, gap: Gap) {
+        self.report.gap_count += 1;
+        if self.report.gaps.len() < MAX_GAPS {
+            self.report.gaps.push(gap);
+        }
+    }
+
+    fn bad(&self, text: &[u8], place: Option<Place>, why: &'static str) -> Bad {
+        let why = if place.is_none() { "it has no seal" } else { why };
+        Bad { line: self.report.lines, seq: report::seq(text), why }
+    }
+
+    fn over(&mut self, bad: &Bad) -> Progress {
+        self.tampered(bad);
+        Progress::Over
+    }
+
+    fn tampered(&mut self, bad: &Bad) {
+        self.report.verdict = Verdict::Tampered;
+        (self.report.bad_line, self.report.bad_seq, self.report.why) = (Some(bad.line), bad.seq, Some(bad.why));
+    }
+}
+
+/// K0, from 64 hexadecimal digits in either case.
+pub(crate) fn k0(key: &Secret) -> Result<Zeroizing<Mac>, Error> {
+    let digits = Zeroizing::new(key.expose().trim().to_ascii_lowercase());
+    let wrong = || Error::new(Code::BadValue, Stage::Call, "The key of an audit chain has 64 hexadecimal digits.");
+    seal::unhex(digits.as_bytes()).map(Zeroizing::new).ok_or_else(wrong)
+}
+
+fn known(record: &[u8]) -> Result<Known, Error> {
+    let text = record.strip_suffix(b"\n").unwrap_or(record);
+    let none = || Error::new(Code::InvalidArgument, Stage::Call, "The record has no seal.");
+    let place = seal::find(text).ok_or_else(none)?;
+    let mac = mac_of(text, place).ok_or_else(none)?;
+    Ok(Known { epoch: place.epoch, mac, is_met: false })
+}
+
+/// The MAC that a text carries.
+fn mac_of(text: &[u8], place: Place) -> Option<Mac> {
+    seal::unhex(text.get(place.at..place.at + seal::DIGITS)?)
+}

@@ -1,0 +1,240 @@
+//! Checkpoints and seals on their way to the sinks: what is handed out verifies, and says what was made.
+
+use std::sync::{Arc, Condvar, Mutex};
+use std::time::Duration;
+
+use serde_json::Value;
+
+use super::tests::*;
+use super::tests_poll::Fd;
+use super::*;
+use crate::audit::verify::{Report, Verdict, Verifier};
+use crate::audit::{Outcome, Record};
+use crate::config::settings::AuditPolicy;
+use crate::event::Event;
+use crate::hooks::AuditView;
+use crate::secret::Secret;
+
+const K0: &str = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
+
+/// The logs of both sinks.
+#[derive(Clone, Default)]
+struct Logs(Arc<(Mutex<[Vec<String>; 2]>, Condvar)>);
+
+impl Logs {
+    fn add(&self, is_siem: bool, json_with_nul: &str) {
+        self.0 .0.lock().unwrap()[usize::from(is_siem)].push(json_with_nul.trim_end_matches('\0').to_owned());
+        self.0 .1.notify_all();
+    }
+
+    fn hooks(&self) -> Hooks {
+        let (audit, siem) = (self.clone(), self.clone());
+        let write = |logs: Logs, is_siem| {
+            move |view: AuditView<'_>| {
+                logs.add(is_siem, view.json_with_nul);
+                Ok(())
+            }
+        };
+        Hooks {
+            on_audit: Some(Arc::new(write(audit, false))),
+            on_siem: Some(Arc::new(write(siem, true))),
+            ..Hooks::default()
+        }
+    }
+
+    fn lines(&self, is_siem: bool) -> Vec<String> {
+        self.0 .0.lock().unwrap()[usize::from(is_siem)].clone()
+    }
+
+    /// Waits until both have so many records.
+    fn wait_for(&self, records: usize) {
+        let is_short = |logs: &mut [Vec<String>; 2]| logs.iter().any(|log| log.len() < records);
+        let (_logs, outcome) = self.0 .1.wait_timeout_while(self.0 .0.lock().unwrap(), LONG, is_short).unwrap();
+        assert!(!outcome.timed_out());
+    }
+
+    fn values(&self) -> Vec<Value> {
+        self.lines(false).iter().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+
+    /// `seq` and reason of every checkpoint.
+    fn checkpoints(&self) -> Vec<(u64, String)> {
+        let are = |value: &Value| value["event_type"] == "audit_checkpoint";
+        let told =
+            |value: Value| (value["seq"].as_u64().unwrap(), value["metadata"]["reason"].as_str().unwrap().into());
+        self.values().into_iter().filter(are).map(told).collect()
+    }
+
+    fn verify(&self, is_siem: bool) -> Report {
+        let mut verifier = Verifier::new(&Secret::new(K0.into())).unwrap();
+        verifier.feed(self.lines(is_siem).join("\n").as_bytes());
+        verifier.finish()
+    }
+}
+
+fn sealed(
+    change: impl FnOnce(&mut Settings),
+    hooks: Hooks,
+    hands: &Hands,
+    fd: Option<Box<dyn EventFd>>,
+) -> Arc<Delivery> {
+    let mut settings = Settings { checkpoint_records: 4, ..Settings::default() };
+    settings.chain_key = Some(Secret::new(K0.into()));
+    change(&mut settings);
+    let sealer = Sealer::open(&mut settings).unwrap();
+    Delivery::new(&settings, hooks, Parts { sealer, ..hands.parts(fd) })
+}
+
+fn expected(checkpoints: &[(u64, &str)]) -> Vec<(u64, String)> {
+    checkpoints.iter().map(|(seq, reason)| (*seq, (*reason).to_owned())).collect()
+}
+
+#[test]
+fn both_logs_verify_and_checkpoints_count() {
+    let (logs, hands) = (Logs::default(), Hands::default());
+    let delivery = sealed(|_| (), logs.hooks(), &hands, None);
+    let dispatcher = dispatch(&delivery);
+    for round in 0..9 {
+        let made = match round {
+            2 => scopes(),
+            3 => attempt(Outcome::Success { scopes: vec![] }),
+            _ => Record::Closed,
+        };
+        record(&delivery, "id", made);
+    }
+    finish(&delivery, dispatcher);
+    assert_eq!(logs.checkpoints(), expected(&[(1, "start"), (6, "records"), (11, "records"), (13, "close")]));
+    for (is_siem, sink, records) in [(false, "audit", 13), (true, "siem", 12)] {
+        let report = logs.verify(is_siem);
+        assert_eq!((report.verdict, report.sink, report.verified), (Verdict::Intact, sink, records), "{report:?}");
+    }
+    let values = logs.values();
+    let seqs: Vec<_> = values.iter().map(|value| value["seq"].as_u64().unwrap()).collect();
+    assert_eq!(seqs, (1..=13).collect::<Vec<_>>());
+    let said = &values[12]["metadata"];
+    assert_eq!(
+        said["kinds"],
+        serde_json::json!(["authentication_attempt=1", "scope_validation=1", "client_closed=7", "audit_checkpoint=4"])
+    );
+    let metrics = delivery.metrics();
+    assert_eq!((said["records"].as_u64(), said["lost"].as_u64()), (Some(metrics.audit_records), Some(0)));
+    assert_eq!(said["success_count"].as_u64(), Some(metrics.success_count));
+    assert_eq!(values[0]["metadata"]["run_before"], "unknown");
+    assert_eq!(values[0]["metadata"]["chain"], "tamper-evident, not forward-secure");
+    let epochs: Vec<_> = values.iter().map(|value| value["mac_epoch"].as_u64().unwrap()).collect();
+    assert_eq!(epochs, [1, 2, 2, 2, 2, 2, 3, 3, 3, 3, 3, 4, 4]);
+}
+
+#[test]
+fn checkpoints_alone_have_no_seal() {
+    let (logs, hands) = (Logs::default(), Hands::default());
+    let settings = Settings { checkpoints: true, checkpoint_records: 2, ..Settings::default() };
+    let delivery = Delivery::new(&settings, logs.hooks(), hands.parts(None));
+    let dispatcher = dispatch(&delivery);
+    (0..3).for_each(|_| record(&delivery, "id", Record::Closed));
+    finish(&delivery, dispatcher);
+    assert_eq!(logs.checkpoints(), expected(&[(1, "start"), (4, "records"), (6, "close")]));
+    assert_eq!(logs.values()[0]["metadata"]["chain"], "none");
+    assert!(logs.lines(true).iter().all(|line| !line.contains("\"mac")));
+}
+
+#[test]
+fn time_makes_a_checkpoint_of_its_own_accord() {
+    let (logs, hands) = (Logs::default(), Hands::default());
+    let delivery = sealed(|settings| settings.checkpoint_ms = 5, logs.hooks(), &hands, None);
+    record(&delivery, "id", Record::Closed);
+    hands.advance(5);
+    // Nothing else happens: the dispatcher looks at the clock.
+    let dispatcher = dispatch(&delivery);
+    logs.wait_for(3);
+    finish(&delivery, dispatcher);
+    assert_eq!(logs.checkpoints(), expected(&[(1, "start"), (3, "time"), (4, "close")]));
+    assert_eq!(logs.verify(true).verdict, Verdict::Intact);
+}
+
+#[test]
+fn an_idle_dispatcher_wakes_for_a_checkpoint() {
+    let (logs, hands) = (Logs::default(), Hands::default());
+    let delivery = sealed(|settings| settings.checkpoint_ms = 20, logs.hooks(), &hands, None);
+    let dispatcher = dispatch(&delivery);
+    record(&delivery, "id", Record::Closed);
+    assert!(delivery.flush_audit(LONG));
+    hands.advance(20);
+    // Its sleep is one of real time; here the clock of the checkpoints stands still until it is moved.
+    logs.wait_for(3);
+    finish(&delivery, dispatcher);
+    assert_eq!(logs.verify(false).verdict, Verdict::Intact);
+}
+
+#[test]
+fn a_checkpoint_that_is_lost_is_marked_and_the_chain_goes_on() {
+    for policy in [AuditPolicy::DropOldest, AuditPolicy::DropNewest] {
+        let (logs, hands) = (Logs::default(), Hands::default());
+        let change = |settings: &mut Settings| (settings.audit_queue_records, settings.audit_policy) = (3, policy);
+        let delivery = sealed(change, logs.hooks(), &hands, None);
+        for _ in 0..3 {
+            (0..20).for_each(|_| record(&delivery, "id", Record::Closed));
+            let dispatcher = dispatch(&delivery);
+            finish(&delivery, dispatcher);
+        }
+        let mut next = 1;
+        for value in logs.values() {
+            assert_eq!(value["first_lost"].as_u64().or(value["seq"].as_u64()), Some(next), "{policy:?}");
+            next = value["seq"].as_u64().unwrap() + 1;
+        }
+        assert_eq!(next, delivery.metrics().audit_records + 1);
+        for is_siem in [false, true] {
+            let report = logs.verify(is_siem);
+            assert_eq!(report.verdict, Verdict::DeclaredGap, "{report:?}");
+            let lost: u64 = report.gaps.iter().map(|gap| gap.lost.map_or(0, |(first, last)| last - first + 1)).sum();
+            assert_eq!(lost, delivery.metrics().audit_lost);
+        }
+    }
+}
+
+#[test]
+fn polled_records_are_sealed_in_their_order_whoever_polls() {
+    let (logs, hands) = (Logs::default(), Hands::default());
+    let poll = |settings: &mut Settings| settings.delivery = Mode::Poll;
+    let delivery = sealed(poll, Hooks::default(), &hands, Some(Box::new(Fd::default())));
+    delivery.begin();
+    let pollers: Vec<_> = (0..3)
+        .map(|_| {
+            let delivery = Arc::clone(&delivery);
+            std::thread::spawn(move || {
+                let mut mine = Vec::new();
+                while let Ok(event) = delivery.next_event(Some(LONG), &|| false) {
+                    let Some(Event::Audit { json_with_nul, seq, siem, .. }) = event else { continue };
+                    mine.push((seq, siem, json_with_nul));
+                }
+                mine
+            })
+        })
+        .collect();
+    (0..200).for_each(|_| record(&delivery, "id", Record::Closed));
+    delivery.close();
+    let mut all: Vec<_> = pollers.into_iter().flat_map(|poller| poller.join().unwrap()).collect();
+    all.sort();
+    all.iter().for_each(|(_, siem, text)| logs.add(*siem, text));
+    assert_eq!(logs.checkpoints().len(), 52);
+    for is_siem in [false, true] {
+        assert_eq!(logs.verify(is_siem).verdict, Verdict::Intact);
+    }
+    assert!(delivery.next_event(Some(Duration::ZERO), &|| false).is_err());
+}
+
+#[test]
+fn a_polled_log_has_its_checkpoint_with_the_next_call() {
+    let hands = Hands::default();
+    let poll = |settings: &mut Settings| settings.delivery = Mode::Poll;
+    let fd = Fd::default();
+    let delivery = sealed(poll, Hooks::default(), &hands, Some(Box::new(fd.clone())));
+    delivery.begin();
+    record(&delivery, "id", Record::Closed);
+    let drain = || std::iter::from_fn(|| delivery.next_event(Some(Duration::ZERO), &|| false).unwrap()).count();
+    assert_eq!(drain(), 4);
+    assert!(!fd.is_readable());
+    hands.advance(300_000);
+    assert_eq!(drain(), 2);
+    assert!(!fd.is_readable());
+}
