@@ -17,4 +17,5 @@ mod refusals;
 mod renewal;
 mod sending;
 mod source;
+mod strict;
 mod waiting;
