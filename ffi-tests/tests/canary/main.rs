@@ -5,6 +5,7 @@
 //! The output of the C programs is searched by `ffi_tests::cprog` after each run.
 
 mod channels;
+mod strict;
 
 use std::fmt::Debug;
 use std::sync::atomic::{AtomicUsize, Ordering};
