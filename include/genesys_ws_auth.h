@@ -11,8 +11,8 @@
  *   Results      All other out-parameters are written only on success.
  *   Handles      gwa_config_t, gwa_client_t, gwa_token_source_t and gwa_request_t are checked: NULL, a freed handle and
  *                one of another type give GWA_E_BAD_HANDLE. A free function takes NULL and does nothing.
- *   Objects      Events, audit records, errors, tokens and texts are plain pointers: owned ones are freed once
- *                by their own function and may outlive the client; what is lent to a callback, or part of
+ *   Objects      Events, audit records, verifiers, errors, tokens and texts are plain pointers: owned ones are freed
+ *                once by their own function and may outlive the client; what is lent to a callback, or part of
  *                another object, is left alone by the free functions.
  *   Data         Inputs are copied before a call returns. Texts are UTF-8 and end with NUL; accessors also give
  *                the length through `size_t *len` (which may be NULL), without the NUL. Times are milliseconds.
@@ -258,6 +258,34 @@
  *       record; not with delivery = poll
  *   audit.siem_source = genesys_websocket_authenticator
  *       text of at most 256 characters, none of them a control character: "source" of SIEM events
+ *   audit.chain_state
+ *       text of at most 4096 characters, none of them a control character: file in which the evolved key of
+ *       the chain of MACs over all records is kept, mode 0600; one a client; empty: none
+ *   audit.chain_key
+ *       secret text of at most 1048576 characters, none of them a control character: K0 of that chain, 64
+ *       hexadecimal digits: given once with audit.chain_state, while there is no such file; without one given
+ *       always, and then the chain is tamper-evident, not forward-secure
+ *   audit.checkpoints = auto
+ *       auto | on | off: records of the counters of the log itself; auto is on with a chain
+ *   audit.checkpoint_records = 256
+ *       whole number, 1 to 1048576: a checkpoint after so many records, and a new key
+ *   audit.checkpoint_ms = 300000
+ *       whole number, 1 to 86400000 ms: a checkpoint after this time, and a new key
+ *   audit.format = native
+ *       native | ocsf | ecs | cef | rfc5424: form of what on_audit is given; rfc5424 is a syslog message, cef
+ *       a line of text, all others are JSON
+ *   audit.siem_format = native
+ *       native | ocsf | ecs | cef | rfc5424: form of what on_siem is given
+ *   audit.syslog_facility = authpriv
+ *       kern | user | mail | daemon | auth | syslog | lpr | news | uucp | cron | authpriv | ftp | ntp | audit
+ *       | alert | clock | local0 | local1 | local2 | local3 | local4 | local5 | local6 | local7: facility of
+ *       syslog messages (RFC 5424 6.2.1)
+ *   audit.syslog_hostname
+ *       text of at most 255 characters, none of them a control character: HOSTNAME of syslog messages,
+ *       without blanks; empty: not known, and the relay may fill it in
+ *   audit.syslog_enterprise = 32473
+ *       whole number, 1 to 4294967295: private enterprise number that names structured data of syslog
+ *       messages; 32473 is the one for examples (RFC 5612)
  *   callbacks.slow_ms = 1000
  *       whole number, 1 to 3600000 ms: callbacks slower than this are reported
  *   thread.stack_bytes = 0
@@ -863,6 +891,31 @@ extern "C" {
 #define GWA_LOG_TRACE 5
 
 /**
+ * gwa_audit_verify_finish(): every record is as it was made, and none is missing.
+ */
+#define GWA_AUDIT_INTACT 1
+
+/**
+ * So it is, but the log itself says that records are missing, and where: a full queue, or a run that was not closed.
+ */
+#define GWA_AUDIT_DECLARED_GAP 2
+
+/**
+ * The log ends before the record that gwa_audit_verify_expect() named.
+ */
+#define GWA_AUDIT_TRUNCATED 3
+
+/**
+ * A record is not as it was made, or not where it was; "bad" of the report is the first one.
+ */
+#define GWA_AUDIT_TAMPERED 4
+
+/**
+ * Nothing here was made with this key: another key, or no log of a chain.
+ */
+#define GWA_AUDIT_NOT_A_CHAIN 5
+
+/**
  * A message that arrived.
  */
 #define GWA_EVENT_MESSAGE 1
@@ -1054,6 +1107,11 @@ extern "C" {
  * An audit record or SIEM event: one JSON object and what is needed to file it.
  */
 typedef struct gwa_audit gwa_audit_t;
+
+/**
+ * A log that is being verified, a plain object. Calls of several threads on one of them wait for each other.
+ */
+typedef struct gwa_audit_verify gwa_audit_verify_t;
 
 /**
  * One authenticated WebSocket and the threads that keep it alive; a checked handle.
@@ -1666,12 +1724,14 @@ gwa_token_t *gwa_token_clone(const gwa_token_t *token);
 void gwa_token_free(gwa_token_t *token);
 
 /**
- * The record as one JSON object without line breaks; NULL for NULL. `len`, if not NULL, takes the length.
+ * The record as one line without its break; NULL for NULL. It is a JSON object, unless audit.format (of on_audit) or
+ * audit.siem_format (of on_siem) is cef or rfc5424. `len`, if not NULL, takes the length.
  *
  * Thread: any. Callback: allowed. Fork: allowed. Signal: unsafe. Blocking: no.
  * Ownership: the record keeps the text. Since: 0.1.0.
  */
-const char *gwa_audit_json(const gwa_audit_t *audit, size_t *len);
+const char *gwa_audit_json(const gwa_audit_t *audit,
+                           size_t *len);
 
 /**
  * Position in the order of this client's records, from 1, counted once for both sinks; 0 for NULL. on_audit sees every
@@ -1717,6 +1777,89 @@ gwa_audit_t *gwa_audit_clone(const gwa_audit_t *audit);
  * Ownership: takes the record. Since: 0.1.0.
  */
 void gwa_audit_free(gwa_audit_t *audit);
+
+/**
+ * Begins to verify the log of one sink, whatever its format. `key` is K0 of its chain (audit.chain_key), 64 hexadecimal
+ * digits; it is not kept.
+ *
+ * Returns GWA_OK; GWA_E_INVALID_ARGUMENT for NULL; GWA_E_INVALID_UTF8; GWA_E_BAD_VALUE for anything else.
+ *
+ * Thread: any. Callback: allowed. Fork: allowed. Signal: unsafe. Blocking: no.
+ * Ownership: the caller frees `*out` with gwa_audit_verify_free() and `*err` with gwa_error_free(); NULL for `err` is
+ * allowed. Since: 0.1.0.
+ */
+gwa_status_t gwa_audit_verify_new(const char *key,
+                                  size_t len,
+                                  gwa_audit_verify_t **out,
+                                  gwa_error_t **err);
+
+/**
+ * Says that the log has to go at least as far as this record, best a checkpoint that was kept elsewhere: as it was
+ * delivered, with or without its line end. Without one nobody can tell whether the last records are missing.
+ *
+ * Returns GWA_OK; GWA_E_INVALID_ARGUMENT for NULL and for a text that no chain has sealed; GWA_E_BAD_STATE after
+ * gwa_audit_verify_finish().
+ *
+ * Thread: any. Callback: allowed. Fork: allowed. Signal: unsafe. Blocking: no.
+ * Ownership: the record is copied; the caller frees `*err` with gwa_error_free(); NULL for `err` is allowed. Since: 0.1.0.
+ */
+gwa_status_t gwa_audit_verify_expect(gwa_audit_verify_t *verify,
+                                     const char *record,
+                                     size_t len,
+                                     gwa_error_t **err);
+
+/**
+ * Says that the log begins right after this record, because older files are not at hand: a checkpoint that was verified
+ * with them. Before anything is fed.
+ *
+ * Returns GWA_OK; GWA_E_INVALID_ARGUMENT for NULL and for a text that no chain has sealed; GWA_E_BAD_STATE when lines
+ * were fed, and after gwa_audit_verify_finish().
+ *
+ * Thread: any. Callback: allowed. Fork: allowed. Signal: unsafe. Blocking: no.
+ * Ownership: the record is copied; the caller frees `*err` with gwa_error_free(); NULL for `err` is allowed. Since: 0.1.0.
+ */
+gwa_status_t gwa_audit_verify_begin_after(gwa_audit_verify_t *verify,
+                                          const char *record,
+                                          size_t len,
+                                          gwa_error_t **err);
+
+/**
+ * Verifies the next bytes of the log: records, each followed by a line feed. They may be cut anywhere; several files are
+ * fed one after the other, the oldest first. Memory does not grow with the log.
+ *
+ * Returns GWA_OK, whatever is found; GWA_E_INVALID_ARGUMENT for NULL; GWA_E_BAD_STATE after gwa_audit_verify_finish().
+ *
+ * Thread: any. Callback: allowed. Fork: allowed. Signal: unsafe. Blocking: no.
+ * Ownership: the data are not kept; the caller frees `*err` with gwa_error_free(); NULL for `err` is allowed. Since: 0.1.0.
+ */
+gwa_status_t gwa_audit_verify_feed(gwa_audit_verify_t *verify,
+                                   const void *data,
+                                   size_t len,
+                                   gwa_error_t **err);
+
+/**
+ * The log ends here: writes one of GWA_AUDIT_... to `result`, and to `report`, if that is not NULL, one JSON object:
+ * {"result", "lines", "records", "verified", "sink", "chain", "bad": {"line", "seq"}, "why", "last": {"line", "seq",
+ * "epoch", "mac"}, "gap_count", "gaps": [{"kind", "line", ...}]}. Afterwards the object can only be freed.
+ *
+ * Returns GWA_OK, whatever was found; GWA_E_INVALID_ARGUMENT for NULL; GWA_E_BAD_STATE the second time.
+ *
+ * Thread: any. Callback: allowed. Fork: allowed. Signal: unsafe. Blocking: no.
+ * Ownership: the caller frees `*report` with gwa_text_free() and `*err` with gwa_error_free(); NULL for `err` is allowed.
+ * Since: 0.1.0.
+ */
+gwa_status_t gwa_audit_verify_finish(gwa_audit_verify_t *verify,
+                                     int32_t *result,
+                                     gwa_text_t **report,
+                                     gwa_error_t **err);
+
+/**
+ * Frees it, finished or not. NULL is nothing.
+ *
+ * Thread: any. Callback: allowed. Fork: allowed. Signal: unsafe. Blocking: no.
+ * Ownership: takes the object. Since: 0.1.0.
+ */
+void gwa_audit_verify_free(gwa_audit_verify_t *verify);
 
 /**
  * What an event is, one of GWA_EVENT_...; 0 for NULL. A newer library may have kinds that this header

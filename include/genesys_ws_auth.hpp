@@ -97,6 +97,7 @@ class client;
 class request;
 class event;
 class audit_record;
+class audit_verifier;
 class error;
 class token;
 class text;
@@ -275,6 +276,7 @@ struct freer {
     void operator()(gwa_request_t *it) const noexcept { gwa_request_free(it); }
     void operator()(gwa_event_t *it) const noexcept { gwa_event_free(it); }
     void operator()(gwa_audit_t *it) const noexcept { gwa_audit_free(it); }
+    void operator()(gwa_audit_verify_t *it) const noexcept { gwa_audit_verify_free(it); }
     void operator()(gwa_error_t *it) const noexcept { gwa_error_free(it); }
     void operator()(gwa_token_t *it) const noexcept { gwa_token_free(it); }
     void operator()(gwa_text_t *it) const noexcept { gwa_text_free(it); }
@@ -702,7 +704,7 @@ private:
 /** What audit_record and audit_view have in common. */
 template <class Self> class audit_access {
 public:
-    /** The record as one JSON object without line breaks. */
+    /** The record as one line without its break: a JSON object, unless audit.format or audit.siem_format is cef or rfc5424. */
     text_view json() const noexcept { return text_of(gwa_audit_json, raw()); }
     /** Position in the order of the client's records, from 1, counted once for both sinks. */
     uint64_t seq() const noexcept { return gwa_audit_seq(raw()); }
@@ -1797,6 +1799,72 @@ inline text check_scopes(text_view token, const std::vector<std::string> &requir
     return try_check_scopes(token, required).or_throw();
 }
 #endif
+
+/** Verifies the audit log of one sink, without a client. */
+class audit_verifier {
+public:
+    /** An empty one. */
+    audit_verifier() noexcept : raw_() {}
+    /** Takes a verifier of a C function. */
+    explicit audit_verifier(gwa_audit_verify_t *raw) noexcept : raw_(raw) {}
+    /** One for logs whose K0 this is: 64 hexadecimal digits. */
+    static result<audit_verifier> try_make(text_view key) noexcept
+    {
+        gwa_audit_verify_t *out = nullptr;
+        detail::failure why;
+        const gwa_status_t status = gwa_audit_verify_new(key.data(), key.size(), &out, why.out());
+        return why.of(status, audit_verifier(out));
+    }
+    /** Whether there is one. */
+    explicit operator bool() const noexcept { return raw_ != nullptr; }
+    /** The log has to go as far as this record. */
+    result<void> try_expect(text_view record) noexcept
+    {
+        detail::failure why;
+        return why.of(gwa_audit_verify_expect(raw_.get(), record.data(), record.size(), why.out()));
+    }
+    /** The log begins right after this checkpoint. */
+    result<void> try_begin_after(text_view record) noexcept
+    {
+        detail::failure why;
+        return why.of(gwa_audit_verify_begin_after(raw_.get(), record.data(), record.size(), why.out()));
+    }
+    /** The next bytes of the log. */
+    result<void> try_feed(text_view data) noexcept
+    {
+        detail::failure why;
+        return why.of(gwa_audit_verify_feed(raw_.get(), data.data(), data.size(), why.out()));
+    }
+    /** The log ends here: one of GWA_AUDIT_..., and the report as JSON if there is a place for it. */
+    result<int32_t> try_finish(text *report = nullptr) noexcept
+    {
+        int32_t found = 0;
+        gwa_text_t *out = nullptr;
+        detail::failure why;
+        const gwa_status_t status = gwa_audit_verify_finish(raw_.get(), &found, report ? &out : nullptr, why.out());
+        if (report) {
+            *report = text(out);
+        }
+        return why.of(status, found);
+    }
+#if GWA_HPP_THROWS
+    /** try_make(), or throws. */
+    static audit_verifier make(text_view key) { return try_make(key).or_throw(); }
+    /** try_expect(), or throws. */
+    void expect(text_view record) { try_expect(record).or_throw(); }
+    /** try_begin_after(), or throws. */
+    void begin_after(text_view record) { try_begin_after(record).or_throw(); }
+    /** try_feed(), or throws. */
+    void feed(text_view data) { try_feed(data).or_throw(); }
+    /** try_finish(), or throws. */
+    int32_t finish(text *report = nullptr) { return try_finish(report).or_throw(); }
+#endif
+    /** For C functions. */
+    gwa_audit_verify_t *get() const noexcept { return raw_.get(); }
+
+private:
+    std::unique_ptr<gwa_audit_verify_t, detail::freer> raw_;
+};
 
 } // namespace GWA_HPP_MODE
 } // namespace gwa

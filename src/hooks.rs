@@ -30,7 +30,8 @@ impl<'a> Message<'a> {
 /// An audit record or SIEM event, borrowed for the call.
 #[derive(Clone, Copy, Debug)]
 pub struct AuditView<'a> {
-    /// One JSON object, without line breaks, followed by one NUL byte that is not part of it.
+    /// One line without its break, followed by one NUL byte that is not part of it: a JSON object, unless `audit.format`
+    /// or `audit.siem_format` is `cef` or `rfc5424`.
     pub json_with_nul: &'a str,
     /// Position in the order of this client's records, from 1. `on_audit` sees every number, or a record of kind
     /// `audit_loss` that covers the lost ones and carries the last of them; `on_siem` is given that too. Scope payloads

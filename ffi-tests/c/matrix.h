@@ -28,6 +28,9 @@ static gwa_event_t *message, *change, *lost, *gap, *token_event, *sent, *asked, 
 static const char *const scopes[] = {"notifications"};
 static const char *const topics[] = {"v2.users.a.presence"};
 static const char *secret;
+#define DIGITS "0123456789abcdef0123456789abcdef"
+static const char chain_key[] = DIGITS DIGITS;
+static const char sealed[] = "{\"mac_epoch\":1,\"mac\":\"" DIGITS DIGITS "\"}";
 /* Places for results. */
 static gwa_error_t *err, *out_error;
 static gwa_text_t *out_text;
@@ -38,6 +41,7 @@ static gwa_request_t *out_request;
 static gwa_config_t *out_config;
 static gwa_client_t *out_client;
 static gwa_token_source_t *out_source;
+static gwa_audit_verify_t *out_verify;
 static size_t len;
 static uint64_t id;
 static int32_t number;
@@ -49,6 +53,7 @@ static gwa_config_t *made_config;
 static gwa_client_t *made_client;
 static gwa_request_t *made_request;
 static gwa_token_source_t *made_source;
+static gwa_audit_verify_t *made_verify;
 
 static inline gwa_config_t *own_config(void)
 {
@@ -87,6 +92,20 @@ static inline gwa_request_t *own_request(void)
 {
     CHECK_STATUS(gwa_event_request(asked, &made_request), GWA_OK);
     return made_request;
+}
+
+static inline gwa_audit_verify_t *own_verify(void)
+{
+    CHECK_STATUS(gwa_audit_verify_new(chain_key, 64, &made_verify, NULL), GWA_OK);
+    return made_verify;
+}
+
+/* It does not get back to the harness. */
+static inline gwa_audit_verify_t *freed_verify(void)
+{
+    gwa_audit_verify_t *freed = own_verify();
+    made_verify = NULL;
+    return freed;
 }
 
 static inline gwa_event_t *own_event(void)
@@ -223,7 +242,7 @@ static inline void check_places(const struct function *function, const char *col
 {
     if (outcome >= GWA_E_BAD_HANDLE) {
         CHECK(!out_error && !out_text && !out_token && !out_audit && !out_event && !out_request);
-        CHECK(!out_config && !out_client && !out_source);
+        CHECK(!out_config && !out_client && !out_source && !out_verify);
         CHECK(id == 77 && number == 77 && status == 77);
     }
     if (function->err >= 0 && at != function->err) {
@@ -245,6 +264,8 @@ static inline void free_places(void)
     gwa_event_free(out_event);
     gwa_request_free(out_request);
     gwa_config_free(out_config);
+    gwa_audit_verify_free(out_verify);
+    gwa_audit_verify_free(made_verify);
     CHECK_STATUS(gwa_client_free(out_client), GWA_OK);
     CHECK_STATUS(gwa_token_source_free(out_source), GWA_OK);
     gwa_request_free(made_request);
@@ -266,8 +287,8 @@ static inline void cell(const char *matrix, const char *column, const struct fun
     outcome = GWA_OK;
     err = (gwa_error_t *)(uintptr_t)&unwritten; /* a pointer no error has */
     out_error = NULL, out_text = NULL, out_token = NULL, out_audit = NULL, out_event = NULL;
-    out_request = NULL, out_config = NULL, out_client = NULL, out_source = NULL;
-    made_request = NULL, made_config = NULL, made_client = NULL, made_source = NULL;
+    out_request = NULL, out_config = NULL, out_client = NULL, out_source = NULL, out_verify = NULL;
+    made_request = NULL, made_config = NULL, made_client = NULL, made_source = NULL, made_verify = NULL;
     len = 77, id = 77, number = 77, status = 77, releases = 0;
     GWA_SHUTDOWN_REPORT_INIT(&report);
     GWA_METRICS_INIT(&metrics);

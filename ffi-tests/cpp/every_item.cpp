@@ -234,6 +234,18 @@ void use_functions()
     CHECK(std::string(gwa::status_category().name()) == "gwa");
     CHECK(gwa::try_check_scopes("token", {"a:b", "c:d"}).value().view().size() > 2);
     CHECK_STATUS(gwa::try_check_scopes("token", {"with blank"}).status(), GWA_E_INVALID_ARGUMENT);
+    const std::string digits(64, 'a'), sealed = "{\"mac_epoch\":1,\"mac\":\"" + digits + "\"}";
+    gwa::audit_verifier verifier = std::move(gwa::audit_verifier::try_make(digits).value());
+    CHECK(verifier && verifier.get() && !gwa::audit_verifier());
+    CHECK_STATUS(gwa::audit_verifier::try_make("short").status(), GWA_E_BAD_VALUE);
+    CHECK_STATUS(verifier.try_begin_after(sealed).status(), GWA_OK);
+    CHECK_STATUS(verifier.try_expect(sealed).status(), GWA_OK);
+    CHECK_STATUS(verifier.try_expect("no record").status(), GWA_E_INVALID_ARGUMENT);
+    CHECK_STATUS(verifier.try_feed(sealed + "\n").status(), GWA_OK);
+    gwa::text found;
+    CHECK(verifier.try_finish(&found).value() == GWA_AUDIT_NOT_A_CHAIN);
+    CHECK(found.view().size() > 2);
+    CHECK_STATUS(verifier.try_finish().status(), GWA_E_BAD_STATE);
     CHECK(gwa::debug_live_objects() == 0);
 }
 

@@ -11,13 +11,14 @@ use ffi_tests::cxx::each_compiler;
 use ffi_tests::tags;
 
 /// Sources in the order of the header.
-const SOURCES: [&str; 20] = [
+const SOURCES: [&str; 21] = [
     "version",
     "status",
     "error",
     "text",
     "token",
     "audit",
+    "verify",
     "event",
     "event_fields",
     "request",

@@ -102,7 +102,7 @@ impl Entry {
     }
 
     /// Replaces `out` by the record's JSON and one NUL byte. The digits of a seal are left to be filled in.
-    pub(crate) fn render_with_nul(&self, context: &Context, sink: Sink, seal: Option<Seal>, out: &mut String) {
+    pub(crate) fn render_with_nul(&self, context: &Context, sink: Sink, seal: Option<&Seal>, out: &mut String) {
         out.clear();
         let mut object = Object::begin(out);
         match &self.body {

@@ -3,6 +3,7 @@
 pub(crate) mod chain;
 pub(crate) mod checkpoint;
 pub(crate) mod field;
+pub(crate) mod format;
 pub(crate) mod json;
 mod kind;
 mod record;
@@ -11,6 +12,9 @@ pub(crate) mod time;
 pub mod verify;
 pub(crate) mod writer;
 
+#[doc(hidden)]
+pub use format::specimen;
+pub use format::{Format, Formats, Syslog};
 pub use json::scopes_json;
 pub use kind::{Kind, Level};
 pub use record::{Outcome, Phase, Record, ScopeAudit, ScopeResult, Trust};

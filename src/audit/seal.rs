@@ -9,11 +9,11 @@ pub(crate) const DIGITS: usize = 64;
 /// The digits before they are known.
 pub(crate) const ZEROS: &str = "0000000000000000000000000000000000000000000000000000000000000000";
 
-/// What a renderer has to know of the seal. It writes, in this order and at the end of its text,
+/// What a renderer has to know of the seal. It writes, at the end of its text or of its structured data,
 ///
-/// * JSON: the last members `"mac_epoch":E,"mac":"…"`,
+/// * JSON: `,"mac_epoch":E,"mac":"…"` before the braces that end it,
 /// * CEF: ` gwaEpoch=E gwaMac=…`,
-/// * RFC 5424: an SD-ELEMENT whose last parameters are `epoch="E" mac="…"`,
+/// * RFC 5424: an SD-ELEMENT, the last one, that ends with ` epoch="E" mac="…"]`,
 ///
 /// with [`ZEROS`] for the dots.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -31,17 +31,19 @@ pub(crate) struct Place {
     pub(crate) at: usize,
 }
 
-/// How each format writes it: what is before the epoch, between it and the digits, and behind them.
-const FORMS: [(&[u8], &[u8], &[u8]); 3] = [
-    (b"\"mac_epoch\":", b",\"mac\":\"", b"\""),
-    (b" gwaEpoch=", b" gwaMac=", b""),
-    (b" epoch=\"", b"\" mac=\"", b"\""),
-];
-
-/// The last seal in a text.
+/// The seal of a text in any format; none if there is none, or not at its place.
+///
+/// No text of a peer can pretend to be one: in JSON and CEF the seal ends the text, and an escaped value cannot end like it;
+/// in a syslog message it ends the structured data, within which every quote of a value is escaped.
 pub(crate) fn find(text: &[u8]) -> Option<Place> {
-    let mut starts = (0..text.len().saturating_sub(DIGITS)).rev();
-    starts.find_map(|start| FORMS.iter().find_map(|form| seal_at(text, start, form)))
+    match text.first()? {
+        b'{' => {
+            let braces = text.iter().rev().take_while(|byte| **byte == b'}').count();
+            ends_with(text.get(..text.len() - braces)?, b"\"mac_epoch\":", b",\"mac\":\"", b"\"")
+        }
+        b'<' => ends_with(text.get(..end_of_structured_data(text)?)?, b" epoch=\"", b"\" mac=\"", b"\"]"),
+        _ => ends_with(text, b" gwaEpoch=", b" gwaMac=", b""),
+    }
 }
 
 /// Puts the digits of a MAC where the zeros are.
@@ -73,11 +75,33 @@ pub(crate) fn unhex(digits: &[u8]) -> Option<[u8; 32]> {
     Some(out)
 }
 
-fn seal_at(text: &[u8], start: usize, (before, between, behind): &(&[u8], &[u8], &[u8])) -> Option<Place> {
-    let (head, rest) = text.split_at_checked(start)?;
-    let (digits, tail) = rest.strip_prefix(*between)?.split_at_checked(DIGITS)?;
-    let epoch = number_at_end(head, before)?;
-    (unhex(digits).is_some() && tail.starts_with(behind)).then_some(Place { epoch, at: start + between.len() })
+/// What a text ends with: the epoch, the digits, and what is before, between and behind them.
+fn ends_with(text: &[u8], before: &[u8], between: &[u8], behind: &[u8]) -> Option<Place> {
+    let text = text.strip_suffix(behind)?;
+    let (head, digits) = text.split_at_checked(text.len().checked_sub(DIGITS)?)?;
+    let epoch = number_at_end(head.strip_suffix(between)?, before)?;
+    unhex(digits).map(|_| Place { epoch, at: head.len() })
+}
+
+/// Where the structured data of a syslog message ends: six blanks lead to it, elements stand side by side in brackets, and
+/// values in them in quotes (RFC 5424 6.3).
+fn end_of_structured_data(text: &[u8]) -> Option<usize> {
+    let blanks = text.iter().enumerate().filter(|(_, byte)| **byte == b' ');
+    let start = blanks.map(|(at, _)| at + 1).nth(5)?;
+    let (mut is_inside, mut is_quoted, mut is_escaped) = (false, false, false);
+    for (at, byte) in text.iter().enumerate().skip(start) {
+        match byte {
+            _ if is_escaped => is_escaped = false,
+            b'\\' => is_escaped = true,
+            b'"' => is_quoted = !is_quoted,
+            _ if is_quoted => {}
+            b'[' => is_inside = true,
+            b']' => is_inside = false,
+            _ if !is_inside => return Some(at),
+            _ => {}
+        }
+    }
+    (!is_inside).then_some(text.len())
 }
 
 /// The number that a text ends with, if `before` is in front of it.
@@ -111,22 +135,27 @@ mod tests {
     }
 
     #[test]
-    fn the_last_one_counts() {
-        let inner = format!("{{\"error\":\"x gwaEpoch=1 gwaMac={MAC}\",\"mac_epoch\":2,\"mac\":\"{ZEROS}\"}}");
+    fn the_one_at_its_place_counts() {
+        let inner = format!("{{\"error\":\"x gwaEpoch=1 gwaMac={MAC}\",\"mac_epoch\":2,\"mac\":\"{ZEROS}\"}}}}");
         assert_eq!(find(inner.as_bytes()).unwrap().epoch, 2);
+        let told = format!("<85>1 - h a 1 ID [s@1 epoch=\"2\" mac=\"{ZEROS}\"] said [s@1 epoch=\"1\" mac=\"{MAC}\"]");
+        assert_eq!(find(told.as_bytes()).unwrap().epoch, 2);
     }
 
     #[test]
     fn half_a_seal_is_none() {
         for text in [
             String::new(),
-            format!("\"mac_epoch\":1,\"mac\":\"{}\"", &MAC[1..]),
-            format!("\"mac_epoch\":1,\"mac\":\"{}\"", MAC.to_uppercase()),
-            format!("\"mac_epoch\":,\"mac\":\"{MAC}\""),
-            format!("\"mac_epoch\":99999999999999999999,\"mac\":\"{MAC}\""),
-            format!("\"other\":1,\"mac\":\"{MAC}\""),
-            format!("\"mac_epoch\":1,\"mac\":\"{MAC}"),
-            format!(" gwaEpoch=x gwaMac={MAC}"),
+            format!("{{\"mac_epoch\":1,\"mac\":\"{}\"}}", &MAC[1..]),
+            format!("{{\"mac_epoch\":1,\"mac\":\"{}\"}}", MAC.to_uppercase()),
+            format!("{{\"mac_epoch\":,\"mac\":\"{MAC}\"}}"),
+            format!("{{\"mac_epoch\":99999999999999999999,\"mac\":\"{MAC}\"}}"),
+            format!("{{\"other\":1,\"mac\":\"{MAC}\"}}"),
+            format!("{{\"mac_epoch\":1,\"mac\":\"{MAC}"),
+            format!("{{\"mac_epoch\":1,\"mac\":\"{MAC}\",\"more\":1}}"),
+            format!("CEF:0| gwaEpoch=x gwaMac={MAC}"),
+            format!("CEF:0| gwaEpoch=1 gwaMac={MAC} more=1"),
+            format!("<85>1 - h a 1 ID [s@1 epoch=\"1\" mac=\"{MAC}\" "),
         ] {
             assert_eq!(find(text.as_bytes()), None, "{text}");
         }

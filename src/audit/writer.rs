@@ -93,7 +93,8 @@ impl<'a> Object<'a> {
     }
 }
 
-/// Appends a JSON string (RFC 8259 7). No raw control character is left, so a record is one line without a NUL.
+/// Appends a JSON string (RFC 8259 7). No raw control character is left, nor what Unicode takes for the end of a line, so
+/// a record is one line without a NUL, whoever splits it.
 fn push_string(out: &mut String, text: &str) {
     out.push('"');
     for character in text.chars() {
@@ -103,7 +104,7 @@ fn push_string(out: &mut String, text: &str) {
             '\n' => out.push_str("\\n"),
             '\r' => out.push_str("\\r"),
             '\t' => out.push_str("\\t"),
-            control if (control as u32) < 0x20 || control == '\u{7f}' => {
+            control if control.is_control() || matches!(control, '\u{2028}' | '\u{2029}') => {
                 let _ = write!(out, "\\u{:04x}", control as u32);
             }
             other => out.push(other),
@@ -118,7 +119,7 @@ mod tests {
 
     #[test]
     fn what_is_written_reads_back() {
-        let nasty = "q\" b\\ n\n r\r t\t z\0 d\u{7f} ü 😀 </script>";
+        let nasty = "q\" b\\ n\n r\r t\t z\0 d\u{7f} e\u{85} l\u{2028}\u{2029} ü 😀 </script>";
         let mut out = String::new();
         let mut object = Object::begin(&mut out);
         object.text(nasty, nasty).texts("list", &[nasty.into(), String::new()]).texts("none", &[]);
@@ -127,7 +128,7 @@ mod tests {
             inner.plain("n", u64::MAX);
         });
         object.end();
-        assert!(!out.contains(|c: char| c.is_control()));
+        assert!(!out.contains(|c: char| c.is_control() || c == '\u{2028}' || c == '\u{2029}'));
         let back: serde_json::Value = serde_json::from_str(&out).unwrap();
         assert_eq!(back[nasty], nasty);
         assert_eq!(back["list"][0], nasty);

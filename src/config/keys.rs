@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::audit::Format;
 use crate::error::{Code, Error, Stage};
 use crate::secret::Secret;
 
@@ -133,6 +134,17 @@ pub(super) fn distance(a: &str, b: &str) -> usize {
     }
     last[b.len()]
 }
+
+/// Type of the keys that choose a format, and what its words stand for.
+const FORMAT: Type = Type::Choice(&["native", "ocsf", "ecs", "cef", "rfc5424"]);
+const FORMATS: [Format; 5] = [Format::Native, Format::Ocsf, Format::Ecs, Format::Cef, Format::Rfc5424];
+
+/// Facilities in the order of their numbers (RFC 5424 6.2.1, names of syslog.h).
+#[rustfmt::skip]
+const FACILITIES: [&str; 24] = [
+    "kern", "user", "mail", "daemon", "auth", "syslog", "lpr", "news", "uucp", "cron", "authpriv", "ftp",
+    "ntp", "audit", "alert", "clock", "local0", "local1", "local2", "local3", "local4", "local5", "local6", "local7",
+];
 
 /// The option with this number.
 fn pick<T: Copy + Default>(options: &[T], value: &Value<'_>) -> T {
@@ -278,6 +290,11 @@ static KEYS: &[Key] = &[
     key!("audit.checkpoints", Type::Choice(&["auto", "on", "off"]), "auto", "records of the counters of the log itself; auto is on with a chain", |d, v| d.checkpoints = pick(&[None, Some(true), Some(false)], &v)),
     key!("audit.checkpoint_records", count(1, 1 << 20), "256", "a checkpoint after so many records, and a new key", |d, v| d.settings.checkpoint_records = v.number),
     key!("audit.checkpoint_ms", ms(1, 86_400_000), "300000", "a checkpoint after this time, and a new key", |d, v| d.settings.checkpoint_ms = v.number),
+    key!("audit.format", FORMAT, "native", "form of what on_audit is given; rfc5424 is a syslog message, cef a line of text, all others are JSON", |d, v| d.settings.formats.audit = pick(&FORMATS, &v)),
+    key!("audit.siem_format", FORMAT, "native", "form of what on_siem is given", |d, v| d.settings.formats.siem = pick(&FORMATS, &v)),
+    key!("audit.syslog_facility", Type::Choice(&FACILITIES), "authpriv", "facility of syslog messages (RFC 5424 6.2.1)", |d, v| d.settings.formats.syslog.facility = u8::try_from(v.number).unwrap_or_default()),
+    key!("audit.syslog_hostname", Type::Text { max: 255 }, "", "HOSTNAME of syslog messages, without blanks; empty: not known, and the relay may fill it in", |d, v| d.settings.formats.syslog.hostname = v.text.into()),
+    key!("audit.syslog_enterprise", count(1, 4_294_967_295), "32473", "private enterprise number that names structured data of syslog messages; 32473 is the one for examples (RFC 5612)", |d, v| d.settings.formats.syslog.enterprise = u32::try_from(v.number).unwrap_or(u32::MAX)),
     key!("callbacks.slow_ms", ms(1, 3_600_000), "1000", "callbacks slower than this are reported", |d, v| d.settings.slow_callback = Duration::from_millis(v.number)),
     key!("thread.stack_bytes", Type::OrZero { unit: "bytes", min: MIN_STACK, max: 1 << 30 }, "0", "stack of each thread of the client; 0: 1 MiB where callbacks run, else 512 KiB", |d, v| d.settings.stack_bytes = size(&v)),
     key!("close.timeout_ms", ms(0, 60_000), "2000", "WebSocket close handshake", |d, v| d.settings.close_timeout_ms = v.number),

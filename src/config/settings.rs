@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::audit::Formats;
 use crate::secret::Secret;
 
 pub use super::pin::Pin;
@@ -354,6 +355,8 @@ pub struct Settings {
     pub checkpoint_ms: u64,
     /// `source` of a SIEM event.
     pub siem_source: String,
+    /// In which form each audit sink is given its records.
+    pub formats: Formats,
     /// Who runs callbacks.
     pub delivery: Delivery,
     /// Callbacks slower than this are reported.
@@ -479,6 +482,7 @@ impl Default for Settings {
             checkpoint_records: 256,
             checkpoint_ms: 300_000,
             siem_source: "genesys_websocket_authenticator".into(),
+            formats: Formats::default(),
             delivery: Delivery::Callbacks,
             slow_callback: Duration::from_secs(1),
             stack_bytes: 0,

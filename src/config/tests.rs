@@ -2,6 +2,7 @@
 
 use super::settings::{Grant, Pem, Trust};
 use super::*;
+use crate::audit::Format;
 
 pub(super) fn good() -> Config {
     let mut config = Config::new();
@@ -223,9 +224,26 @@ fn plain_text_goes_only_to_this_machine_and_only_if_allowed() {
 }
 
 #[test]
+fn formats_are_chosen_by_sink() {
+    let settings = with(&[]).settings().unwrap();
+    assert_eq!((settings.formats.audit, settings.formats.siem), (Format::Native, Format::Native));
+    let words = ["native", "ocsf", "ecs", "cef", "rfc5424"];
+    for (word, format) in words.into_iter().zip(Format::ALL) {
+        let settings = with(&[("audit.siem_format", word)]).settings().unwrap();
+        assert_eq!((settings.formats.audit, settings.formats.siem, format.name()), (Format::Native, format, word));
+        assert_eq!(with(&[("audit.format", word)]).settings().unwrap().formats.audit, format);
+    }
+    for (word, number) in [("kern", 0), ("authpriv", 10), ("audit", 13), ("local7", 23)] {
+        assert_eq!(with(&[("audit.syslog_facility", word)]).settings().unwrap().formats.syslog.facility, number);
+    }
+    assert_eq!(code(good().set("audit.syslog_facility", "10")), Some(Code::BadValue));
+}
+
+#[test]
 fn contradictions_are_refused() {
     for pairs in [
         [("delivery", "poll"), ("audit.policy", "block")],
+        [("audit.siem_format", "rfc5424"), ("audit.syslog_hostname", "my host")],
         [("client.id", "a:b"), ("token.basic", "raw")],
         [("tls.trust", "system"), ("tls.ca_file", "ca.pem")],
         [("tls.ca_pem", "-----BEGIN CERTIFICATE-----"), ("tls.ca_file", "ca.pem")],

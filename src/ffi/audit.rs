@@ -43,7 +43,8 @@ impl<'a> gwa_audit_t<'a> {
     }
 }
 
-/// The record as one JSON object without line breaks; NULL for NULL. `len`, if not NULL, takes the length.
+/// The record as one line without its break; NULL for NULL. It is a JSON object, unless audit.format (of on_audit) or
+/// audit.siem_format (of on_siem) is cef or rfc5424. `len`, if not NULL, takes the length.
 ///
 /// Thread: any. Callback: allowed. Fork: allowed. Signal: unsafe. Blocking: no.
 /// Ownership: the record keeps the text. Since: 0.1.0.

@@ -36,6 +36,7 @@ mod text;
 mod token;
 mod topics;
 mod unregister;
+mod verify;
 mod version;
 
 #[cfg(test)]

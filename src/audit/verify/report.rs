@@ -6,19 +6,18 @@ use super::super::writer::Object;
 
 /// The result in one word.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-#[repr(i32)]
 pub enum Verdict {
     /// Every record is as it was made, and none is missing.
-    Intact = 1,
+    Intact,
     /// So it is, but the log itself says that records are missing, and where.
-    DeclaredGap = 2,
+    DeclaredGap,
     /// The log ends before the record that was expected.
-    Truncated = 3,
+    Truncated,
     /// A record is not as it was made, or not where it was.
-    Tampered = 4,
+    Tampered,
     /// Nothing here was made with this key.
     #[default]
-    NotAChain = 5,
+    NotAChain,
 }
 
 impl Verdict {
@@ -157,7 +156,7 @@ fn number(object: &mut Object<'_>, name: &str, value: Option<u64>) {
 }
 
 /// How the formats write the number of a record.
-const SEQ: [&str; 3] = ["\"seq\":", " gwaSeq=", " seq=\""];
+const SEQ: [&str; 4] = ["\"seq\":", "\"sequence\":", " cn1=", " seq=\""];
 
 /// The number that a record says it has.
 pub(super) fn seq(text: &[u8]) -> Option<u64> {
@@ -168,15 +167,13 @@ pub(super) fn seq(text: &[u8]) -> Option<u64> {
 /// The first and last number of the records that a marker says are lost.
 pub(super) fn lost(text: &[u8]) -> Option<(u64, u64)> {
     let text = std::str::from_utf8(text).ok().filter(|text| text.contains("audit_loss"))?;
-    let one = |name: &str| {
-        let forms = [format!("\"{name}\":"), format!(" {name}=\""), format!(" {name}=")];
-        forms.iter().find_map(|before| number_after(text, before))
-    };
-    Some((one("first_lost")?, one("last_lost")?))
+    let one = |forms: [&str; 3]| forms.iter().find_map(|before| number_after(text, before));
+    let first = one(["\"first_lost\":", " gwaFirstLost=", " first_lost=\""])?;
+    Some((first, one(["\"last_lost\":", " gwaLastLost=", " last_lost=\""])?))
 }
 
 fn number_after(text: &str, before: &str) -> Option<u64> {
-    let (_, rest) = text.rsplit_once(before)?;
+    let (_, rest) = text.split_once(before)?;
     let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
     rest.get(..digits)?.parse().ok()
 }

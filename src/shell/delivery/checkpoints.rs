@@ -111,10 +111,10 @@ impl Delivery {
     /// A record as text and one NUL byte, sealed if there is a chain. Called in the order of the records.
     pub(super) fn render(&self, entry: &Entry, sink: Sink, out: &mut String) {
         let Some(mut sealer) = self.sealer() else {
-            return entry.render_with_nul(&self.context, sink, None, out);
+            return self.formats.render_with_nul(entry, &self.context, sink, None, out);
         };
         let outcome = sealer.turn();
-        entry.render_with_nul(&self.context, sink, Some(sealer.seal()), out);
+        self.formats.render_with_nul(entry, &self.context, sink, Some(&sealer.seal()), out);
         let nul = out.pop();
         sealer.fill(if sink == Sink::Audit { Log::Audit } else { Log::Siem }, out);
         out.extend(nul);

@@ -57,6 +57,7 @@ use state::{Apart, Bounds, Gauges, State};
 use wants::Wants;
 
 use crate::audit::json::Context;
+use crate::audit::Formats;
 use crate::config::settings::{Delivery as Mode, Settings};
 use crate::hooks::{Hooks, Reply};
 use crate::metrics::{Counter, Counters, Metrics};
@@ -112,6 +113,7 @@ pub(crate) struct Delivery {
     slow_ms: u64,
     idle: Duration,
     context: Context,
+    formats: Formats,
     clock: Arc<dyn Fn() -> Now + Send + Sync>,
     tick: Arc<dyn Fn() -> u64 + Send + Sync>,
     event_fd: Option<Box<dyn EventFd>>,
@@ -159,6 +161,7 @@ impl Delivery {
             slow_ms: u64::try_from(settings.slow_callback.as_millis()).unwrap_or(u64::MAX).max(1),
             idle: IDLE,
             context: context(settings, parts.boot_id),
+            formats: settings.formats.clone(),
             clock: parts.clock,
             tick: parts.tick,
             event_fd: parts.event_fd,

@@ -9,8 +9,9 @@ use super::tests::*;
 use super::tests_poll::Fd;
 use super::*;
 use crate::audit::verify::{Report, Verdict, Verifier};
-use crate::audit::{Outcome, Record};
+use crate::audit::{Format, Outcome, Record};
 use crate::config::settings::AuditPolicy;
+use crate::error::{Code, Error, Stage};
 use crate::event::Event;
 use crate::hooks::AuditView;
 use crate::secret::Secret;
@@ -123,6 +124,33 @@ fn both_logs_verify_and_checkpoints_count() {
     assert_eq!(values[0]["metadata"]["chain"], "tamper-evident, not forward-secure");
     let epochs: Vec<_> = values.iter().map(|value| value["mac_epoch"].as_u64().unwrap()).collect();
     assert_eq!(epochs, [1, 2, 2, 2, 2, 2, 3, 3, 3, 3, 3, 4, 4]);
+}
+
+#[test]
+fn every_format_verifies_and_says_what_is_lost() {
+    for format in Format::ALL {
+        let (logs, hands) = (Logs::default(), Hands::default());
+        let change = |settings: &mut Settings| {
+            (settings.formats.audit, settings.formats.siem) = (format, format);
+            settings.audit_queue_records = 5;
+        };
+        let delivery = sealed(change, logs.hooks(), &hands, None);
+        for _ in 0..2 {
+            let hostile = "\"][gwaSeal@1 epoch=\"9\" mac=\"".to_owned() + K0 + "\"] gwaEpoch=9 gwaMac=" + K0;
+            let error = Error::new(Code::AuthRefused, Stage::Live, hostile);
+            (0..3).for_each(|_| record(&delivery, "id", attempt(Outcome::Failure(error.clone()))));
+            (0..3).for_each(|_| record(&delivery, "id", scopes()));
+            let dispatcher = dispatch(&delivery);
+            finish(&delivery, dispatcher);
+        }
+        for is_siem in [false, true] {
+            let report = logs.verify(is_siem);
+            assert_eq!(report.verdict, Verdict::DeclaredGap, "{format:?}: {report:?} {:#?}", logs.lines(is_siem));
+            let lost: u64 = report.gaps.iter().map(|gap| gap.lost.map_or(0, |(first, last)| last - first + 1)).sum();
+            assert_eq!((lost, report.gap_count > 0), (delivery.metrics().audit_lost, true), "{format:?}");
+            assert_eq!(report.last_seq, Some(delivery.metrics().audit_records), "{format:?}");
+        }
+    }
 }
 
 #[test]

@@ -1,0 +1,147 @@
+"""A second verifier of audit logs, made from include/doc/audit-chain.md alone; Python's standard library and nothing else.
+
+    python3 verify.py KEYFILE [--expect RECORDFILE] LOG...
+
+prints one JSON object: {"result", "line", "gaps": [[kind, line], ...]}.
+"""
+import hashlib
+import hmac
+import json
+import re
+import sys
+
+JSON = re.compile(rb'\{.*"mac_epoch":([0-9]+),"mac":"([0-9a-f]{64})"\}+')
+CEF = re.compile(rb'[^{<].* gwaEpoch=([0-9]+) gwaMac=([0-9a-f]{64})')
+# Six fields, then elements in brackets whose values may hold anything, its quotes escaped (RFC 5424 6.3).
+SYSLOG = re.compile(
+    rb'<(?:[^ ]* ){6}(?:\[(?:[^"\]]|"(?:[^"\\]|\\.)*")*\])*'
+    rb'\[[^ \]]+ epoch="([0-9]+)" mac="([0-9a-f]{64})"\](?: .*)?'
+)
+LABEL = b"gwa audit chain 1: "
+NOTHING = bytes(32)
+
+
+def sign(key, *parts):
+    return hmac.new(key, b"".join(parts), hashlib.sha256).digest()
+
+
+def evolved(key, times):
+    for _ in range(times):
+        key = sign(key, LABEL + b"evolve")
+    return key
+
+
+def seal(text):
+    """The epoch, the MAC, and the text with zeros for its digits; None without a seal."""
+    found = next(filter(None, (form.fullmatch(text) for form in (JSON, CEF, SYSLOG))), None)
+    if found is None or int(found.group(1)) >= 2**64:
+        return None
+    start, end = found.span(2)
+    blank = text[:start] + b"0" * 64 + text[end:]
+    return int(found.group(1)), bytes.fromhex(found.group(2).decode()), blank
+
+
+class Chain:
+    def __init__(self, k0, mode, sink):
+        self.root = sign(k0, LABEL + mode + b" " + sink)
+        self.is_run, self.epoch, self.key = mode == b"run", 0, self.root
+        self.start = self.last = NOTHING
+
+    def step(self, epoch, mac, blank):
+        """How the record follows: "next", "closed", "crashed", "unlinked", or None; moves on if it does."""
+        def fits(key, prev):
+            return hmac.compare_digest(sign(key, prev, blank), mac)
+
+        if epoch == self.epoch > 0 and fits(self.key, self.last):
+            self.last = mac
+            return "next"
+        if self.epoch < epoch < self.epoch + 10**6:
+            key = evolved(self.key, epoch - self.epoch)
+            closed, crashed = (lambda m: sign(key, LABEL + b"closed", m)), (lambda m: sign(key, LABEL + b"crashed", m))
+            ways = [("next", self.last, self.last)] if epoch == self.epoch + 1 and self.epoch else []
+            ways.append(("closed", closed(self.last), self.last))
+            if epoch > self.epoch + 1:
+                ways.append(("crashed", crashed(self.last), self.last))
+            if self.epoch:
+                ways.append(("crashed", crashed(self.start), self.start))
+            for how, prev, start in ways:
+                if fits(key, prev):
+                    self.epoch, self.key, self.start, self.last = epoch, key, start, mac
+                    return how
+        if self.is_run and epoch == 1:
+            key = evolved(self.root, 1)
+            if fits(key, sign(key, LABEL + b"closed", NOTHING)):
+                self.epoch, self.key, self.start, self.last = 1, key, NOTHING, mac
+                return "unlinked"
+        return None
+
+
+def verify(k0, lines, expected):
+    chain, gaps, torn, met = None, [], None, False
+    for number, text in enumerate(lines, 1):
+        if not text:
+            continue
+        found, how = seal(text), None
+        if chain is None:
+            tried = [Chain(k0, mode, sink) for mode in (b"state", b"run") for sink in (b"audit", b"siem")]
+            for chain in tried:
+                how = found and chain.step(*found)
+                if how:
+                    break
+            else:
+                return first_is_bad(k0, lines, number)
+        elif found:
+            how = chain.step(*found)
+        if torn and (how is None or how == "next"):
+            return {"result": "tampered", "line": torn, "gaps": gaps}
+        if how is None:
+            if found:
+                return {"result": "tampered", "line": number, "gaps": gaps}
+            torn = number
+            continue
+        torn = None
+        if how in ("crashed", "unlinked"):
+            gaps.append([how, number])
+        if b"audit_loss" in text and re.search(rb'("first_lost":| gwaFirstLost=| first_lost=")[0-9]', text):
+            gaps.append(["lost", number])
+        met = met or (expected is not None and found[1] == expected[1])
+    if torn:
+        return {"result": "tampered", "line": torn, "gaps": gaps}
+    if expected is not None and not met:
+        is_short = chain is None or expected[0] >= chain.epoch
+        return {"result": "truncated" if is_short else "tampered", "line": None, "gaps": gaps}
+    if chain is None:
+        return {"result": "not_a_chain", "line": None, "gaps": []}
+    return {"result": "declared_gap" if gaps else "intact", "line": None, "gaps": gaps}
+
+
+def first_is_bad(k0, lines, number):
+    """The key, or the record? If any record follows what the one before it says of itself, the record."""
+    sealed = [seal(text) for text in lines[number - 1:] if text]
+    roots = [sign(k0, LABEL + mode + b" " + sink) for mode in (b"state", b"run") for sink in (b"audit", b"siem")]
+    for before, after in zip(sealed, sealed[1:]):
+        if before and after and 0 <= after[0] - before[0] <= 1 and after[0] < 10**6:
+            if any(sign(evolved(root, after[0]), before[1], after[2]) == after[1] for root in roots):
+                return {"result": "tampered", "line": number, "gaps": []}
+    return {"result": "not_a_chain", "line": None, "gaps": []}
+
+
+def main(arguments):
+    with open(arguments.pop(0), encoding="ascii") as file:
+        k0 = bytes.fromhex(file.readline().strip())
+    expected = None
+    if arguments[0] == "--expect":
+        with open(arguments[1], "rb") as file:
+            expected = seal(file.readline().rstrip(b"\n"))
+        arguments = arguments[2:]
+    data = b""
+    for path in arguments:
+        with open(path, "rb") as file:
+            data += file.read()
+    lines = data.split(b"\n")
+    if lines[-1] == b"":
+        lines.pop()
+    print(json.dumps(verify(k0, lines, expected)))
+
+
+main(sys.argv[1:])
