@@ -13,6 +13,7 @@ use ring::hmac;
 
 use super::tests::*;
 use super::*;
+use crate::audit::format::Format;
 use crate::audit::json::Sink;
 use crate::audit::{Outcome, Record};
 use crate::config::settings::AuditPolicy;
@@ -139,6 +140,9 @@ fn audit_costs() {
     measure("on_audit and on_siem", true, true, &|_| ());
     measure("on_audit, chain", true, false, &chained(None));
     measure("on_audit and on_siem, chain", true, true, &chained(None));
+    for format in Format::ALL.into_iter().filter(|format| *format != Format::Native) {
+        measure(&format!("on_audit as {}", format.name()), true, false, &|settings| settings.formats.audit = format);
+    }
     let file = std::env::temp_dir().join(format!("gwa-bench-chain-{}", std::process::id()));
     best("on_audit, chain with a state file", || {
         // K0 is given once, while there is no file.
