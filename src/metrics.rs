@@ -80,7 +80,6 @@ pub(crate) struct Tally {
     by_level: [u64; Level::ALL.len()],
 }
 
-#[cfg_attr(not(test), allow(dead_code, reason = "read by the checkpoints of the audit log"))]
 impl Tally {
     /// One more record. Saturates.
     #[must_use]
@@ -109,8 +108,7 @@ impl Tally {
     }
 }
 
-/// The tutorial's counters of authentication attempts, as they stood when a record was made, and how many records of each
-/// kind there were by then.
+/// The tutorial's counters of authentication attempts, as they stood when a record was made.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub(crate) struct Totals {
     /// Attempts that succeeded.
@@ -119,15 +117,12 @@ pub(crate) struct Totals {
     pub(crate) failure: u64,
     /// Sum of the latencies of both.
     pub(crate) latency_ms: u64,
-    /// All records, by kind and by level.
-    pub(crate) tally: Tally,
 }
 
 impl Totals {
-    /// The counters with one more record counted.
+    /// The counters with one more record counted; only attempts count.
     #[must_use]
     pub(crate) fn after(mut self, record: &Record) -> Self {
-        self.tally = self.tally.after(record.about(), record.level());
         if let Record::Attempt { outcome, latency_ms, .. } = record {
             let counter = match outcome {
                 Outcome::Success { .. } => &mut self.success,
@@ -262,7 +257,7 @@ mod tests {
         assert_eq!((none.success_rate_percent(), none.avg_latency_ms()), (0.0, 0.0));
         let one = none.after(&attempt(Outcome::Success { scopes: vec![] })).after(&Record::Closed);
         assert_eq!((one.success_rate_percent(), one.avg_latency_ms(), one.requests()), (100.0, 10.0, 1));
-        let tally = one.tally;
+        let tally = Tally::default().after(Kind::Attempt, Level::Info).after(Kind::Closed, Level::Info);
         assert_eq!((tally.of(Kind::Attempt), tally.of(Kind::Closed), tally.of(Kind::Panicked)), (1, 1, 0));
         assert_eq!((tally.all(), tally.at(Level::Info), tally.at(Level::Warning)), (2, 2, 0));
     }

@@ -153,7 +153,7 @@ struct probe {
     unsigned long resumes, clock_steps;
     long long slept_ms, stepped_ms; /* in all */
 
-    unsigned long audits, siems, scopes, failures;
+    unsigned long audits, siems, scopes, attempts, failures;
     unsigned long long audit_seq, siem_seq;
     unsigned long holes, disorder;
 
@@ -349,6 +349,7 @@ static inline int32_t on_record(void *user_data, const gwa_audit_t *record)
         probe->holes += seq != probe->audit_seq + 1;
         probe->audit_seq = seq;
         probe->scopes += strcmp(gwa_audit_kind(record, NULL), "scope_validation") == 0;
+        probe->attempts += strcmp(gwa_audit_kind(record, NULL), "authentication_attempt") == 0;
         probe->failures += strstr(json, "\"status\":\"failure\"") != NULL;
     }
     if (!probe->quiet) {

@@ -3,7 +3,7 @@
 use super::field::{Fields, Value};
 use super::{Kind, Level};
 use crate::error::Error;
-use crate::metrics::Totals;
+use crate::metrics::{Tally, Totals};
 
 /// A record that the audit log makes of itself.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -12,6 +12,8 @@ pub(crate) struct Checkpoint {
     pub(crate) reason: Reason,
     /// `forward-secure`, or what the chain is without a state file, or `none`.
     pub(crate) chain: &'static str,
+    /// All records so far, this one too, by kind and by level.
+    pub(crate) tally: Tally,
     /// Records lost to the queue's bound so far.
     pub(crate) lost: u64,
     /// Hooks that failed so far.
@@ -64,23 +66,28 @@ impl Checkpoint {
         }
     }
 
-    /// Its members, in a fixed order. `totals` count the checkpoint itself too.
+    /// Its members, in a fixed order.
     pub(crate) fn fields(&self, totals: &Totals, put: &mut Fields<'_>) {
         put("reason", Value::Text(self.reason.name()));
         put("chain", Value::Text(self.chain));
         if let Reason::Start(before) = self.reason {
             put("run_before", Value::Text(before));
         }
-        put("records", Value::Number(totals.tally.all()));
+        put("records", Value::Number(self.tally.all()));
         put("lost", Value::Number(self.lost));
         put("success_count", Value::Number(totals.success));
         put("failure_count", Value::Number(totals.failure));
         put("total_latency_ms", Value::Number(totals.latency_ms));
         put("hook_failures", Value::Number(self.hook_failures));
         put("state_failures", Value::Number(self.state_failures));
-        let count = |kind: &Kind| (*kind, totals.tally.of(*kind));
-        let made = Kind::ALL.iter().map(count).filter(|(_, count)| *count > 0);
-        let kinds: Vec<String> = made.map(|(kind, count)| format!("{}={count}", kind.name())).collect();
-        put("kinds", Value::Texts(&kinds));
+        let kinds = Kind::ALL.iter().map(|kind| (kind.name(), self.tally.of(*kind)));
+        put("kinds", Value::Texts(&listed(kinds)));
+        let levels = Level::ALL.iter().map(|level| (level.name(), self.tally.at(*level)));
+        put("levels", Value::Texts(&listed(levels)));
     }
+}
+
+/// Those that there are.
+fn listed(counts: impl Iterator<Item = (&'static str, u64)>) -> Vec<String> {
+    counts.filter(|(_, count)| *count > 0).map(|(name, count)| format!("{name}={count}")).collect()
 }

@@ -10,5 +10,19 @@ pub(crate) enum Value<'a> {
     Flag(bool),
 }
 
+#[cfg(test)]
+impl Value<'_> {
+    /// As a test compares it.
+    pub(crate) fn words(&self) -> String {
+        match self {
+            Self::Text(text) => (*text).to_owned(),
+            Self::Texts(texts) => texts.join(","),
+            Self::Number(number) => number.to_string(),
+            Self::Signed(number) => number.to_string(),
+            Self::Flag(flag) => flag.to_string(),
+        }
+    }
+}
+
 /// Who takes the members, by name.
 pub(crate) type Fields<'f> = dyn FnMut(&'static str, Value<'_>) + 'f;

@@ -9,7 +9,7 @@ use super::checkpoint::Checkpoint;
 use super::field::Value;
 use super::seal::{Seal, ZEROS};
 use super::writer::Object;
-use super::{Kind, Level, Outcome, Record, ScopeAudit, ScopeResult};
+use super::{Kind, Outcome, Record, ScopeAudit, ScopeResult};
 use crate::error::{Code, Error};
 use crate::metrics::Totals;
 
@@ -93,14 +93,6 @@ impl Entry {
         }
     }
 
-    fn level(&self) -> Level {
-        match &self.body {
-            Body::Record(record) => record.level(),
-            Body::Checkpoint(checkpoint) => checkpoint.level(),
-            Body::Loss { .. } => Kind::Loss.level(),
-        }
-    }
-
     /// Replaces `out` by the record's JSON and one NUL byte. The digits of a seal are left to be filled in.
     pub(crate) fn render_with_nul(&self, context: &Context, sink: Sink, seal: Option<&Seal>, out: &mut String) {
         out.clear();
@@ -113,7 +105,7 @@ impl Entry {
         }
         object.plain("seq", self.seq).text("boot_id", &context.boot_id);
         if let Sink::Siem { prev_seq } = sink {
-            let severity = if self.level() >= Level::Warning { "warning" } else { "info" };
+            let severity = if self.is_failure() { "warning" } else { "info" };
             object.text("severity", severity).text("source", &context.source).plain("prev_seq", prev_seq);
         }
         if let Some(Seal { epoch }) = seal {
@@ -343,20 +335,18 @@ mod tests {
 
     #[test]
     fn every_other_record_has_the_outer_shape() {
-        let error = || Error::new(Code::WsClosed, Stage::Live, "bye").with(|detail| detail.ws_close_code = 1001);
-        let records = [
-            Record::RefreshTokenNotPersisted { error: error() },
-            Record::ConnectionLost { connection: 1, error: error() },
-            Record::Closed,
-            Record::Panicked { location: "src/x.rs:1".into() },
-        ];
-        for record in records {
+        let own = |record: &Record| !matches!(record, Record::Attempt { .. } | Record::Scopes(_));
+        for record in super::super::samples::samples().into_iter().filter(own) {
+            let (members, failed) = (record.about().members(), record.is_failure());
             let kind = record.kind();
             let value: serde_json::Value = serde_json::from_str(&audit(&entry(record))).unwrap();
             assert_eq!(value["event_type"], kind);
             assert_eq!(value["metadata"]["region"], "mypurecloud.com");
             assert!(value["id"].is_string() && value["timestamp"].is_string() && value["status"].is_string());
-            assert_eq!(value["seq"], 7);
+            assert_eq!((&value["seq"], &value["boot_id"]), (&7.into(), &"boot".into()));
+            assert_eq!(value["status"], if failed { "failure" } else { "success" });
+            let metadata = value["metadata"].as_object().unwrap();
+            assert!(members.iter().all(|member| metadata.contains_key(*member)), "{value}");
         }
     }
 }

@@ -68,7 +68,7 @@ macro_rules! kinds {
 }
 
 kinds! {
-    Attempt = 1, "authentication_attempt", Warning, "An authentication attempt ended, or a round of token requests failed.", &["scopes_validated", "phase", "scopes"];
+    Attempt = 1, "authentication_attempt", Warning, "An authentication attempt ended.", &["scopes_validated", "phase", "scopes"];
     Scopes = 2, "scope_validation", Warning, "A token's scopes were checked.", &["required", "granted", "missing"];
     RefreshTokenNotPersisted = 3, "refresh_token_not_persisted", Warning, "A rotated refresh token is not kept.", &[];
     ConnectionLost = 4, "connection_lost", Warning, "A live socket was lost.", &["connection"];

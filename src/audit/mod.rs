@@ -7,6 +7,8 @@ pub(crate) mod format;
 pub(crate) mod json;
 mod kind;
 mod record;
+#[cfg(test)]
+pub(crate) mod samples;
 pub(crate) mod seal;
 pub(crate) mod time;
 pub mod verify;

@@ -276,9 +276,9 @@ impl Record {
         !matches!(self, Self::Scopes(_))
     }
 
-    /// Whether the record says that something went wrong (`status`).
+    /// Whether the record says that something went wrong (`status`, and `severity` of the SIEM event).
     pub fn is_failure(&self) -> bool {
-        self.level() >= Level::Warning || self.error().is_some()
+        self.level() >= Level::Warning
     }
 
     /// How bad it is.

@@ -3,7 +3,6 @@
 use std::fs::File;
 use std::io::Read;
 
-use crate::audit::verify::k0;
 use crate::error::{Code, Error, Stage};
 use crate::hooks::Hooks;
 use crate::secret::Secret;
@@ -12,7 +11,7 @@ use super::settings::{
     AuditPolicy, ClientAuthentication, ClientIdentity, Delivery, Grant, Pem, Profile, Settings, Trust, UnknownScopes,
     Verification,
 };
-use super::{credentials, proxy, url, verification, Draft, TrustChoice};
+use super::{chain, credentials, proxy, url, verification, Draft, TrustChoice};
 
 /// Largest PEM file.
 const MAX_CA_FILE: u64 = 16 << 20;
@@ -90,7 +89,7 @@ pub(super) fn settings(draft: &Draft, hooks: &Hooks, role: Role) -> Result<Setti
     let socket = used(&settings.ws_url, is_wss).or(used(&settings.api_url, is_api));
     let secure = (used(&settings.token_url, is_https).or(used(&settings.api_url, is_api)), socket);
     settings.proxies = proxy::resolve(&draft.proxy, secure, &|name| std::env::var_os(name))?;
-    settings.checkpoints = chain(&settings, draft.checkpoints)?;
+    settings.chain.checkpoints = chain::check(&settings.chain, draft.checkpoints)?;
     if !settings.formats.syslog.hostname.bytes().all(|byte| byte.is_ascii_graphic()) {
         return Err(contradiction("audit.syslog_hostname", "it is printable ASCII without blanks (RFC 5424 6.2.4)"));
     }
@@ -163,26 +162,13 @@ pub(super) fn address(key: &str, text: &str, (secure, plain): (&str, &str), allo
 }
 
 /// Whether the files that the store needs beside its own can be made: known only at the first rotation, it would be too late.
-fn store(path: &str) -> Result<(), &'static str> {
+pub(super) fn store(path: &str) -> Result<(), &'static str> {
     match path.rsplit('/').next().unwrap_or_default() {
         "" if path.is_empty() => Ok(()),
         "" | "." | ".." => Err("it names no file"),
         name if name.len() > MAX_STORE_NAME => Err("its file name is longer than 200 bytes"),
         _ => Ok(()),
     }
-}
-
-/// Whether there are checkpoints: each ends an epoch of the chain.
-fn chain(settings: &Settings, checkpoints: Option<bool>) -> Result<bool, Error> {
-    store(&settings.chain_state).map_err(|why| contradiction("audit.chain_state", why))?;
-    if let Some(key) = &settings.chain_key {
-        k0(key).map_err(|error| contradiction("audit.chain_key", error.detail().message.trim_end_matches('.')))?;
-    }
-    let has_chain = settings.chain_key.is_some() || !settings.chain_state.is_empty();
-    if has_chain && checkpoints == Some(false) {
-        return Err(contradiction("audit.checkpoints", "a chain has checkpoints; not with off"));
-    }
-    Ok(checkpoints.unwrap_or(has_chain))
 }
 
 /// Nothing that was set is ignored: a file or text of authorities beside another source is an error.

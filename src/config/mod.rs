@@ -3,6 +3,7 @@
 //! One table ([`keys()`]) says what can be set; everything else here reads it. A value is checked when it is
 //! set, what two keys say together when a client is made ([`Config::settings`]). Values are never quoted in errors.
 
+mod chain;
 mod check;
 mod credentials;
 mod effective;

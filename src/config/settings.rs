@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::audit::Formats;
 use crate::secret::Secret;
 
+pub use super::chain::Chain;
 pub use super::pin::Pin;
 pub use super::proxy::{Exception, Proxy};
 pub use super::verification::{Verification, Verify};
@@ -343,16 +344,8 @@ pub struct Settings {
     pub audit_queue_records: usize,
     /// What happens when the audit queue is full.
     pub audit_policy: AuditPolicy,
-    /// Where the evolved key of the audit chain is kept, or empty.
-    pub chain_state: String,
-    /// K0 of the audit chain.
-    pub chain_key: Option<Secret>,
-    /// Whether the audit log has checkpoints.
-    pub checkpoints: bool,
-    /// A checkpoint after so many records.
-    pub checkpoint_records: u64,
-    /// A checkpoint after this time.
-    pub checkpoint_ms: u64,
+    /// The chain of MACs over audit records, and their checkpoints.
+    pub chain: Chain,
     /// `source` of a SIEM event.
     pub siem_source: String,
     /// In which form each audit sink is given its records.
@@ -476,11 +469,7 @@ impl Default for Settings {
             event_queue_bytes: 8 << 20,
             audit_queue_records: 4_096,
             audit_policy: AuditPolicy::DropOldest,
-            chain_state: String::new(),
-            chain_key: None,
-            checkpoints: false,
-            checkpoint_records: 256,
-            checkpoint_ms: 300_000,
+            chain: Chain::default(),
             siem_source: "genesys_websocket_authenticator".into(),
             formats: Formats::default(),
             delivery: Delivery::Callbacks,

@@ -71,8 +71,7 @@ fn every_key_changes_something_of_its_own() {
 }
 
 /// Fields that are filled when the whole is checked.
-const DERIVED: [&str; 11] = [
-    "checkpoints",
+const DERIVED: [&str; 10] = [
     "signing_key",
     "pkce",
     "token_url",
@@ -473,5 +472,28 @@ fn a_token_store_has_a_file_name() {
         let error = store(&bad).unwrap_err();
         assert_eq!(error.code(), Code::BadValue, "{bad}");
         assert!(error.to_string().contains("\"token.store\": "), "{error}");
+    }
+}
+
+#[test]
+fn a_chain_has_a_key_of_32_bytes_and_checkpoints() {
+    let chain = |key: &str, pairs: &[(&str, &str)]| {
+        let mut config = with(pairs);
+        config.set_secret("audit.chain_key", Secret::new(key.into())).unwrap();
+        config.settings().map(|settings| settings.chain)
+    };
+    let digits = "0123456789abcdefABCDEF0123456789".repeat(2);
+    let set = chain(&digits, &[]).unwrap();
+    assert!(set.checkpoints && set.key.is_some() && set.checkpoint_records == 256 && set.checkpoint_ms == 300_000);
+    assert!(chain("", &[("audit.chain_state", "/x/chain")]).unwrap().checkpoints);
+    assert!(chain("", &[("audit.checkpoints", "on")]).unwrap().checkpoints);
+    assert!(!chain("", &[]).unwrap().checkpoints);
+    for wrong in ["hush", &digits[1..], &format!("{digits}0"), &digits.replace('0', "g")] {
+        let error = chain(wrong, &[]).unwrap_err();
+        assert_eq!(error.code(), Code::BadValue);
+        assert!(error.to_string().contains("\"audit.chain_key\": ") && !error.to_string().contains(wrong), "{error}");
+    }
+    for wrong in [[("audit.chain_state", "/x/")], [("audit.checkpoints", "off")]] {
+        assert_eq!(code(chain(&digits, &wrong)), Some(Code::BadValue), "{wrong:?}");
     }
 }

@@ -261,6 +261,12 @@ mutants! {
     ClocksUnrecorded,
 
     // The profile `notifications`.
+    /// That a channel was made is not on record.
+    ChannelUnrecorded,
+    /// That topics were subscribed to is not on record.
+    TopicsUnrecorded,
+    /// That another client has taken the channel is not on record.
+    DisplacementUnrecorded,
     /// A socket whose heartbeats fail to come stays in use.
     NoWatchdog,
     /// A client that was displaced comes back at once.

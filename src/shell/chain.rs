@@ -54,9 +54,9 @@ impl Sealer {
     /// `BadValue` when there is one, and K0 is here all the same.
     pub fn open(settings: &mut Settings) -> Result<Option<Self>, Error> {
         // It goes no further.
-        let key = settings.chain_key.take();
-        if !settings.chain_state.is_empty() {
-            return Self::resume(&settings.chain_state, key.as_ref()).map(Some);
+        let key = settings.chain.key.take();
+        if !settings.chain.state.is_empty() {
+            return Self::resume(&settings.chain.state, key.as_ref()).map(Some);
         }
         let Some(key) = key else { return Ok(None) };
         let fresh = Chain::new(Mode::Run, &*k0(&key)?);

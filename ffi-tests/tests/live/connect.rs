@@ -16,7 +16,9 @@ fn connects_and_closes() {
     assert_eq!(rig.client.state(), State::Ready);
     // The record of the outcome has been delivered by the time connect returns.
     let saws = rig.seen.all();
-    assert_eq!(count(&saws, |saw| matches!(saw, Saw::Audit(record) if record["status"] == "success")), 1);
+    let attempts = |saw: &Saw| matches!(saw, Saw::Audit(r) if r["event_type"] == "authentication_attempt");
+    assert_eq!(count(&saws, attempts), 1, "{}", show(&saws));
+    assert_eq!(count(&saws, |saw| matches!(saw, Saw::Audit(record) if record["status"] == "failure")), 0);
     assert_eq!(code(rig.client.connect(Some(BOUND))), Some(Code::BadState));
     let sim = rig.sim.record().snapshot();
     assert_eq!((sim.token_requests(), sim.ws_connects(), sim.auths()), (1, 1, 1));

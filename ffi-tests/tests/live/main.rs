@@ -13,6 +13,7 @@ mod overlap;
 mod pressure;
 mod provenance;
 mod provider;
+mod records;
 mod refusals;
 mod renewal;
 mod sending;

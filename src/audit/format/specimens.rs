@@ -32,7 +32,7 @@ fn of(kind: Kind, text: &str) -> Vec<Option<Record>> {
         Kind::SocketOpened => Record::SocketOpened { connection: 2 },
         Kind::SocketClosed => Record::SocketClosed { connection: 2, code: 1000, clean: true },
         Kind::ChannelMade => Record::ChannelMade,
-        Kind::Subscribed => Record::Subscribed { permitted: 17, rejected: list(), refused: 2 },
+        Kind::Subscribed => Record::Subscribed { permitted: 17, refused: 2, rejected: list() },
         Kind::Displaced => Record::Displaced { error: error() },
         Kind::ConfigurationLoaded => Record::ConfigurationLoaded { fingerprint: "ab".repeat(32) },
         Kind::TrustLoaded => Record::TrustLoaded { store: text.to_owned(), roots: 142, pins: 2 },

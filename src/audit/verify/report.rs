@@ -129,7 +129,7 @@ impl Report {
             }
         });
         object.plain("gap_count", self.gap_count);
-        object.objects("gaps", &self.gaps, |gap, object| gap.write(object));
+        object.objects("gaps", &self.gaps, Gap::write);
         object.end();
         out
     }

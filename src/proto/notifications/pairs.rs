@@ -34,6 +34,8 @@ struct Overlap {
     notes: BTreeMap<u128, u32>,
     order: VecDeque<u128>,
     closed_ms: Option<u64>,
+    /// Since when there is no new socket; its channel may be used again.
+    failed_ms: Option<u64>,
     /// Messages of the new socket that had arrived when the old one was closed, and are not delivered yet.
     held: u32,
 }
@@ -51,14 +53,14 @@ impl Pairs {
         if let Some(overlap) =
             self.overlaps.iter_mut().find(|overlap| overlap.old == old && overlap.closed_ms.is_none())
         {
-            overlap.new = new;
+            (overlap.new, overlap.failed_ms) = (new, None);
             return;
         }
         if self.overlaps.len() >= OVERLAPS_MAX {
             self.overlaps.remove(0);
         }
         let (notes, order) = (BTreeMap::new(), VecDeque::new());
-        self.overlaps.push(Overlap { old, new, notes, order, closed_ms: None, held: 0 });
+        self.overlaps.push(Overlap { old, new, notes, order, closed_ms: None, failed_ms: None, held: 0 });
     }
 
     /// The socket `old` brings nothing more; `held` messages of its successor wait to be delivered.
@@ -68,9 +70,18 @@ impl Pairs {
         }
     }
 
-    /// The socket `new` never took over.
-    pub fn failed(&mut self, new: u64) {
-        self.overlaps.retain(|overlap| overlap.new != new || overlap.closed_ms.is_some());
+    /// The socket `new` never took over. What comes by the old one is still noted for a while: the channel is tried again.
+    pub fn failed(&mut self, now_ms: u64, new: u64) {
+        for overlap in self.overlaps.iter_mut().filter(|overlap| overlap.new == new && overlap.closed_ms.is_none()) {
+            overlap.failed_ms = Some(now_ms);
+        }
+    }
+
+    /// The old socket was lost before another second one was made, and `new` is the next.
+    pub fn adopted(&mut self, now_ms: u64, new: u64) {
+        for overlap in self.overlaps.iter_mut().filter(|overlap| overlap.failed_ms.is_some()) {
+            (overlap.new, overlap.closed_ms, overlap.failed_ms) = (new, Some(now_ms), None);
+        }
     }
 
     /// Whether an event of this socket is delivered: not if it is the second of a pair.
@@ -79,7 +90,7 @@ impl Pairs {
             return true;
         }
         let trails = |closed: u64| now_ms <= closed.saturating_add(TRAILING_MS);
-        self.overlaps.retain(|overlap| overlap.closed_ms.is_none_or(trails));
+        self.overlaps.retain(|overlap| overlap.closed_ms.or(overlap.failed_ms).is_none_or(trails));
         if !self.overlaps.iter().any(|overlap| overlap.concerns(epoch)) || active(Mutant::TwinsDelivered) {
             return true;
         }
@@ -226,11 +237,24 @@ mod tests {
     }
 
     #[test]
-    fn a_socket_that_never_took_over_is_forgotten() {
+    fn a_socket_that_never_took_over_is_forgotten_after_a_minute() {
         let mut pairs = overlap();
         assert!(pairs.admit(0, 1, &event("a", 1)));
-        pairs.failed(2);
-        assert!(pairs.overlaps.is_empty() && pairs.admit(0, 1, &event("a", 1)));
+        pairs.failed(10, 2);
+        assert!(pairs.admit(60_010, 1, &event("a", 1)) && pairs.overlaps.len() == 1);
+        assert!(pairs.admit(60_011, 1, &event("a", 1)) && pairs.overlaps.is_empty());
+    }
+
+    #[test]
+    fn the_channel_of_a_failed_second_socket_may_bring_what_the_first_one_brought() {
+        let mut pairs = overlap();
+        pairs.failed(10, 2);
+        assert!(pairs.admit(20, 1, &event("a", 1)) && pairs.admit(30, 1, &event("b", 1)));
+        pairs.adopted(40, 3);
+        assert!(!pairs.admit(50, 3, &event("b", 1)) && pairs.admit(50, 3, &event("b", 1)));
+        assert!(!pairs.admit(60_040, 3, &event("a", 1)));
+        pairs.adopted(60_050, 4);
+        assert!(pairs.admit(60_060, 4, &event("a", 1)), "nothing had failed");
     }
 
     #[test]

@@ -75,6 +75,7 @@ impl Refresher {
 
     pub(super) fn finish(&mut self, now: Now, mut arrival: Arrival) {
         let (rotated, from_code) = (arrival.rotated.take(), arrival.from_code);
+        self.trust = arrival.trust;
         let identity = self.identity_of(&mut arrival);
         let token = match self.check_identity(&identity).and_then(|()| self.verify(now, arrival)) {
             Ok(token) => token,

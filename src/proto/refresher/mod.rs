@@ -49,6 +49,7 @@ use super::oauth::{self, Credentials, Granted, Proof};
 use super::pkce::Fresh;
 use super::time::Now;
 use super::token::Token;
+use crate::audit::Trust;
 use crate::config::settings::{Grant, Settings};
 use crate::error::{Code, Error, Stage};
 use crate::secret::Secret;
@@ -86,6 +87,8 @@ pub struct Refresher {
     is_open: bool,
     /// The last token that was granted brought a new refresh token.
     has_rotated: bool,
+    /// What makes it believable.
+    trust: Trust,
     /// Others use its tokens, and what they need of them is not known here.
     shares: bool,
     phase: Phase,
@@ -150,6 +153,7 @@ impl Refresher {
             can_ask,
             is_open: false,
             has_rotated: false,
+            trust: Trust::Unverified,
             shares: false,
             phase: Phase::Stopped,
             wake_ms: None,

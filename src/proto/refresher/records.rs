@@ -1,7 +1,7 @@
 //! What is on record of a token: that it was asked for, and what came of that, once.
 
-use super::{Output, Refresher};
-use crate::audit::{Record, Trust};
+use super::{Output, Phase, Refresher};
+use crate::audit::Record;
 use crate::config::settings::{ClientAuthentication, Grant};
 use crate::error::{Code, Error, Stage};
 use crate::proto::mutant::{active, Mutant};
@@ -9,8 +9,11 @@ use crate::proto::oauth::Proof;
 use crate::proto::token::Token;
 
 impl Refresher {
-    /// A request leaves, or the application is asked.
+    /// A request leaves, or the application is asked. What the issuer is asked about a token is none for one.
     pub(super) fn record_request(&mut self) {
+        if !matches!(self.phase, Phase::Fetching { .. }) {
+            return;
+        }
         self.is_open = true;
         if active(Mutant::RequestUnrecorded) {
             return;
@@ -32,7 +35,7 @@ impl Refresher {
             return;
         }
         let (serial, lifetime_ms) = (token.serial, token.lifetime_ms);
-        let record = Record::TokenIssued { serial, lifetime_ms, rotated: self.has_rotated, trust: Trust::Unverified };
+        let record = Record::TokenIssued { serial, lifetime_ms, rotated: self.has_rotated, trust: self.trust };
         if active(Mutant::IssueRecordedTwice) {
             self.out.push_back(Output::Audit(record.clone()));
         }

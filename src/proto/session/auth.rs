@@ -23,9 +23,10 @@ impl Session {
             self.senseless += 1;
             return;
         };
-        (link.heard_ms, link.heard_wall_ms, link.opened_wall_ms) = (now.boot_ms, now.wall_ms, now.wall_ms);
+        (link.heard_ms, link.read_out_ms, link.opened_ms) = (now.boot_ms, now.boot_ms, now.boot_ms);
+        link.heard_wall_ms = now.wall_ms;
         let was_for_token = link.token.is_some();
-        if !has_token && !was_for_token {
+        if !has_token {
             (link.stage, link.waits_since_ms) = (Stage::Waiting, Some(now.boot_ms));
         }
         self.record_opening(epoch);

@@ -6,7 +6,6 @@
 use std::sync::Arc;
 
 use super::{Link, Output, Session, Stage};
-use crate::audit::Record;
 use crate::config::settings::{CloseClass, Profile, Settings};
 use crate::error::{Code, Error, Stage as ErrorStage};
 use crate::event::{Notice, Topic, Topics};
@@ -21,7 +20,7 @@ use crate::secret::Secret;
 /// What an answer may take beyond the time that its request has: those before it in the lane.
 const SLACK_MS: u64 = 15_000;
 /// What was refused for good is asked for again after U(w, 2·w), as long as there is a live socket to lose.
-const REFUSED_MS: u64 = 300_000;
+pub(super) const REFUSED_MS: u64 = 300_000;
 /// A channel that ends within this is not used again.
 const LEAST_LIFE_MS: u64 = 60_000;
 /// Least time between a subscription and the one that prolongs it.
@@ -143,6 +142,11 @@ impl Channel {
         self.renew_ms = now.boot_ms + (self.life_ms / 4 * 3).max(LEAST_RENEWAL_MS);
     }
 
+    /// It is gone.
+    pub(super) fn ends(&mut self) {
+        self.expires_ms = 0;
+    }
+
     /// Whether it may be dialled, for the first time or again, with this token.
     fn serves(&self, now: Now, token: &Token, settings: &Settings) -> bool {
         let fresh = self.serial == token.serial && self.expires_ms > now.boot_ms + LEAST_LIFE_MS;
@@ -162,6 +166,9 @@ impl Session {
         if let (Some(primary), true) = (&self.primary, self.is_standby(epoch)) {
             // From the first moment at which the server may know of both.
             self.channels.pairs.begin(primary.epoch, epoch);
+        } else {
+            // The channel of a second socket that failed may serve now, and bring what the first one had brought.
+            self.channels.pairs.adopted(now.boot_ms, epoch);
         }
         let kept = self.channels.kept.take();
         let Some(link) = self.link_mut(epoch) else { return };
@@ -211,6 +218,7 @@ impl Session {
         let epoch = link.epoch;
         let Some(asked) = link.asked.take() else { return };
         let settings = Arc::clone(&self.settings);
+        let outdated = asked.step == Step::Subscribe && asked.topics != self.channels.wanted;
         let secrets = self.secrets();
         let reading = Reading { settings: &settings, secrets: &secrets, wall_ms: now.wall_ms };
         let done = match asked.step {
@@ -223,6 +231,10 @@ impl Session {
         };
         if let Err(error) = done {
             self.rest_failed(now, epoch, asked.step, error);
+            if outdated {
+                self.lift(now);
+                self.keep_up(now);
+            }
         }
     }
 
@@ -238,7 +250,7 @@ impl Session {
     fn created(&mut self, now: Now, epoch: u64, created: Created) {
         let Some(link) = self.link_mut(epoch) else { return };
         link.channel = Some(Channel::new(created, link.serial(), now));
-        self.out.push_back(Output::Audit(Record::ChannelMade));
+        self.record_channel();
         self.subscribe_or_dial(now, epoch);
     }
 
@@ -268,13 +280,16 @@ impl Session {
     }
 
     fn subscribed(&mut self, now: Now, epoch: u64, topics: Arc<[String]>, results: Vec<Topic>) {
+        let is_wanted = topics == self.channels.wanted;
         let Some(link) = self.link_mut(epoch) else { return };
         let live = link.is_live();
         let Some(channel) = link.channel.as_mut() else { return };
         channel.subscribed = topics;
         channel.prolong(now);
         self.record_topics(&results);
-        self.tell(results);
+        if is_wanted {
+            self.tell(results);
+        }
         self.channels.refusal = None;
         if live {
             self.keep_up(now);
@@ -398,6 +413,6 @@ impl Session {
     /// one was open was read.
     pub(super) fn is_covered(&self, old: &Link, successor: Option<u64>) -> bool {
         let new = successor.and_then(|epoch| self.link(epoch)).filter(|_| self.has_channels());
-        new.is_some_and(|new| old.heard_wall_ms > new.opened_wall_ms && old.stalled_ms.is_none())
+        new.is_some_and(|new| old.read_out_ms > new.opened_ms && old.stalled_ms.is_none())
     }
 }

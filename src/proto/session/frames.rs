@@ -24,9 +24,6 @@ impl Session {
 
     /// Whether an event is delivered; the last one is remembered, for a gap after it.
     pub(super) fn admit_event(&mut self, now: Now, epoch: u64, text: &[u8]) -> bool {
-        if let Some(link) = self.link_mut(epoch) {
-            link.text_ms = Some(now.boot_ms);
-        }
         let fresh = self.channels.pairs.admit(now.boot_ms, epoch, text);
         if fresh {
             self.channels.last.keep(text);
@@ -71,7 +68,7 @@ impl Session {
 
     /// The old channel has ended before it could linger: what was on its way there is missed.
     fn admit_cut(&mut self, now: Now, is_cut: bool) {
-        let heard_wall_ms = self.primary.as_ref().map_or(now.wall_ms, |link| link.heard_wall_ms);
+        let heard_wall_ms = self.primary.as_ref().map_or(now.wall_ms, |link| self.unread_wall_ms(link));
         if is_cut && self.settings.linger_ms > 0 {
             self.brief_gap(now, heard_wall_ms, &Error::new(Code::TokenExpired, ErrorStage::Live, ""));
         }
@@ -84,7 +81,7 @@ impl Session {
             *at_ms = now.boot_ms;
             return;
         }
-        let live = self.primary.as_ref().filter(|link| link.is_live()).map(|link| link.heard_wall_ms);
+        let live = self.primary.as_ref().filter(|link| link.is_live()).map(|link| self.unread_wall_ms(link));
         if let Some(heard_wall_ms) = live.filter(|_| !active(Mutant::DryIsNoGap)) {
             self.begin_gap(now, heard_wall_ms, error);
         }

@@ -44,8 +44,9 @@ pub(super) struct Link {
     /// Since when a connected or upgraded socket waits for a token.
     pub waits_since_ms: Option<u64>,
     pub heard_ms: u64,
-    /// Everything the peer wrote until then was read.
+    /// Everything the peer wrote until then was read, by both clocks.
     pub heard_wall_ms: u64,
+    pub read_out_ms: u64,
     /// What is read until then may have arrived long before: reading was held up.
     late_until_ms: u64,
     pub pinged_ms: Option<u64>,
@@ -53,7 +54,7 @@ pub(super) struct Link {
     pub stalled_ms: Option<u64>,
     pub live_ms: u64,
     /// When its upgrade was done: what the server sends from then on arrives.
-    pub opened_wall_ms: u64,
+    pub opened_ms: u64,
 
     // Profile `notifications`.
     pub channel: Option<Channel>,
@@ -88,11 +89,12 @@ impl Link {
             waits_since_ms: None,
             heard_ms: 0,
             heard_wall_ms: 0,
+            read_out_ms: 0,
             late_until_ms: 0,
             pinged_ms: None,
             stalled_ms: None,
             live_ms: 0,
-            opened_wall_ms: 0,
+            opened_ms: 0,
             channel: None,
             asked: None,
             text_ms: None,
@@ -172,14 +174,15 @@ impl Link {
         Some(if early { schedule.mandatory_ms } else { schedule.usable_ms })
     }
 
-    /// Bytes were read. `awake`: the machine has not just slept.
-    pub fn heard(&mut self, now: Now, awake: bool) {
+    /// Bytes were read; `slept_ms`: the machine slept for so long, and [`Link::woke`] is still to be told.
+    pub fn heard(&mut self, now: Now, slept_ms: Option<u64>) {
+        let awake = slept_ms.is_none();
         (self.heard_ms, self.pinged_ms) = (now.boot_ms, None);
         if self.text_seen.take() {
-            self.text_ms = Some(now.boot_ms);
+            self.text_ms = Some(now.boot_ms.saturating_sub(slept_ms.unwrap_or(0)));
         }
         if awake && now.boot_ms >= self.late_until_ms || active(Mutant::LateReadIsFresh) {
-            self.heard_wall_ms = now.wall_ms;
+            (self.heard_wall_ms, self.read_out_ms) = (now.wall_ms, now.boot_ms);
         }
     }
 

@@ -67,7 +67,7 @@ impl Session {
         let error = before_live(error);
         self.record_failure(&link, &error);
         self.retire(&mut link, &error);
-        self.channels.pairs.failed(link.epoch);
+        self.channels.pairs.failed(now.boot_ms, link.epoch);
         self.blame_token(&link, &error);
         let began = link.sent_ms.filter(|_| !self.has_channels()).unwrap_or(link.dialled_ms);
         // A socket that was to replace one whose server goes away may have had its token already.
@@ -203,7 +203,7 @@ impl Session {
         self.dial_ms = None;
         if let Some(live) = self.primary.as_ref().filter(|link| link.is_live()) {
             // It is left although it works: what it would have brought is missed.
-            let heard_wall_ms = live.heard_wall_ms;
+            let heard_wall_ms = self.unread_wall_ms(live);
             self.out.push_back(Output::SendOn(None));
             self.begin_gap(now, heard_wall_ms, error);
         }

@@ -325,10 +325,11 @@ impl Session {
 
     /// Bytes arrived on this socket, of whatever kind.
     pub fn heard(&mut self, now: Now, epoch: u64) {
-        let awake = self.newly_slept_ms(now).is_none();
+        let slept_ms = self.newly_slept_ms(now);
+        let awake = slept_ms.is_none();
         let has_channels = self.has_channels();
         if let Some(link) = self.link_mut(epoch) {
-            link.heard(now, awake);
+            link.heard(now, slept_ms);
         } else if let Some(left) = self.leaving.iter_mut().find(|left| left.epoch == epoch && has_channels) {
             // What the old socket brings now was sent when the new one had the topics already.
             left.covered |= awake && !left.is_behind;

@@ -50,8 +50,25 @@ impl Session {
         }
     }
 
+    /// A channel was made.
+    pub(super) fn record_channel(&mut self) {
+        if !active(Mutant::ChannelUnrecorded) {
+            self.out.push_back(Output::Audit(Record::ChannelMade));
+        }
+    }
+
+    /// Another client has taken the channel, or its topics.
+    pub(super) fn record_displacement(&mut self, error: &Error) {
+        if !active(Mutant::DisplacementUnrecorded) {
+            self.out.push_back(Output::Audit(Record::Displaced { error: error.clone() }));
+        }
+    }
+
     /// A channel was subscribed to topics.
     pub(super) fn record_topics(&mut self, results: &[Topic]) {
+        if active(Mutant::TopicsUnrecorded) {
+            return;
+        }
         let (permitted, rejected): (Vec<&Topic>, Vec<&Topic>) =
             results.iter().partition(|topic| topic.state == TopicState::Permitted);
         let count = |topics: &[&Topic]| u64::try_from(topics.len()).unwrap_or(u64::MAX);

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::channel::{Away, Refusal, Spare, Step};
+use super::channel::{Away, Refusal, Spare, Step, REFUSED_MS};
 use super::{Link, Output, Session, Stage};
 use crate::audit::Record;
 use crate::config::settings::Displaced;
@@ -41,16 +41,7 @@ impl Session {
         }
         self.channels.wanted = wanted;
         self.lift(now);
-        let subscribing = |link: &&mut Link| link.asked.as_ref().is_some_and(|asked| asked.step == Step::Subscribe);
-        let links = self.primary.iter_mut().chain(&mut self.standby).filter(subscribing);
-        let outdated: Vec<(u64, bool)> = links.map(|link| (link.epoch, link.is_live())).collect();
-        for (epoch, live) in outdated {
-            if live {
-                self.prolong(now, epoch);
-            } else {
-                self.ask(now, epoch, Step::Subscribe);
-            }
-        }
+        // What is being asked for is answered first: two lists that are on their way may arrive in either order.
         self.keep_up(now);
     }
 
@@ -82,12 +73,8 @@ impl Session {
         if at_ms <= now.boot_ms {
             return self.ask(now, epoch, Step::Subscribe);
         }
-        let Some(link) = self.link_mut(epoch) else { return };
-        if let Some(channel) = link.channel.as_mut() {
+        if let Some(channel) = self.link_mut(epoch).and_then(|link| link.channel.as_mut()) {
             channel.renew_ms = at_ms;
-        }
-        if let Some(outdated) = link.asked.take() {
-            self.out.push_back(Output::DropRest { id: outdated.id });
         }
     }
 
@@ -101,6 +88,9 @@ impl Session {
         let delay = asked_ms.unwrap_or(0).max(RETRY_MS + self.dice.up_to(RETRY_SPREAD_MS));
         let again = match error.code() {
             Code::ChannelGone => {
+                if let Some(channel) = self.link_mut(epoch).and_then(|link| link.channel.as_mut()) {
+                    channel.ends();
+                }
                 self.runs_dry(now, &error);
                 self.replacing = true;
                 self.why = ("the channel is gone", Some(error));
@@ -111,8 +101,11 @@ impl Session {
             }
             Code::TokenRevoked => None,
             Code::ChannelRefused => {
-                self.channels.refusal = Some(Refusal { error, bars: false, again_ms: u64::MAX });
-                None
+                // What bars the next socket goes on doing so.
+                let refusal = Refusal { error, bars: false, again_ms: u64::MAX };
+                self.channels.refusal.get_or_insert(refusal);
+                // A role that was taken away may be given back.
+                Some(now.boot_ms + REFUSED_MS + self.dice.up_to(REFUSED_MS))
             }
             _ => Some(now.boot_ms.saturating_add(delay)),
         };
@@ -165,7 +158,7 @@ impl Session {
     /// Another client has our channel or its topics. Coming back at once would take them from it: two instances would fight
     /// for ever.
     pub(super) fn displaced(&mut self, now: Now, error: Error) {
-        self.out.push_back(Output::Audit(Record::Displaced { error: error.clone() }));
+        self.record_displacement(&error);
         let (primary, standby) = (self.primary.take(), self.standby.take());
         let lost = primary.as_ref().filter(|link| link.is_live()).map(|link| link.epoch);
         self.why = ("another client took the channel", Some(error.clone()));
@@ -179,7 +172,7 @@ impl Session {
             self.fail_if_once(error.clone());
         }
         if let Some(standby) = &standby {
-            self.channels.pairs.failed(standby.epoch);
+            self.channels.pairs.failed(now.boot_ms, standby.epoch);
         }
         for mut link in [primary, standby].into_iter().flatten() {
             self.retire(&mut link, &error);

@@ -46,6 +46,8 @@ pub(super) struct Lone {
     pub(super) session: Session,
     pub(super) at_ms: u64,
     pub(super) said: Vec<String>,
+    /// What is on record of sockets, channels and clocks, in words.
+    pub(super) recorded: Vec<String>,
 }
 
 pub(super) fn token(serial: u64, lifetime_ms: u64) -> Arc<Token> {
@@ -72,7 +74,7 @@ impl Lone {
     }
 
     pub(super) fn with(settings: Settings) -> Self {
-        Self { session: Session::new(Arc::new(settings), None), at_ms: 0, said: Vec::new() }
+        Self { session: Session::new(Arc::new(settings), None), at_ms: 0, said: Vec::new(), recorded: Vec::new() }
     }
 
     /// Live on socket 1 with a token of 10 minutes (`t_mandatory` 540 s, `t_usable` 590 s).
@@ -97,6 +99,10 @@ impl Lone {
         self.session.handle(now, 7, input);
         self.said.clear();
         while let Some(output) = self.session.poll() {
+            if let Some(words) = super::step_on_record(&output) {
+                self.recorded.push(words);
+                continue;
+            }
             self.said.push(match output {
                 Output::Dial { epoch, hold, .. } => format!("dial {epoch} {hold}"),
                 Output::SendAuth { epoch, frame } => format!("auth {epoch} {}", frame.expose()),
@@ -209,7 +215,7 @@ fn an_old_token_is_never_presented() {
     let mut lone = Lone::live();
     lone.drop_socket();
     lone.until(589_990);
-    let mut lone = Lone { session: lone.session, at_ms: 590_000, said: Vec::new() };
+    let mut lone = Lone { session: lone.session, at_ms: 590_000, said: Vec::new(), recorded: Vec::new() };
     lone.feed(Input::Connected { epoch: 2 });
     assert!(lone.said.contains(&"Abort".into()), "{:?}", lone.said);
     assert!(lone.until(700_000).iter().all(|said| !said.starts_with("dial") && !said.starts_with("auth")));

@@ -7,6 +7,7 @@
 //! * [`stories`], [`losses`], [`tokens`], [`grants`], [`provider`], [`sharing`] and [`wishes`] tell one rule each in the
 //!   world, [`alone`] feeds the session by hand, [`notify_alone`] and [`notify_live`] that of the profile `notifications`,
 //!   [`notify_chaos`] feeds it anything;
+//! * [`record_laws`] compares what is on record with what was done;
 //! * [`token_laws`] and [`socket_laws`] tell the rules a second time, and are asked after every step too;
 //! * [`store`] and [`opaque`] feed the refresher by [`hand`]: what lies between request and publication;
 //! * [`store_walk`] is several processes that share a token store;
@@ -40,6 +41,7 @@ mod opaque;
 mod platform;
 mod provider;
 mod random;
+mod record_laws;
 mod restarts;
 mod server;
 mod sharing;
@@ -87,7 +89,32 @@ fn muted<T>(what: impl FnOnce() -> T) -> T {
 /// No output shows a secret in `Debug`. Formatting is slow, so a walk looks at some of them.
 fn keeps_secrets(output: &impl std::fmt::Debug, dice: &mut crate::proto::dice::Dice) {
     if dice.up_to(15) == 0 {
-        let text = format!("{output:?}");
-        assert!(!text.contains("hush"), "a secret shows: {text}");
+        hides_secrets(output);
     }
+}
+
+/// No record shows one. Those that a walk did not use to meet do not move its dice: a seed stays the walk it was.
+fn hides_secrets_of(record: &crate::audit::Record, dice: &mut crate::proto::dice::Dice) {
+    if record.about().id() <= crate::audit::Kind::Panicked.id() {
+        dice.up_to(15);
+    }
+    hides_secrets(record);
+}
+
+fn hides_secrets(output: &impl std::fmt::Debug) {
+    let text = format!("{output:?}");
+    assert!(!text.contains("hush"), "a secret shows: {text}");
+}
+
+/// A record of a step that is no attempt, and what it says: `socket_opened connection=1`.
+fn step_on_record(output: &crate::proto::session::Output) -> Option<String> {
+    use crate::audit::Kind;
+    let crate::proto::session::Output::Audit(record) = output else { return None };
+    let about = record.about();
+    if matches!(about, Kind::Attempt | Kind::Scopes | Kind::ConnectionLost | Kind::Closed) {
+        return None;
+    }
+    let mut words = about.name().to_owned();
+    record.fields(&mut |name, value| words.push_str(&format!(" {name}={}", value.words())));
+    Some(words)
 }

@@ -78,6 +78,16 @@ const WALK_NOTICES: &[Mutant] = &[
     Mutant::UpgradeWhenSlow,
     Mutant::DeniedStaysOpen,
     Mutant::StepUntold,
+    Mutant::RequestUnrecorded,
+    Mutant::IssueUnrecorded,
+    Mutant::IssueRecordedTwice,
+    Mutant::RefusalUnrecorded,
+    Mutant::EndUnrecorded,
+    Mutant::KeepingUnrecorded,
+    Mutant::OpeningUnrecorded,
+    Mutant::EndingUnrecorded,
+    Mutant::LossRecordedTwice,
+    Mutant::ClocksUnrecorded,
 ];
 
 /// All stories, the quick ones first.

@@ -29,6 +29,8 @@ pub(super) struct Lone {
     pub at_ms: u64,
     pub said: Vec<String>,
     pub gaps: Vec<Gap>,
+    /// What is on record of sockets, channels and clocks, in words.
+    pub recorded: Vec<String>,
     /// Numbers of the requests that are not answered, newest last.
     pub asked: Vec<u64>,
     /// How many channels were made.
@@ -46,7 +48,8 @@ fn reply(status: u16, body: String) -> Reply {
 impl Lone {
     pub fn with(settings: Settings) -> Self {
         let session = Session::new(Arc::new(settings), None);
-        Self { session, at_ms: 0, said: Vec::new(), gaps: Vec::new(), asked: Vec::new(), channels: 0 }
+        let (said, gaps, recorded, asked) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        Self { session, at_ms: 0, said, gaps, recorded, asked, channels: 0 }
     }
 
     /// Live on socket 1 with a token of an hour.
@@ -67,6 +70,10 @@ impl Lone {
         self.session.handle(now, 7, input);
         self.said.clear();
         while let Some(output) = self.session.poll() {
+            if let Some(words) = super::step_on_record(&output) {
+                self.recorded.push(words);
+                continue;
+            }
             let words = self.words(output);
             self.said.push(words);
         }

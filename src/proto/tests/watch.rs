@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
+use super::record_laws::RecordLaws;
 use super::server::Nature;
 use super::wires::{End, Socket};
 use crate::audit::{Outcome, Phase, Record};
@@ -89,6 +90,7 @@ pub struct Watch {
     closing_ms: Option<u64>,
     last_delivered: (u64, u64),
     gap_open: bool,
+    pub on_record: RecordLaws,
     pub loose_clock: bool,
     /// The wall clock was set: times of gaps say little.
     pub stepped: bool,
@@ -137,8 +139,12 @@ impl Watch {
 
     pub fn refresher_said(&mut self, now_ms: u64, output: &refresher::Output, dice: &mut Dice) {
         use refresher::Output as O;
-        super::keeps_secrets(output, dice);
+        match output {
+            O::Audit(record) => super::hides_secrets_of(record, dice),
+            other => super::keeps_secrets(other, dice),
+        }
         assert_eq!(self.stopped.0, 0, "after Stopped: {output:?}");
+        self.on_record.refresher_said(output);
         match output {
             O::Http { .. } => {
                 assert!(!self.in_flight, "two token requests in flight");
@@ -191,6 +197,7 @@ impl Watch {
 
     pub fn after_refresher(&mut self) {
         assert!(self.granted.is_none(), "the refresh token of an answer is lost");
+        self.on_record.after_refresher();
     }
 
     /// A hot loop is impossible: at most the breaker's pace, and what somebody asked for.
@@ -211,6 +218,7 @@ impl Watch {
 
     pub fn before_session(&mut self, now_ms: u64, input: &session::Input) {
         use session::Input as I;
+        self.on_record.before_session(input);
         (self.ended, self.audited) = (0, 0);
         self.now_trying = self.trying.len();
         self.is_news_of_round = matches!(input, I::News(News::RoundFailed { .. } | News::Blocked { .. }));
@@ -264,8 +272,12 @@ impl Watch {
         dice: &mut Dice,
     ) {
         use session::Output as O;
-        super::keeps_secrets(output, dice);
+        match output {
+            O::Audit(record) => super::hides_secrets_of(record, dice),
+            other => super::keeps_secrets(other, dice),
+        }
         assert_eq!(self.stopped.1, 0, "after Stopped: {output:?}");
+        self.on_record.session_said(output);
         match output {
             O::Dial { epoch, .. } => self.dialled(now, *epoch, sockets),
             O::Upgrade { epoch } => self.upgrades(now, *epoch),
@@ -357,7 +369,10 @@ impl Watch {
     }
 
     fn audit(&mut self, record: &Record) {
-        assert!(self.closing_ms.is_none() || matches!(record, Record::Closed | Record::Attempt { .. }));
+        // The clocks are looked at before the close is.
+        let clocks = matches!(record, Record::ClockStepped { .. } | Record::Resumed { .. });
+        let ends = clocks || matches!(record, Record::Closed | Record::Attempt { .. } | Record::SocketClosed { .. });
+        assert!(self.closing_ms.is_none() || ends, "{record:?} after the end");
         if let Record::Attempt { phase, outcome, latency_ms, .. } = record {
             self.audited += 1;
             let success = matches!(outcome, Outcome::Success { .. });
@@ -411,6 +426,7 @@ impl Watch {
 
     pub fn after_session(&mut self, now_ms: u64, sockets: &BTreeMap<u64, Socket>, state: State) {
         assert_eq!(state, self.state);
+        self.on_record.after_session(|epoch| sockets.get(&epoch).is_none_or(|socket| socket.end == End::Gone));
         self.check_audits(now_ms, sockets);
         if let Some(epoch) = self.send_on {
             assert_eq!(sockets.get(&epoch).map(|socket| socket.end), Some(End::Open), "SendOn names a dead socket");

@@ -25,11 +25,11 @@ impl Place {
     }
 
     fn open(&self, key: Option<&str>) -> Result<Sealer, Error> {
-        let chain_key = key.map(|key| Secret::new(key.into()));
-        let chain_state = self.state().display().to_string();
-        let mut settings = Settings { chain_state, chain_key, ..Settings::default() };
+        let mut settings = Settings::default();
+        settings.chain.key = key.map(|key| Secret::new(key.into()));
+        settings.chain.state = self.state().display().to_string();
         let sealer = Sealer::open(&mut settings).map(Option::unwrap);
-        assert!(settings.chain_key.is_none(), "K0 is not kept");
+        assert!(settings.chain.key.is_none(), "K0 is not kept");
         sealer
     }
 

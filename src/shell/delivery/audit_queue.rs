@@ -6,7 +6,7 @@ use crate::audit::checkpoint::Checkpoint;
 use crate::audit::json::{Body, Entry};
 use crate::audit::{Kind, Record};
 use crate::config::settings::AuditPolicy;
-use crate::metrics::Totals;
+use crate::metrics::{Tally, Totals};
 
 /// Audit records in order. Every number is either in the queue, handed out, or within a loss that will be.
 #[derive(Debug)]
@@ -18,6 +18,8 @@ pub(super) struct AuditQueue {
     policy: AuditPolicy,
     seq: u64,
     totals: Totals,
+    /// The same by kind and by level.
+    tally: Tally,
     lost: u64,
 }
 
@@ -42,7 +44,8 @@ impl AuditQueue {
     pub(super) fn new(capacity: usize, policy: AuditPolicy) -> Self {
         let capacity = capacity.max(1);
         let totals = Totals::default();
-        Self { pending: VecDeque::new(), tail_loss: None, capacity, policy, seq: 0, totals, lost: 0 }
+        let tally = Tally::default();
+        Self { pending: VecDeque::new(), tail_loss: None, capacity, policy, seq: 0, totals, tally, lost: 0 }
     }
 
     /// Whether a producer under the policy `Block` has to wait.
@@ -53,12 +56,14 @@ impl AuditQueue {
     /// Numbers and queues a record; if there is no room, one goes, by the policy.
     pub(super) fn push(&mut self, order: u64, wall_ms: u64, id: String, record: Record) {
         self.totals = self.totals.after(&record);
+        self.tally = self.tally.after(record.about(), record.level());
         self.enter(order, wall_ms, id, Body::Record(record));
     }
 
     /// The same for what the log says of itself.
-    pub(super) fn push_checkpoint(&mut self, order: u64, wall_ms: u64, id: String, checkpoint: Checkpoint) {
-        self.totals.tally = self.totals.tally.after(Kind::Checkpoint, checkpoint.level());
+    pub(super) fn push_checkpoint(&mut self, order: u64, wall_ms: u64, id: String, mut checkpoint: Checkpoint) {
+        self.tally = self.tally.after(Kind::Checkpoint, checkpoint.level());
+        checkpoint.tally = self.tally;
         self.enter(order, wall_ms, id, Body::Checkpoint(Box::new(checkpoint)));
     }
 

@@ -10,6 +10,7 @@ use crate::audit::checkpoint::{Checkpoint, Reason};
 use crate::audit::json::{Body, Entry, Sink};
 use crate::config::settings::Settings;
 use crate::error::Error;
+use crate::metrics::Tally;
 use crate::proto::time::Now;
 use crate::shell::chain::Sealer;
 use crate::shell::random::Entropy;
@@ -30,9 +31,9 @@ pub(super) struct Checkpoints {
 impl Checkpoints {
     /// Those that the settings ask for; with a chain there always are some.
     pub(super) fn new(settings: &Settings, sealer: Option<&Sealer>) -> Option<Self> {
-        (settings.checkpoints || sealer.is_some()).then(|| Self {
-            every: settings.checkpoint_records.max(1),
-            interval_ms: settings.checkpoint_ms,
+        (settings.chain.checkpoints || sealer.is_some()).then(|| Self {
+            every: settings.chain.checkpoint_records.max(1),
+            interval_ms: settings.chain.checkpoint_ms,
             chain: sealer.map_or("none", Sealer::promise),
             before: sealer.map_or("unknown", Sealer::before),
             entropy: Entropy::new(),
@@ -98,6 +99,7 @@ impl Delivery {
         let checkpoint = Checkpoint {
             reason,
             chain: checkpoints.chain,
+            tally: Tally::default(),
             lost: state.audit.lost(),
             hook_failures: self.counters.0.snapshot().hook_failures,
             state_failures: self.state_failures.load(Ordering::Relaxed),

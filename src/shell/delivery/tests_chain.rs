@@ -79,8 +79,9 @@ fn sealed(
     hands: &Hands,
     fd: Option<Box<dyn EventFd>>,
 ) -> Arc<Delivery> {
-    let mut settings = Settings { checkpoint_records: 4, ..Settings::default() };
-    settings.chain_key = Some(Secret::new(K0.into()));
+    let mut settings = Settings::default();
+    settings.chain.checkpoint_records = 4;
+    settings.chain.key = Some(Secret::new(K0.into()));
     change(&mut settings);
     let sealer = Sealer::open(&mut settings).unwrap();
     Delivery::new(&settings, hooks, Parts { sealer, ..hands.parts(fd) })
@@ -156,7 +157,8 @@ fn every_format_verifies_and_says_what_is_lost() {
 #[test]
 fn checkpoints_alone_have_no_seal() {
     let (logs, hands) = (Logs::default(), Hands::default());
-    let settings = Settings { checkpoints: true, checkpoint_records: 2, ..Settings::default() };
+    let mut settings = Settings::default();
+    (settings.chain.checkpoints, settings.chain.checkpoint_records) = (true, 2);
     let delivery = Delivery::new(&settings, logs.hooks(), hands.parts(None));
     let dispatcher = dispatch(&delivery);
     (0..3).for_each(|_| record(&delivery, "id", Record::Closed));
@@ -169,7 +171,7 @@ fn checkpoints_alone_have_no_seal() {
 #[test]
 fn time_makes_a_checkpoint_of_its_own_accord() {
     let (logs, hands) = (Logs::default(), Hands::default());
-    let delivery = sealed(|settings| settings.checkpoint_ms = 5, logs.hooks(), &hands, None);
+    let delivery = sealed(|settings| settings.chain.checkpoint_ms = 5, logs.hooks(), &hands, None);
     record(&delivery, "id", Record::Closed);
     hands.advance(5);
     // Nothing else happens: the dispatcher looks at the clock.
@@ -183,7 +185,7 @@ fn time_makes_a_checkpoint_of_its_own_accord() {
 #[test]
 fn an_idle_dispatcher_wakes_for_a_checkpoint() {
     let (logs, hands) = (Logs::default(), Hands::default());
-    let delivery = sealed(|settings| settings.checkpoint_ms = 20, logs.hooks(), &hands, None);
+    let delivery = sealed(|settings| settings.chain.checkpoint_ms = 20, logs.hooks(), &hands, None);
     let dispatcher = dispatch(&delivery);
     record(&delivery, "id", Record::Closed);
     assert!(delivery.flush_audit(LONG));

@@ -155,7 +155,11 @@ fn messages_of_a_socket_thread_that_panics_end_once() {
     assert!(parts.source.finish(Deadline::after(Some(LONG))));
     parts.delivery.close();
     parts.delivery.run_dispatcher();
-    assert_eq!(told.try_iter().collect::<Vec<_>>(), [Told::Sent(1, Some(Code::Panic))]);
+    // The source's thread may have asked for a token meanwhile: then what came of that is on record as well.
+    let (records, others): (Vec<_>, Vec<_>) = told.try_iter().partition(|told| matches!(told, Told::Record(_)));
+    assert_eq!(others, [Told::Sent(1, Some(Code::Panic))]);
+    let of_tokens = [Told::Record("token_requested"), Told::Record("token_refused")];
+    assert!(records.is_empty() || records == of_tokens, "{records:?}");
 }
 
 #[test]

@@ -30,12 +30,20 @@ const WALK_NOTICES: &[Mutant] = &[
     Mutant::OldKeepsSubscriptions,
     Mutant::RefusedChannelInsists,
     Mutant::LeavesAtOnce,
-    Mutant::DialsAtOnce,
+    Mutant::ChannelUnrecorded,
+    Mutant::TopicsUnrecorded,
+    Mutant::DisplacementUnrecorded,
 ];
 
 /// What takes a story.
-const STORY_NOTICES: &[Mutant] =
-    &[Mutant::ReusedForEver, Mutant::DoubtIgnored, Mutant::ClosingIgnored, Mutant::TopicsForgotten, Mutant::DryIsNoGap];
+const STORY_NOTICES: &[Mutant] = &[
+    Mutant::ReusedForEver,
+    Mutant::DoubtIgnored,
+    Mutant::ClosingIgnored,
+    Mutant::TopicsForgotten,
+    Mutant::DryIsNoGap,
+    Mutant::DialsAtOnce,
+];
 
 /// Whether this rule is one of the profile's: looked for here and nowhere else.
 pub fn is_ours(mutant: Mutant) -> bool {

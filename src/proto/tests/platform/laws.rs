@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
+use super::super::record_laws::RecordLaws;
 use super::account::Account;
 use super::rest::{Call, What};
 use super::sockets::BEAT;
@@ -87,6 +88,7 @@ pub struct Laws {
     heard: BTreeMap<u64, u64>,
     awake_ms: u64,
     displaced: bool,
+    on_record: RecordLaws,
     step: Step,
 }
 
@@ -126,6 +128,7 @@ impl Laws {
 
     pub fn before(&mut self, now: Now, input: &Input, sockets: &BTreeMap<u64, Socket>) {
         self.step = Step::default();
+        self.on_record.before_session(input);
         match input {
             Input::Opened { epoch } => {
                 self.heard.insert(*epoch, now.boot_ms);
@@ -276,6 +279,7 @@ impl Laws {
 
     pub fn after(&mut self, now: Now, sockets: &BTreeMap<u64, Socket>, state: State) {
         assert_eq!(state, self.state, "the state that is shown");
+        self.on_record.after_session(|epoch| sockets.get(&epoch).is_none_or(|socket| socket.end == End::Gone));
         self.account.flows(self.live.is_some());
         if let Some(epoch) = self.live {
             assert_eq!(sockets.get(&epoch).map(|socket| socket.end), Some(End::Open), "SendOn names a dead socket");
@@ -338,6 +342,7 @@ impl Platform {
             _ => {}
         }
         let laws = &mut self.clients[who].laws;
+        laws.on_record.session_said(output);
         match output {
             Output::DropRest { id } => {
                 laws.calls.remove(id);
@@ -407,6 +412,7 @@ impl Platform {
         let number = Laws::bounded(&mut laws.recent_dials, now_ms);
         assert!(number <= 30 + 240_000 / lifetime_ms, "{number} dials in a minute");
         laws.dials.push((now_ms, channel));
+        laws.on_record.dials_channel(channel);
         if let Some(found) = self.cloud.channels.get(&channel) {
             assert_eq!(found.owner, who, "a channel of another client");
         }
@@ -456,7 +462,10 @@ impl Platform {
 
     /// Formatting is slow, so one order in some is looked at.
     fn keeps_secrets(&mut self, output: &Output) {
-        if self.dice.up_to(15) == 0 || matches!(output, Output::Audit(_) | Output::Failed { .. }) {
+        if let Output::Audit(record) = output {
+            return super::super::hides_secrets_of(record, &mut self.dice);
+        }
+        if self.dice.up_to(15) == 0 || matches!(output, Output::Failed { .. }) {
             let text = format!("{output:?}");
             assert!(!text.contains("hush"), "a secret shows: {text}");
         }

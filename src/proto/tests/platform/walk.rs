@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use super::channels::{HOUR, MINUTE};
 use super::faults::Fault;
-use super::world::{settings, Nature, Platform};
+use super::world::{settings, Client, Nature, Platform};
 use crate::config::settings::{Displaced, Settings};
 use crate::event::State;
 use crate::proto::dice::Dice;
@@ -101,10 +101,14 @@ fn storm(w: &mut Platform, dice: &mut Dice) {
 fn tidy(w: &mut Platform) {
     let now_ms = w.now_ms;
     for client in &mut w.clients {
-        let stalled = client.queue_full || client.sockets.values().any(|socket| socket.stalled);
+        let stalled = is_stalled(client);
         client.laws.account.settle(now_ms, stalled);
         client.laws.forget();
     }
+}
+
+fn is_stalled(client: &Client) -> bool {
+    client.queue_full || client.sockets.values().any(|socket| socket.stalled)
 }
 
 /// What an application does that reads states.
@@ -167,6 +171,8 @@ fn calm(w: &mut Platform) {
 }
 
 fn end(w: &mut Platform) {
+    // What an application that does not read has not read when it closes is lost to it, and it knows.
+    let stalled: Vec<bool> = w.clients.iter().map(is_stalled).collect();
     w.close();
     w.run_for(MINUTE);
     assert_eq!(w.source.next_timeout(), None, "a timer after the end");
@@ -179,7 +185,9 @@ fn end(w: &mut Platform) {
     w.refresh_now();
     w.run_for(10 * MINUTE);
     let now_ms = w.now_ms;
-    w.clients.iter_mut().for_each(|client| client.laws.account.settle(now_ms, false));
+    for (client, stalled) in w.clients.iter_mut().zip(stalled) {
+        client.laws.account.settle(now_ms, stalled);
+    }
 }
 
 /// A short walk with a fault every few seconds: what takes a storm of coincidences in life happens often here.

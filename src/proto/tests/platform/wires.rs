@@ -229,7 +229,7 @@ impl Platform {
                 socket.extra = true;
             }
             let Some(wire) = socket.unread.pop_front() else { return };
-            if !matches!(wire, Wire::Eof) {
+            if !matches!(wire, Wire::Eof | Wire::Text(_)) {
                 client.session.heard(now, epoch);
             }
             client.wake_ms = client.session.next_timeout();
@@ -248,7 +248,10 @@ impl Platform {
                 if let Some(token) = self.cloud.revoked_by(&text) {
                     client.laws.forbid(token);
                 }
-                if client.session.judge(epoch, text.as_bytes()) == Whose::Ours {
+                let whose = client.session.judge(epoch, text.as_bytes());
+                client.session.heard(now, epoch);
+                client.wake_ms = client.session.next_timeout();
+                if whose == Whose::Ours {
                     let text = text.as_bytes().to_vec();
                     self.feed(who, session::Input::Reply { epoch, text });
                 } else if socket.held {
