@@ -30,6 +30,9 @@ pub enum Peer {
     #[allow(dead_code, reason = "for tests of its own")]
     /// `oidc-provider`, and `ws`; its client is what people do at such a server.
     Oidc,
+    #[allow(dead_code, reason = "for tests of its own")]
+    /// Schemas and parsers of audit formats: `lines` is Python, `ecs` is Node.
+    Judge,
 }
 
 impl Peer {
@@ -56,6 +59,10 @@ impl Peer {
                 };
                 (oidc_runtime(), oidc_directory().join(format!("{name}.mjs")))
             }
+            Self::Judge if name == "ecs" => (PathBuf::from("node"), directory().join("judge/ecs.mjs")),
+            Self::Judge => {
+                (directory().join("judge/venv/bin/python"), Path::new(PEERS).join(format!("judge/{name}.py")))
+            }
             Self::Node => (PathBuf::from("node"), node_directory().join(format!("{name}.mjs"))),
             Self::Python => (python_directory().join("bin/python"), Path::new(PEERS).join(format!("python/{name}.py"))),
         };
@@ -68,10 +75,12 @@ impl Peer {
         static NODE: OnceLock<Result<(), String>> = OnceLock::new();
         static PYTHON: OnceLock<Result<(), String>> = OnceLock::new();
         static OIDC: OnceLock<Result<(), String>> = OnceLock::new();
+        static JUDGE: OnceLock<Result<(), String>> = OnceLock::new();
         match self {
             Self::Node => NODE.get_or_init(install_node),
             Self::Python => PYTHON.get_or_init(install_python),
             Self::Oidc => OIDC.get_or_init(install_oidc),
+            Self::Judge => JUDGE.get_or_init(install_judge),
         }
     }
 }
@@ -105,7 +114,8 @@ pub fn available_with(test: &str, peers: &[Peer], programs: &[&str]) -> bool {
     let Some(reason) = missing else {
         return true;
     };
-    assert!(env::var_os("GWA_REQUIRE_PEERS").is_none_or(|value| value != "1"), "peers are required: {reason}");
+    let is_set = |name| env::var_os(name).is_some_and(|value| value == "1");
+    assert!(!is_set("GWA_REQUIRE_PEERS") && !is_set("GWA_REQUIRE_ALL"), "peers are required: {reason}");
     let count = SKIPPED.fetch_add(1, Ordering::Relaxed) + 1;
     writeln!(io::stderr(), "SKIPPED: peers::{test}: {reason} ({count} skipped so far)").expect("stderr");
     false
@@ -182,11 +192,27 @@ fn install_python() -> Result<(), String> {
     let requirements = Path::new(PEERS).join("python/requirements.txt");
     has("python3", &["--version"])?;
     has("openssl", &["version"])?;
-    once(&target, &requirements, || {
-        run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&target))?;
-        let pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--requirement"];
-        run(Command::new(target.join("bin/python")).args(pip).arg(&requirements))
-    })
+    once(&target, &requirements, || install_venv(&target, &requirements))
+}
+
+fn install_judge() -> Result<(), String> {
+    let _lock = lock("judge")?;
+    let target = directory().join("judge");
+    let venv = target.join("venv");
+    has("python3", &["--version"])?;
+    has("node", &["--version"])?;
+    copy(&Path::new(PEERS).join("judge"), &target)?;
+    once(&target, &target.join("package-lock.json"), || {
+        has("npm", &["--version"])?;
+        run(Command::new("npm").arg("ci").current_dir(&target))
+    })?;
+    once(&venv, &target.join("requirements.txt"), || install_venv(&venv, &target.join("requirements.txt")))
+}
+
+fn install_venv(target: &Path, requirements: &Path) -> Result<(), String> {
+    run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(target))?;
+    let pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--requirement"];
+    run(Command::new(target.join("bin/python")).args(pip).arg(requirements))
 }
 
 /// Keeps two test processes from installing into one directory; released on drop.

@@ -15,7 +15,7 @@ pub mod verify;
 pub(crate) mod writer;
 
 #[doc(hidden)]
-pub use format::specimen;
+pub use format::Specimen;
 pub use format::{Format, Formats, Syslog};
 pub use json::scopes_json;
 pub use kind::{Kind, Level};

@@ -14,7 +14,7 @@ use super::{PRODUCT, VERSION};
 pub(super) fn render(facts: &Facts<'_>, seal: Option<&Seal>, out: &mut String) {
     let (kind, entry) = (facts.kind(), facts.entry);
     // Nothing here comes from a peer or from the configuration: there is nothing to escape.
-    let name = kind.text().trim_end_matches('.');
+    let name = facts.headline();
     let _ = write!(out, "CEF:0|{PRODUCT}|{PRODUCT}|{VERSION}|{}|{name}|{}|", kind.id(), facts.scale().cef);
     let _ = write!(out, "rt={}", entry.wall_ms);
     text(out, "externalId", &entry.id);

@@ -70,7 +70,7 @@ impl<'a> Facts<'a> {
         }
     }
 
-    pub(super) fn level(&self) -> Level {
+    fn level(&self) -> Level {
         match &self.entry.body {
             Body::Record(record) => record.level(),
             Body::Checkpoint(checkpoint) => checkpoint.level(),
@@ -131,10 +131,17 @@ impl<'a> Facts<'a> {
         self.error_text.as_deref()
     }
 
-    /// One sentence for people, or two.
+    /// The kind's name for people: `Connection lost`.
+    pub(super) fn headline(&self) -> String {
+        let mut words = self.kind().name().replace('_', " ");
+        words.get_mut(..1).map(str::make_ascii_uppercase);
+        words
+    }
+
+    /// All of it in a line for people.
     pub(super) fn message(&self) -> String {
-        let what = self.kind().text();
-        self.error_text().map_or_else(|| what.to_owned(), |error| format!("{what} {error}"))
+        let what = self.headline();
+        self.error_text().map_or_else(|| what.clone(), |error| format!("{what}: {error}"))
     }
 
     /// Everything else: what the record says beyond its kind, and where it stands in the row.
@@ -146,6 +153,7 @@ impl<'a> Facts<'a> {
             Body::Record(record) => self.record_members(record, put),
             Body::Checkpoint(checkpoint) => {
                 checkpoint.fields(&self.entry.totals, &mut |name, value| put(name, value.into()));
+                self.error_members(put);
             }
             Body::Loss { first } => {
                 put("first_lost", Datum::Number(*first));
@@ -170,12 +178,17 @@ impl<'a> Facts<'a> {
             put("success_rate", Datum::Rate(self.entry.totals.success_rate_percent()));
             put("avg_latency_ms", Datum::Rate(self.entry.totals.avg_latency_ms()));
         }
-        let Some(error) = record.error() else { return };
-        if is_scope_mismatch(record, error) {
-            put("reason", Datum::Text("scope_mismatch".into()));
-            put("missing", Datum::Texts(cut_list(&error.detail().missing_scopes)));
-            return;
+        match record.error() {
+            Some(error) if is_scope_mismatch(record, error) => {
+                put("reason", Datum::Text("scope_mismatch".into()));
+                put("missing", Datum::Texts(cut_list(&error.detail().missing_scopes)));
+            }
+            _ => self.error_members(put),
         }
+    }
+
+    fn error_members(&self, put: &mut dyn FnMut(&'static str, Datum<'_>)) {
+        let Some(error) = self.error() else { return };
         if error.detail().ws_close_code != 0 {
             put("ws_close_code", Datum::Number(error.detail().ws_close_code.into()));
         }
@@ -184,7 +197,8 @@ impl<'a> Facts<'a> {
         }
     }
 
-    fn error(&self) -> Option<&'a Error> {
+    /// What went wrong.
+    pub(super) fn error(&self) -> Option<&'a Error> {
         match &self.entry.body {
             Body::Record(record) => record.error(),
             Body::Checkpoint(checkpoint) => checkpoint.error(),
@@ -193,14 +207,13 @@ impl<'a> Facts<'a> {
     }
 
     fn error_in_words(&self) -> Option<String> {
-        let record = self.record();
-        match record {
+        match self.record() {
             Some(Record::Scopes(scopes)) if scopes.result == ScopeResult::InvalidTokenStructure => {
                 Some("invalid_token_structure".to_owned())
             }
-            _ => {
-                let is_other = |error: &&Error| record.is_none_or(|record| !is_scope_mismatch(record, error));
-                Some(cut(&self.error().filter(is_other)?.to_string()).into_owned())
+            record => {
+                let is_told = |error: &&Error| record.is_none_or(|record| !is_scope_mismatch(record, error));
+                self.error().filter(is_told).map(|error| cut(&error.to_string()).into_owned())
             }
         }
     }

@@ -17,11 +17,15 @@ mod syslog;
 #[cfg(test)]
 mod tests;
 
+use super::checkpoint::{Checkpoint, Reason};
 use super::json::{Body, Context, Entry, Sink};
 use super::seal::Seal;
-use super::Record;
-use crate::metrics::Totals;
+use super::{Kind, Record};
+use crate::error::Error;
+use crate::metrics::{Tally, Totals};
 use facts::Facts;
+#[cfg(test)]
+use tests::api;
 
 pub use syslog::Syslog;
 
@@ -97,24 +101,56 @@ impl Formats {
     }
 }
 
-/// A record as `on_siem` would be given it, of a client with these texts: for tests and fuzzing of what reads and writes
-/// them. `None` is a loss marker.
+/// What a test or a fuzzer wants to see in every format.
 #[doc(hidden)]
-pub fn specimen(format: Format, record: Option<Record>, region: &str, client_id: &str, is_sealed: bool) -> String {
-    let context = Context {
-        region: region.to_owned(),
-        client_id: client_id.to_owned(),
-        source: "genesys_websocket_authenticator".to_owned(),
-        boot_id: "5f0c3f9e-6a55-4c0b-9d5e-1f5a0f6f8a01".to_owned(),
-    };
-    let totals = record.as_ref().map_or(Totals::default(), |record| Totals::default().after(record));
-    let body = record.map_or(Body::Loss { first: 3 }, Body::Record);
-    let id = "f47ac10b-58cc-4372-a567-0e02b2c3d479".to_owned();
-    let entry = Entry { seq: 7, id, wall_ms: 1_715_769_005_123, totals, body };
-    let formats = Formats { siem: format, ..Formats::default() };
-    let seal = is_sealed.then_some(Seal { epoch: 12 });
-    let mut out = String::new();
-    formats.render_with_nul(&entry, &context, Sink::Siem { prev_seq: 5 }, seal.as_ref(), &mut out);
-    out.pop();
-    out
+#[derive(Clone, Debug)]
+pub enum Specimen {
+    /// A record of the machines.
+    Record(Record),
+    /// The marker of a loss.
+    Loss,
+    /// A checkpoint, of a chain whose state could not be kept.
+    Checkpoint(Error),
+}
+
+impl Specimen {
+    /// What it is about.
+    pub fn about(&self) -> Kind {
+        match self {
+            Self::Record(record) => record.about(),
+            Self::Loss => Kind::Loss,
+            Self::Checkpoint(_) => Kind::Checkpoint,
+        }
+    }
+
+    /// As `on_siem` would be given it, of a client with these texts; without the NUL byte.
+    pub fn render(&self, format: Format, region: &str, client_id: &str, is_sealed: bool) -> String {
+        let context = Context {
+            region: region.to_owned(),
+            client_id: client_id.to_owned(),
+            source: "genesys_websocket_authenticator".to_owned(),
+            boot_id: "5f0c3f9e-6a55-4c0b-9d5e-1f5a0f6f8a01".to_owned(),
+        };
+        let formats = Formats { siem: format, ..Formats::default() };
+        let mut out = String::new();
+        let seal = is_sealed.then_some(Seal { epoch: 12 });
+        formats.render_with_nul(&self.entry(), &context, Sink::Siem { prev_seq: 5 }, seal.as_ref(), &mut out);
+        out.pop();
+        out
+    }
+
+    fn entry(&self) -> Entry {
+        let (totals, body) = match self.clone() {
+            Self::Record(record) => (Totals::default().after(&record), Body::Record(record)),
+            Self::Loss => (Totals::default(), Body::Loss { first: 3 }),
+            Self::Checkpoint(error) => {
+                let (reason, chain) = (Reason::StateFailed(error), "forward-secure");
+                let tally = Tally::default().after(Kind::Closed, Kind::Closed.level());
+                let checkpoint = Checkpoint { reason, chain, tally, lost: 1, hook_failures: 2, state_failures: 3 };
+                (Totals::default().after(&Record::Closed), Body::Checkpoint(Box::new(checkpoint)))
+            }
+        };
+        let id = "f47ac10b-58cc-4372-a567-0e02b2c3d479".to_owned();
+        Entry { seq: 7, id, wall_ms: 1_715_769_005_123, totals, body }
+    }
 }

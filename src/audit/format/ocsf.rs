@@ -1,4 +1,4 @@
-//! OCSF 1.8.0 (schema.ocsf.io), with the profile `cloud`.
+//! OCSF 1.8.0 (schema.ocsf.io), with the profiles `cloud` and `host` (which gives every class its `actor`).
 //!
 //! What is about the client's identity and its tokens is Authentication (3002), as is every attempt. Of its activities only
 //! Logon fits: those for tickets are, by their descriptions, of Kerberos, so a renewal or a token is `99` with its name in
@@ -101,7 +101,7 @@ pub(super) fn render(facts: &Facts<'_>, seal: Option<&Seal>, out: &mut String) {
     if let Some(error) = facts.error_text() {
         event.text("status_detail", error);
     }
-    event.text("message", facts.kind().text());
+    event.text("message", &facts.headline());
     if let Some(latency_ms) = facts.latency_ms() {
         event.plain("duration", latency_ms);
     }
@@ -120,7 +120,7 @@ pub(super) fn render(facts: &Facts<'_>, seal: Option<&Seal>, out: &mut String) {
 
 fn about(metadata: &mut Object<'_>, facts: &Facts<'_>) {
     metadata.text("version", SCHEMA).object("product", product);
-    metadata.texts("profiles", &["cloud".to_owned()]).text("uid", &facts.entry.id);
+    metadata.texts("profiles", &["cloud".to_owned(), "host".to_owned()]).text("uid", &facts.entry.id);
     metadata.plain("sequence", facts.entry.seq).text("event_code", &facts.kind().id().to_string());
     metadata.text("log_name", facts.kind().name()).text("log_level", facts.scale().name);
     metadata.text("correlation_uid", &facts.context.boot_id);

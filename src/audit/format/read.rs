@@ -100,7 +100,7 @@ fn ocsf(said: &mut Said, event: &Value) {
     let user = if event["user"].is_object() { &event["user"] } else { &event["actor"]["user"] };
     said.put("client_id", text(&user["uid"]));
     for (at, name) in [("status_code", "error_code"), ("status_detail", "error"), ("duration", "latency_ms")] {
-        event.get(at).map(|value| said.put(name, text(value)));
+        said.put(name, event.get(at).map(text).unwrap_or_default());
     }
     said.put_all(event["unmapped"].as_object().unwrap());
 }
@@ -112,9 +112,11 @@ fn ecs(said: &mut Said, root: &Value) {
     said.put("event_type", text(&event["action"]));
     said.put("seq", text(&event["sequence"]));
     said.put("status", text(&event["outcome"]));
-    event.get("duration").map(|ns| said.put("latency_ms", ns.as_u64().unwrap() / 1_000_000));
-    root["error"].get("code").map(|code| said.put("error_code", text(code)));
-    root["error"].get("message").map(|error| said.put("error", text(error)));
+    if let Some(ns) = event.get("duration") {
+        said.put("latency_ms", ns.as_u64().unwrap() / 1_000_000);
+    }
+    said.put("error_code", root["error"].get("code").map(text).unwrap_or_default());
+    said.put("error", root["error"].get("message").map(text).unwrap_or_default());
     said.put("source", text(&root["service"]["name"]));
     said.put("client_id", text(&root["user"]["id"]));
     said.put("region", text(&root["cloud"]["region"]));

@@ -3,6 +3,9 @@
 //! The transport's framing is the sink's: a datagram needs none, a stream wants RFC 6587 or RFC 5425. PROCID is the boot id:
 //! a change of it says that reporting was interrupted (6.2.6), which the number of a process does not when a client is made
 //! anew. A list is one parameter, its texts joined by blanks as in CEF.
+//!
+//! MSG is made of texts of the library alone, all ASCII: it needs no byte order mark (6.4), and nothing a peer has said comes
+//! after the structured data, which escape it, and after the chain's seal, which is theirs to end.
 
 use std::fmt::Write;
 
@@ -63,8 +66,10 @@ pub(super) fn render(facts: &Facts<'_>, syslog: &Syslog, seal: Option<&Seal>, ou
     if let Some(seal) = seal {
         let _ = write!(out, "[gwaSeal@{} epoch=\"{}\" mac=\"{ZEROS}\"]", syslog.enterprise, seal.epoch);
     }
-    out.push(' ');
-    message(out, &facts.message());
+    let _ = write!(out, " {}", facts.headline());
+    if let Some(error) = facts.error() {
+        let _ = write!(out, ": {}", error.code().text());
+    }
 }
 
 fn header(facts: &Facts<'_>, syslog: &Syslog, out: &mut String) {
@@ -117,12 +122,4 @@ fn escaped(out: &mut String, value: &str) {
         }
         out.push(visible(character));
     }
-}
-
-/// MSG (6.4): with the byte order mark where it is more than ASCII, as MSG-UTF8 asks for.
-fn message(out: &mut String, text: &str) {
-    if !text.is_ascii() {
-        out.push('\u{feff}');
-    }
-    out.extend(text.chars().map(visible));
 }

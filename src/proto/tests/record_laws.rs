@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use crate::audit::{Kind, Outcome, Phase, Record};
 use crate::event::{Notice, Question, State};
-use crate::metrics::Totals;
+use crate::metrics::{Tally, Totals};
 use crate::proto::http::Method;
 use crate::proto::refresher::{self, News};
 use crate::proto::session;
@@ -25,6 +25,7 @@ struct Done {
 #[derive(Default)]
 pub struct RecordLaws {
     totals: Totals,
+    tally: Tally,
     done: Done,
     // Of tokens.
     /// A request is on record that has not left yet.
@@ -88,6 +89,7 @@ impl RecordLaws {
 
     fn of_token(&mut self, record: &Record) {
         self.totals = self.totals.after(record);
+        self.tally = self.tally.after(record.about(), record.level());
         match record {
             Record::TokenRequested { grant, .. } => {
                 assert!(!self.open, "two requests are open on record");
@@ -116,7 +118,7 @@ impl RecordLaws {
     pub fn after_refresher(&self) {
         assert_eq!(self.announced, None, "a request is on record that was not made");
         assert_eq!(self.issued, None, "a token is on record that is not in force");
-        let tally = self.totals.tally;
+        let tally = self.tally;
         assert_eq!(tally.of(Kind::TokenRequested), self.done.requests, "requests");
         assert_eq!(tally.of(Kind::TokenIssued), self.done.tokens, "tokens");
         let ended = tally.of(Kind::TokenIssued) + tally.of(Kind::TokenRefused) - self.unsent;
@@ -157,6 +159,7 @@ impl RecordLaws {
 
     fn of_socket(&mut self, record: &Record) {
         self.totals = self.totals.after(record);
+        self.tally = self.tally.after(record.about(), record.level());
         match record {
             Record::SocketOpened { connection } => {
                 assert!(self.opened.insert(*connection), "socket {connection} is on record twice");
@@ -179,7 +182,7 @@ impl RecordLaws {
     pub fn after_session(&mut self, dead: impl Fn(u64) -> bool) {
         let lost: Vec<_> = self.opened.iter().filter(|epoch| dead(**epoch)).collect();
         assert!(lost.is_empty(), "sockets whose end is not on record: {lost:?}");
-        let tally = self.totals.tally;
+        let tally = self.tally;
         let ended = tally.of(Kind::SocketClosed) + tally.of(Kind::ConnectionLost);
         assert_eq!(ended + self.opened.len() as u64, tally.of(Kind::SocketOpened), "every socket ends once");
         let told = (tally.of(Kind::Resumed), tally.of(Kind::ClockStepped), self.renewals, tally.of(Kind::Closed));
@@ -191,7 +194,7 @@ impl RecordLaws {
     /// A channel is dialled: it was made, and subscribed, on record.
     pub fn dials_channel(&mut self, channel: u64) {
         self.channels.insert(channel);
-        let (made, tally) = (self.channels.len() as u64, self.totals.tally);
+        let (made, tally) = (self.channels.len() as u64, self.tally);
         assert!(tally.of(Kind::ChannelMade) >= made, "a channel is used whose making is not on record");
         assert!(tally.of(Kind::Subscribed) >= made, "a channel is used whose topics are not on record");
     }
