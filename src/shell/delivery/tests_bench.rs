@@ -120,8 +120,8 @@ fn floors() {
 /// The settings of a chain; with a file its evolved key is kept there, synced, at every checkpoint.
 fn chained(file: Option<&std::path::Path>) -> impl Fn(&mut Settings) + '_ {
     move |settings| {
-        settings.chain_key = Some(Secret::new("07".repeat(32)));
-        settings.chain_state = file.map(|file| file.display().to_string()).unwrap_or_default();
+        settings.chain.key = Some(Secret::new("07".repeat(32)));
+        settings.chain.state = file.map(|file| file.display().to_string()).unwrap_or_default();
     }
 }
 
