@@ -389,16 +389,21 @@ static inline void set(gwa_config_t *config, const char *key, const char *value)
     CHECK_OK(gwa_config_set(config, key, value, &err));
 }
 
-/* "key=value;key=value" of GWA_TEST_SET. */
+/* "key=value;key=value" of GWA_TEST_SET; of a secret "!key=value". */
 static inline void set_given(gwa_config_t *config)
 {
+    gwa_error_t *err = NULL;
     char given[1024], *place = given, *pair;
     snprintf(given, sizeof given, "%s", environment("GWA_TEST_SET"));
     while ((pair = strtok_r(place, ";", &place)) != NULL) {
         char *value = strchr(pair, '=');
         CHECK(value != NULL);
         *value++ = 0;
-        set(config, pair, value);
+        if (*pair == '!') {
+            CHECK_OK(gwa_config_set_secret(config, pair + 1, value, strlen(value), &err));
+        } else {
+            set(config, pair, value);
+        }
     }
 }
 

@@ -146,7 +146,7 @@ impl<'a> Program<'a> {
         self
     }
 
-    /// A configuration key of the client it makes.
+    /// A configuration key of the client it makes; `!` before the key of a secret.
     pub fn set(mut self, key: &str, value: impl ToString) -> Self {
         self.settings.push(format!("{key}={}", value.to_string()));
         self

@@ -6,7 +6,7 @@ use std::net::TcpStream;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
-use base64::engine::general_purpose::STANDARD;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use base64::Engine as _;
 use ffi_tests::sim::TokenPolicy;
 use serde_json::Value;
@@ -88,6 +88,34 @@ fn the_notifications_profile_prints_a_configuration() {
         assert_eq!(Command::new(SIM).args(bad).output().unwrap().status.code(), Some(2), "{bad:?}");
     }
     assert_eq!(config.settings().unwrap().streaming_host, host);
+}
+
+#[test]
+fn signed_tokens_come_with_the_keys_to_verify_them() {
+    let mut sim = Command::new(SIM);
+    sim.args(["--plain", "--sign", "ES384", "--audience", "me", "--keys-max-age", "90", "--run-seconds", "60"]);
+    let mut child = sim.stdout(Stdio::piped()).spawn().unwrap();
+    let mut out = BufReader::new(child.stdout.take().unwrap());
+    let addr = read_export(&mut out, "GWA_TOKEN_URL").replace("http://", "").replace("/oauth/token", "");
+    assert_eq!(read_export(&mut out, "GWA_ISSUER"), format!("http://{addr}"));
+    assert_eq!(read_export(&mut out, "GWA_AUDIENCE"), "me");
+    let path = read_export(&mut out, "GWA_KEYS_URL").replace(&format!("http://{addr}"), "");
+    let part = |token: &str, at: usize| -> Value {
+        let part = URL_SAFE_NO_PAD.decode(token.split('.').nth(at).unwrap()).unwrap();
+        serde_json::from_slice(&part).unwrap()
+    };
+    let token = fetch_token(&addr);
+    let mut tcp = TcpStream::connect(&addr).unwrap();
+    write!(tcp, "GET {path} HTTP/1.1\r\nConnection: close\r\n\r\n").unwrap();
+    let mut reply = String::new();
+    tcp.read_to_string(&mut reply).unwrap();
+    assert!(reply.contains("Cache-Control: max-age=90\r\n"), "{reply}");
+    let keys: Value = serde_json::from_str(reply.split_once("\r\n\r\n").unwrap().1).unwrap();
+    assert_eq!((&keys["keys"][0]["kid"], &keys["keys"][0]["crv"]), (&part(&token, 0)["kid"], &Value::from("P-384")));
+    assert_eq!(part(&token, 1)["aud"], "me");
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert_eq!(Command::new(SIM).args(["--sign", "HS256"]).output().unwrap().status.code(), Some(2));
 }
 
 /// What `examples` do by the library: a token, a channel, a topic, an event; here by hand.

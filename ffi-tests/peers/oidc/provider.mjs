@@ -2,12 +2,13 @@
 // `auth-message` profile and lets in whatever token the provider itself finds in its store.
 // Usage, options and output: ../README.md.
 import { execFileSync } from 'node:child_process';
-import { createPublicKey } from 'node:crypto';
+import { createPublicKey, generateKeyPairSync, randomUUID } from 'node:crypto';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { createServer } from 'node:https';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
+import { createLocalJWKSet, jwtVerify } from 'jose';
 import { Provider } from 'oidc-provider';
 import { WebSocketServer } from 'ws';
 
@@ -17,6 +18,7 @@ const { values: args } = parseArgs({
     'client-key': { type: 'string' },
     'client-alg': { type: 'string', default: 'ES256' },
     expires: { type: 'string', default: '3600' },
+    jwt: { type: 'string' },
     limit: { type: 'string', default: '300' },
   },
 });
@@ -64,13 +66,38 @@ await new Promise((listening) => http.listen(0, '127.0.0.1', listening));
 const origin = `https://localhost:${http.address().port}`;
 const ttl = Number(args.expires);
 console.info = console.warn = () => {}; // what it has to say of keys and adapters meant for development
-const provider = new Provider(origin, {
+
+// The keys of an issuer: one of each kind, of which the algorithm asked for takes its own.
+const RESOURCE = 'https://resource.example';
+const KINDS = [['rsa', { modulusLength: 2048 }], ['ec', { namedCurve: 'P-256' }], ['ec', { namedCurve: 'P-384' }], ['ed25519']];
+const makeKeys = () => KINDS.map(([kind, options]) => {
+  const { privateKey } = generateKeyPairSync(kind, options);
+  return { ...privateKey.export({ format: 'jwk' }), kid: randomUUID(), use: 'sig' };
+});
+let keys = makeKeys();
+
+// Its keys are given to a provider when it is made: with other keys it is another one, over the same store.
+const makeProvider = () => new Provider(origin, {
   clients,
   cookies: { keys: ['not a secret'] },
+  jwks: { keys },
   features: {
     clientCredentials: { enabled: true },
     revocation: { enabled: true },
     introspection: { enabled: true },
+    // RFC 8707, with RFC 9068 tokens for the one resource there is.
+    resourceIndicators: {
+      enabled: Boolean(args.jwt),
+      defaultResource: () => RESOURCE,
+      useGrantedResource: () => true,
+      getResourceServerInfo: () => ({
+        scope: 'api:read api:write',
+        audience: RESOURCE,
+        accessTokenFormat: 'jwt',
+        accessTokenTTL: ttl,
+        jwt: { sign: { alg: args.jwt } },
+      }),
+    },
   },
   enabledJWA: {
     clientAuthSigningAlgValues: ['HS256', 'RS256', 'PS256', 'ES256', 'EdDSA', 'Ed25519'],
@@ -91,25 +118,55 @@ const provider = new Provider(origin, {
   },
 });
 const oneLine = (text) => String(text).replaceAll('\n', ' ');
-provider.on('grant.success', (ctx) => say(`GRANTED ${ctx.oidc.params.grant_type} ${ctx.oidc.client.clientId}`));
-provider.on('grant.error', (ctx, error) => {
-  say(`REFUSED ${error.error} ${oneLine(error.error_detail ?? error.error_description)}`);
-});
-provider.on('grant.revoked', () => say('REVOKED'));
-provider.on('authorization.error', (ctx, error) => say(`UNAUTHORIZED ${error.error} ${oneLine(error.error_description)}`));
-provider.on('server_error', (ctx, error) => say(`BROKEN ${oneLine(error.stack)}`));
-const answer = provider.callback();
+let provider;
+let answer;
+const serve = () => {
+  provider = makeProvider();
+  provider.on('grant.success', (ctx) => say(`GRANTED ${ctx.oidc.params.grant_type} ${ctx.oidc.client.clientId}`));
+  provider.on('grant.error', (ctx, error) => {
+    say(`REFUSED ${error.error} ${oneLine(error.error_detail ?? error.error_description)}`);
+  });
+  provider.on('grant.revoked', () => say('REVOKED'));
+  provider.on('authorization.error', (ctx, error) => say(`UNAUTHORIZED ${error.error} ${oneLine(error.error_description)}`));
+  provider.on('server_error', (ctx, error) => say(`BROKEN ${oneLine(error.stack)}`));
+  answer = provider.callback();
+};
+serve();
+
+// New keys, before the old ones or instead of them: what whoever runs it does.
+const rotate = (url, response) => {
+  keys = [...makeKeys(), ...(url.searchParams.get('old') === 'kept' ? keys : [])];
+  serve();
+  say(`ROTATED ${keys.length}`);
+  response.end('rotated');
+};
 http.on('request', (request, response) => {
+  const url = new URL(request.url, origin);
+  if (url.pathname === '/rotate') return rotate(url, response);
+  if (url.pathname === '/jwks') say('KEYS');
+  if (url.pathname === '/token/introspection') response.on('finish', () => say(`ASKED ${response.statusCode}`));
   // RFC 6749 3.3: a request without a scope gets a default; the provider leaves that to whoever runs it.
   const isDefault = request.url.startsWith('/auth?') && !/[?&]scope=/.test(request.url);
   request.url += isDefault ? '&scope=openid' : '';
-  answer(request, response);
+  return answer(request, response);
 });
 
 // --- Socket ---
 
+// A signed token is in no store: the socket is a resource that verifies it by the keys published now.
+const verifies = async (token) => {
+  try {
+    const published = keys.map(({ kty, crv, x, y, n, e, kid, use }) => ({ kty, crv, x, y, n, e, kid, use }));
+    await jwtVerify(token, createLocalJWKSet({ keys: published }), { issuer: origin, audience: RESOURCE, typ: 'at+jwt' });
+    return true;
+  } catch {
+    return false;
+  }
+};
 const isLive = async (token) =>
-  Boolean((await provider.AccessToken.find(token)) ?? (await provider.ClientCredentials.find(token)));
+  args.jwt
+    ? verifies(token)
+    : Boolean((await provider.AccessToken.find(token)) ?? (await provider.ClientCredentials.find(token)));
 
 let connections = 0;
 const wss = new WebSocketServer({ server: http, path: '/ws' });
@@ -139,6 +196,10 @@ const exports = {
   GWA_TOKEN_URL: `${origin}/token`,
   GWA_AUTHORIZE_URL: `${origin}/auth`,
   GWA_REVOKE_URL: `${origin}/token/revocation`,
+  GWA_INTROSPECTION_URL: `${origin}/token/introspection`,
+  GWA_KEYS_URL: `${origin}/jwks`,
+  GWA_ROTATE_URL: `${origin}/rotate`,
+  GWA_AUDIENCE: RESOURCE,
   GWA_WS_URL: `${origin.replace('https', 'wss')}/ws`,
   GWA_CA_FILE: join(directory, 'ca.pem'),
   MACHINE_ID: 'machine one:&',

@@ -40,15 +40,34 @@
 //! }
 //! ```
 //!
+//! Tokens that are signed so that anybody can verify them, and an issuer who is not always there.
+//!
+//! ```
+//! use ffi_tests::sim::{Forgery, Issue, IssuerReply, Options, Retired, SignAlg, Sim, TokenForm, TokenReply};
+//!
+//! let mut options = Options::default();
+//! options.token.form = TokenForm::Signed(SignAlg::Es256);
+//! options.token.keys_cache_control = Some("max-age=120".into());
+//! let sim = Sim::start(options);
+//! println!("{} {} {}", sim.issuer(), sim.keys_url(), sim.introspection_url());
+//! // The second token is signed by somebody else.
+//! sim.token().then(TokenReply::Issue(Issue::new()));
+//! sim.token().then(TokenReply::Issue(Issue::new().forged(Forgery::OtherKey)));
+//! // … start the client; then new keys, which cannot be had at first.
+//! sim.keys().then(IssuerReply::status(503)).rotate(SignAlg::Es256, Retired::Kept);
+//! ```
+//!
 //! # How to use it
 //!
 //! * [`Options`] says what the server is: port, TLS, [`TokenPolicy`], [`WsPolicy`], [`NotifyPolicy`]. The policies can
 //!   be changed while it runs.
-//! * [`Sim::tcp`], [`Sim::token`], [`Sim::ws`], [`Sim::api`] and [`Sim::channels`] script it: queues of replies, plans
+//! * [`Sim::tcp`], [`Sim::token`], [`Sim::keys`], [`Sim::introspection`], [`Sim::ws`], [`Sim::api`] and
+//!   [`Sim::channels`] script it: queues of replies, plans
 //!   for connections, orders to live connections. Upgrades of either profile come from one queue, and plans go by the
 //!   number of the connection; on a channel the upgrade counts as authentication.
 //! * [`Sim::record`] is everything it saw and did, with one wait. Times in it count from the start.
-//! * Honest by default: credentials, grants, expiry and sessions are checked; tokens are signed JWTs.
+//! * Honest by default: credentials, grants, expiry and sessions are checked; tokens are JWTs, signed by a secret of the server's
+//!   own or, as [`TokenForm::Signed`], by a key that it publishes.
 //!
 //! Dropping the [`Sim`] ends every connection and joins every thread.
 
@@ -59,6 +78,7 @@ mod frame;
 mod handles;
 mod http;
 mod hub;
+mod issuer;
 mod link;
 mod notify;
 mod outgoing;
@@ -83,6 +103,7 @@ use token::Ledger;
 
 pub use handles::{TcpScript, TokenScript, WsScript};
 pub use http::http_date;
+pub use issuer::{Forgery, IntrospectionScript, IssuerReply, KeysScript, Retired, SignAlg};
 pub use notify::{
     ApiReply, ApiScript, ChannelEnd, ChannelScript, ChannelSeen, Emitted, EventPump, Farewell, NotifyPolicy, Route,
     SystemSent,
@@ -95,6 +116,8 @@ pub use token::{ClientKey, Code, Issued};
 
 pub(crate) const TOKEN_PATH: &str = "/oauth/token";
 pub(crate) const AUTHORIZE_PATH: &str = "/oauth/authorize";
+pub(crate) const KEYS_PATH: &str = "/.well-known/jwks.json";
+pub(crate) const INTROSPECTION_PATH: &str = "/introspect";
 pub(crate) const WS_PATH: &str = "/ws";
 /// A channel's id comes behind it.
 pub(crate) const CHANNEL_PATH: &str = "/channels/";
@@ -181,6 +204,21 @@ impl Sim {
         format!("{}{AUTHORIZE_PATH}", self.hub.base())
     }
 
+    /// `iss` of signed access tokens, unless the policy has another.
+    pub fn issuer(&self) -> String {
+        self.hub.ledger().issuer()
+    }
+
+    /// The keys that signed access tokens are verified with.
+    pub fn keys_url(&self) -> String {
+        format!("{}{KEYS_PATH}", self.hub.base())
+    }
+
+    /// Where to ask about a token.
+    pub fn introspection_url(&self) -> String {
+        format!("{}{INTROSPECTION_PATH}", self.hub.base())
+    }
+
     /// The socket.
     pub fn ws_url(&self) -> String {
         let scheme = if self.hub.tls.is_some() { "wss" } else { "ws" };
@@ -220,6 +258,16 @@ impl Sim {
     /// The script and the books of the token endpoint.
     pub fn token(&self) -> TokenScript<'_> {
         TokenScript { hub: &self.hub }
+    }
+
+    /// The script of the key set, and the keys.
+    pub fn keys(&self) -> KeysScript<'_> {
+        KeysScript { hub: &self.hub }
+    }
+
+    /// The script of introspection.
+    pub fn introspection(&self) -> IntrospectionScript<'_> {
+        IntrospectionScript { hub: &self.hub }
     }
 
     /// The script of `/ws`, and orders to its live connections.

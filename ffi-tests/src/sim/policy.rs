@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use super::issuer::{Forgery, SignAlg};
 use super::token::ClientKey;
 
 /// How the token endpoint behaves.
@@ -33,8 +34,13 @@ pub struct TokenPolicy {
     pub rotation: Rotation,
     /// How the client proves who it is.
     pub client_auth: ClientAuth,
-    /// What `aud` of a client assertion has to be; `None`: `https://host:port` of the simulator, or its token URL.
+    /// `iss` of signed access tokens, and what `aud` of a client assertion has to be; `None`: `https://host:port` of the
+    /// simulator, which also takes assertions for its token URL.
     pub issuer: Option<String>,
+    /// `aud` of signed access tokens.
+    pub audience: String,
+    /// `Cache-Control` of the published keys.
+    pub keys_cache_control: Option<String>,
 }
 
 impl Default for TokenPolicy {
@@ -53,6 +59,8 @@ impl Default for TokenPolicy {
             rotation: Rotation::Off,
             client_auth: ClientAuth::Secret,
             issuer: None,
+            audience: "genesys-cloud".to_owned(),
+            keys_cache_control: None,
         }
     }
 }
@@ -74,9 +82,11 @@ pub enum ClientAuth {
 /// What an access token looks like.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub enum TokenForm {
-    /// A JWT signed with HS256.
+    /// A JWT signed with HS256, which nobody else can verify.
     #[default]
     Jwt,
+    /// A JWT signed with a key that is published, as RFC 9068 has it.
+    Signed(SignAlg),
     /// Letters and digits.
     Opaque,
     /// Three parts like a JWT's that decode to nothing.
@@ -120,6 +130,8 @@ pub struct Issue {
     pub(crate) form: Option<TokenForm>,
     pub(crate) fields: Vec<(String, Option<Value>)>,
     pub(crate) claims: Vec<(String, Option<Value>)>,
+    pub(crate) header: Vec<(String, Option<Value>)>,
+    pub(crate) forgery: Forgery,
 }
 
 impl Issue {
@@ -167,6 +179,24 @@ impl Issue {
     /// A claim the JWT shall not have.
     pub fn without_claim(mut self, name: &str) -> Self {
         self.claims.push((name.to_owned(), None));
+        self
+    }
+
+    /// A member of a signed token's header (RFC 7515 4.1), set to any JSON value.
+    pub fn header(mut self, name: &str, value: Value) -> Self {
+        self.header.push((name.to_owned(), Some(value)));
+        self
+    }
+
+    /// A member that a signed token's header shall not have.
+    pub fn without_header(mut self, name: &str) -> Self {
+        self.header.push((name.to_owned(), None));
+        self
+    }
+
+    /// What is wrong with a signed token.
+    pub fn forged(mut self, forgery: Forgery) -> Self {
+        self.forgery = forgery;
         self
     }
 }

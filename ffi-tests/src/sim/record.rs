@@ -126,6 +126,16 @@ impl Log {
         self.requests.iter().filter(at_token).count()
     }
 
+    /// Requests for the keys, whatever came of them.
+    pub fn key_requests(&self) -> usize {
+        self.requests.iter().filter(|request| request.path == super::KEYS_PATH).count()
+    }
+
+    /// Introspections, whatever came of them.
+    pub fn introspections(&self) -> usize {
+        self.requests.iter().filter(|request| request.path == super::INTROSPECTION_PATH).count()
+    }
+
     /// WebSocket connections upgraded.
     pub fn ws_connects(&self) -> usize {
         self.connections.len()

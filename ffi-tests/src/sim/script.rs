@@ -7,6 +7,7 @@
 
 use std::collections::VecDeque;
 
+use super::issuer::IssuerScript;
 use super::policy::Issue;
 
 /// What happens to a TCP connection before anything is read from it.
@@ -338,6 +339,7 @@ pub(crate) struct Script {
     pub(crate) tcp: Queue<TcpReply>,
     pub(crate) token: Queue<TokenReply>,
     pub(crate) authorize: Queue<AuthorizeReply>,
+    pub(crate) issuer: IssuerScript,
     pub(crate) upgrade: Queue<UpgradeReply>,
     pub(crate) any_auth: VecDeque<AuthReply>,
     pub(crate) first_auth: Queue<AuthReply>,
@@ -352,6 +354,7 @@ impl Script {
             tcp: Queue::new(TcpReply::Serve),
             token: Queue::new(TokenReply::Issue(Issue::new())),
             authorize: Queue::new(AuthorizeReply::Page),
+            issuer: IssuerScript::new(),
             upgrade: Queue::new(UpgradeReply::Accept),
             any_auth: VecDeque::new(),
             first_auth: Queue::new(AuthReply::Honest),

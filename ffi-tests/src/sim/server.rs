@@ -12,7 +12,7 @@ use super::record::{Handshake, Request, TlsFacts};
 use super::script::{TcpReply, TokenReply};
 use super::token::{consent, refusal};
 use super::ws::{self, Gate};
-use super::{notify, API_PATH, AUTHORIZE_PATH, TOKEN_PATH};
+use super::{issuer, notify, API_PATH, AUTHORIZE_PATH, INTROSPECTION_PATH, KEYS_PATH, TOKEN_PATH};
 
 /// How Genesys words its throttle.
 const THROTTLED: &str = "rate limit exceeded; the client has made too many requests";
@@ -111,6 +111,12 @@ impl Conn {
         if request.path == AUTHORIZE_PATH {
             return self.authorize(request, entry);
         }
+        if request.path == KEYS_PATH {
+            return issuer::serve_keys(self, request, entry);
+        }
+        if request.path == INTROSPECTION_PATH {
+            return issuer::serve_introspection(self, request, entry);
+        }
         if request.path.starts_with(API_PATH) {
             return notify::serve_api(self, request, entry);
         }
@@ -176,7 +182,15 @@ impl Conn {
         self.vanish()
     }
 
-    fn trickle(&mut self, request: &Incoming, entry: usize, answer: &Answer, chunk: usize, delay_ms: u64) -> Next {
+    /// Sends an answer so many bytes at a time, with pauses.
+    pub(crate) fn trickle(
+        &mut self,
+        request: &Incoming,
+        entry: usize,
+        answer: &Answer,
+        chunk: usize,
+        delay_ms: u64,
+    ) -> Next {
         let whole = answer.bytes();
         let mut pieces = whole.chunks(chunk.max(1));
         let last = pieces.next_back().unwrap_or_default();

@@ -4,6 +4,7 @@ mod assertion;
 mod authorize;
 mod grants;
 mod refresh;
+mod signed;
 
 use std::collections::{HashMap, HashSet};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -15,6 +16,7 @@ use ring::rand::{SecureRandom, SystemRandom};
 use serde_json::{json, Map, Value};
 
 use super::http::{Answer, Incoming};
+use super::issuer::Keyring;
 use super::policy::{Issue, TokenForm, TokenPolicy};
 use refresh::RefreshTokens;
 
@@ -81,6 +83,8 @@ pub(crate) struct Ledger {
     /// Where this server is, `https://host:port`.
     pub(crate) base: String,
     started: Instant,
+    /// What access tokens are signed with that can be verified.
+    pub(crate) keys: Keyring,
     key: hmac::Key,
     random: SystemRandom,
     access: HashMap<String, Access>,
@@ -103,6 +107,7 @@ impl Ledger {
             refresh,
             base: String::new(),
             started,
+            keys: Keyring::default(),
             key: hmac::Key::new(hmac::HMAC_SHA256, &secret),
             random,
             access: HashMap::new(),
@@ -201,22 +206,33 @@ impl Ledger {
         answer
     }
 
-    fn access_token(&self, lifetime: Duration, scope: &str, issue: &Issue) -> String {
-        match issue.form.as_ref().unwrap_or(&self.policy.form) {
+    fn access_token(&mut self, lifetime: Duration, scope: &str, issue: &Issue) -> String {
+        match issue.form.clone().unwrap_or_else(|| self.policy.form.clone()) {
             TokenForm::Jwt => self.jwt(lifetime, scope, issue),
+            TokenForm::Signed(algorithm) => self.signed_jwt(algorithm, lifetime, scope, issue),
             TokenForm::Opaque => self.noise(48),
             TokenForm::Malformed => {
                 format!("{}.{}.{}", self.noise(20), self.noise(40), self.noise(20))
             }
-            TokenForm::Literal(text) => text.clone(),
+            TokenForm::Literal(text) => text,
         }
     }
 
     fn jwt(&self, lifetime: Duration, scope: &str, issue: &Issue) -> String {
+        let mut claims = self.claims(lifetime, scope);
+        override_with(&mut claims, &issue.claims);
+        let part = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
+        let signed = format!("{}.{}", part(&json!({"alg": "HS256", "typ": "JWT"})), part(&claims));
+        let signature = hmac::sign(&self.key, signed.as_bytes());
+        format!("{signed}.{}", URL_SAFE_NO_PAD.encode(signature))
+    }
+
+    /// The claims of any JWT, of whatever form.
+    fn claims(&self, lifetime: Duration, scope: &str) -> Value {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
         let whole = lifetime.subsec_nanos() == 0;
         let exp = if whole { json!(now + lifetime.as_secs()) } else { json!(now as f64 + lifetime.as_secs_f64()) };
-        let mut claims = json!({
+        json!({
             "iss": "https://localhost/simulator",
             "sub": self.policy.client_id,
             "client_id": self.policy.client_id,
@@ -224,12 +240,7 @@ impl Ledger {
             "iat": now,
             "exp": exp,
             "jti": self.uuid(),
-        });
-        override_with(&mut claims, &issue.claims);
-        let part = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
-        let signed = format!("{}.{}", part(&json!({"alg": "HS256", "typ": "JWT"})), part(&claims));
-        let signature = hmac::sign(&self.key, signed.as_bytes());
-        format!("{signed}.{}", URL_SAFE_NO_PAD.encode(signature))
+        })
     }
 
     /// Random letters and digits, and `-` and `_`.

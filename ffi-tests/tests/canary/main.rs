@@ -6,6 +6,7 @@
 
 mod channels;
 mod formats;
+mod strict;
 
 use std::fmt::Debug;
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -19,4 +19,5 @@ mod renewal;
 mod scopes;
 mod sending;
 mod source;
+mod strict;
 mod waiting;

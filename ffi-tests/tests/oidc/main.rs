@@ -9,6 +9,7 @@ mod harness;
 mod app;
 mod desktop;
 mod keys;
+mod signed;
 
 use genesys_ws_auth::hooks::Answer;
 use genesys_ws_auth::{Code, Secret};

@@ -14,3 +14,4 @@ mod channels;
 mod nginx;
 mod proxies;
 mod runtimes;
+mod tokens;

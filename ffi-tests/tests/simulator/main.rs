@@ -4,6 +4,7 @@ mod api;
 mod channels;
 mod client;
 mod grants;
+mod issuer;
 mod push;
 mod rollover;
 mod server;

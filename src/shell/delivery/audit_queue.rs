@@ -50,9 +50,10 @@ impl AuditQueue {
         Self { pending: VecDeque::new(), tail_loss: None, capacity, policy, seq: 0, totals, tally, lost: 0, most: 0 }
     }
 
-    /// Whether a producer under the policy `Block` has to wait.
-    pub(super) fn blocks(&self) -> bool {
-        self.policy == AuditPolicy::Block && self.is_full()
+    /// Whether a producer under the policy `Block` has to wait until there is room for so many records; of a queue that
+    /// is smaller than that, until it is empty.
+    pub(super) fn blocks(&self, room: usize) -> bool {
+        self.policy == AuditPolicy::Block && self.pending.len() + room.min(self.capacity) > self.capacity
     }
 
     /// Numbers and queues a record; if there is no room, one goes, by the policy.

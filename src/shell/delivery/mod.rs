@@ -29,6 +29,8 @@ mod tests;
 #[cfg(test)]
 mod tests_audit;
 #[cfg(test)]
+mod tests_bench;
+#[cfg(test)]
 mod tests_chain;
 #[cfg(test)]
 mod tests_poll;

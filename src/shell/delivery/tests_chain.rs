@@ -168,6 +168,28 @@ fn checkpoints_alone_have_no_seal() {
     assert!(logs.lines(true).iter().all(|line| !line.contains("\"mac")));
 }
 
+/// Whoever waits for room of a record waits for that of the checkpoint behind it too.
+#[test]
+fn no_checkpoint_is_lost_where_producers_wait_for_room() {
+    for queue_records in [1, 2, 3, 8] {
+        let (logs, hands) = (Logs::default(), Hands::default());
+        let waiting = |settings: &mut Settings| {
+            (settings.audit_policy, settings.audit_queue_records) = (AuditPolicy::Block, queue_records);
+        };
+        let delivery = sealed(waiting, logs.hooks(), &hands, None);
+        let dispatcher = dispatch(&delivery);
+        (0..500).for_each(|_| record(&delivery, "id", Record::Closed));
+        finish(&delivery, dispatcher);
+        if queue_records >= 3 {
+            assert_eq!(delivery.metrics().audit_lost, 0, "{queue_records} records");
+        }
+        assert!(logs.values().len() >= 500, "{queue_records} records");
+        let verdict = logs.verify(false).verdict;
+        let sound = verdict == Verdict::Intact || queue_records < 3;
+        assert!(sound, "{queue_records} records: {verdict:?}");
+    }
+}
+
 #[test]
 fn time_makes_a_checkpoint_of_its_own_accord() {
     let (logs, hands) = (Logs::default(), Hands::default());

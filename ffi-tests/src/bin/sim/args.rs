@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use ffi_tests::sim::{
-    Action, AuthReply, AuthorizeReply, ClientAuth, EventPump, Options, Plan, Pump, Rotation, Sim, TlsOptions,
+    Action, AuthReply, AuthorizeReply, ClientAuth, EventPump, Options, Plan, Pump, Rotation, SignAlg, Sim, TlsOptions,
     TokenForm, TokenPolicy, Trigger,
 };
 
@@ -26,6 +26,10 @@ tokens      --lifetime SECONDS     how long access tokens are good (3600)
             --consent              users consent at once on the sign-in page (/oauth/authorize)
             --public-client        no secret: PKCE, and no refresh tokens
             --opaque               access tokens are no JWTs
+            --sign ALG             access tokens are JWTs signed with a published key (/.well-known/jwks.json): RS256,
+                                   RS384, RS512, PS256, PS384, PS512, ES256, ES384, EdDSA
+            --audience TEXT        aud of those (genesys-cloud)
+            --keys-max-age SECONDS  how long the published keys may be kept
             --scope \"A B\"          granted scopes
             --client-id ID         --client-secret SECRET         --refresh-token TOKEN
 socket      --message-every-ms N   numbered messages on every authenticated connection
@@ -150,6 +154,12 @@ impl Args {
             "--ca-file" => self.ca_file = Some(value.into()),
             "--lifetime" => token.lifetime = seconds(word, &value)?,
             "--grace" => token.rotation = Rotation::Family { grace: seconds(word, &value)? },
+            "--sign" => {
+                let algorithm = SignAlg::parse(&value).ok_or(format!("{word} {value}: not an algorithm"))?;
+                token.form = TokenForm::Signed(algorithm);
+            }
+            "--audience" => token.audience = value,
+            "--keys-max-age" => token.keys_cache_control = Some(format!("max-age={}", number::<u64>(word, &value)?)),
             "--scope" => (token.scope, token.answer_scope) = (value, true),
             "--client-id" => token.client_id = value,
             "--client-secret" => token.client_secret = value,

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use std::{env, fs};
 
 use args::Args;
-use ffi_tests::sim::{Log, Sim};
+use ffi_tests::sim::{Log, Sim, TokenForm};
 use serde_json::json;
 
 /// How often a program that runs under the simulator is asked whether it has ended.
@@ -89,6 +89,12 @@ fn exports(args: &Args, sim: &Sim, ca_file: Option<&Path>) -> Vec<(&'static str,
         ("GENESYS_REFRESH_TOKEN", token.refresh_token.clone()),
         ("GWA_TOKEN_URL", sim.token_url()),
     ];
+    if let TokenForm::Signed(_) = token.form {
+        all.push(("GWA_ISSUER", sim.issuer()));
+        all.push(("GWA_AUDIENCE", token.audience.clone()));
+        all.push(("GWA_KEYS_URL", sim.keys_url()));
+        all.push(("GWA_INTROSPECTION_URL", sim.introspection_url()));
+    }
     if args.notifications {
         all.push(("GWA_PROFILE", "notifications".to_owned()));
         all.push(("GWA_AUTHORIZE_URL", sim.authorize_url()));

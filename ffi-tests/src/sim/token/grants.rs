@@ -39,7 +39,7 @@ impl Ledger {
         Ok((short, used))
     }
 
-    fn check_request(&mut self, request: &Incoming, certificate: bool) -> Result<(), Refusal> {
+    pub(super) fn check_request(&mut self, request: &Incoming, certificate: bool) -> Result<(), Refusal> {
         if request.method != "POST" {
             return Err(Refusal(405, "invalid_request", "use POST"));
         }
