@@ -3,8 +3,10 @@
 use serde_json::Value;
 
 use super::text_line;
+use crate::audit::format::read::{assert_same, is_one_line, OTHERS};
 use crate::audit::json::{Body, Context, Entry, Sink};
-use crate::audit::{Outcome, Phase, Record, ScopeAudit, ScopeResult, Trust};
+use crate::audit::seal::{find, Seal, DIGITS, ZEROS};
+use crate::audit::{Formats, Outcome, Phase, Record, ScopeAudit, ScopeResult, Trust};
 use crate::error::{Code, Error, Stage};
 use crate::metrics::Totals;
 
@@ -33,7 +35,37 @@ pub fn native(data: &[u8]) {
     }
 }
 
-// Each further format has its target here: its own shape, by a parser of its own, and the same `given`.
+/// Largest input whose texts no format has to cut: a byte that is no UTF-8 becomes three.
+const UNCUT: usize = 200;
+/// Largest number that is the same in nanoseconds.
+const UNBOUND: u64 = 1 << 40;
+
+/// All other formats: one line of bounded size, ended by a NUL, its seal where the chain looks for it, and the same facts as
+/// in the format `native`.
+pub fn formats(data: &[u8]) {
+    let Given { entry, context, sink } = given(data);
+    let mut native = String::new();
+    entry.render_with_nul(&context, sink, None, &mut native);
+    for format in OTHERS {
+        let formats = Formats { audit: format, siem: format, ..Formats::default() };
+        let render = |seal: Option<&Seal>| {
+            let mut out = String::from("left over");
+            formats.render_with_nul(&entry, &context, sink, seal, &mut out);
+            assert_eq!(out.pop(), Some('\0'), "a NUL ends it");
+            is_one_line(&out);
+            assert!(out.len() < 100_000, "{} bytes", out.len());
+            out
+        };
+        let sealed = render(Some(&Seal { epoch: entry.seq }));
+        let place = find(sealed.as_bytes()).expect("a seal");
+        assert_eq!((place.epoch, sealed.get(place.at..place.at + DIGITS)), (entry.seq, Some(ZEROS)), "{sealed}");
+        let line = render(None);
+        assert_eq!(find(line.as_bytes()), None, "{line}");
+        if data.len() <= UNCUT && entry.seq < UNBOUND {
+            assert_same(native.trim_end_matches('\0'), format, &line);
+        }
+    }
+}
 
 /// Members of an object, and of those in it.
 fn members(value: &Value) -> usize {

@@ -14,7 +14,8 @@ mod tests;
 pub type Target = fn(&[u8]);
 
 /// Every target, under the name of its program and its corpus.
-pub const TARGETS: [(&str, Target); 8] = [
+pub const TARGETS: [(&str, Target); 9] = [
+    ("audit_formats", audit::formats),
     ("audit_native", audit::native),
     ("auth_reply", server::auth_reply),
     ("claims", signed::claims),

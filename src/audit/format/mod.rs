@@ -9,7 +9,7 @@ mod ecs;
 mod facts;
 mod level;
 mod ocsf;
-#[cfg(test)]
+#[cfg(any(test, fuzzing))]
 pub(crate) mod read;
 #[cfg(test)]
 mod specimens;
