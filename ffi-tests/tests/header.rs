@@ -11,7 +11,7 @@ use ffi_tests::cxx::each_compiler;
 use ffi_tests::tags;
 
 /// Sources in the order of the header.
-const SOURCES: [&str; 21] = [
+const SOURCES: [&str; 22] = [
     "version",
     "status",
     "error",

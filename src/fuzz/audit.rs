@@ -21,7 +21,7 @@ struct Given {
 pub fn native(data: &[u8]) {
     let Given { entry, context, sink } = given(data);
     let mut out = String::from("left over");
-    entry.render_with_nul(&context, sink, &mut out);
+    entry.render_with_nul(&context, sink, None, &mut out);
     let json = out.strip_suffix('\0').expect("a NUL ends it");
     assert!(json.bytes().all(|byte| byte >= 0x20), "{json:?}");
     let read: Value = serde_json::from_str(json).expect("it is JSON");

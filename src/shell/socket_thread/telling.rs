@@ -61,7 +61,7 @@ impl SocketThread {
     /// Losses by cause, and throttles of the socket's server and the API: the refresher counts those of the token endpoint.
     fn count_record(&self, record: &Record) {
         match record {
-            Record::ConnectionLost { error } => {
+            Record::ConnectionLost { error, .. } => {
                 self.delivery.count(Counter::Drops, 1);
                 self.delivery.count(counter_of_loss(error, self.machine.class_of(error)), 1);
             }
