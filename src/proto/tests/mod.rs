@@ -19,6 +19,7 @@
 use std::cell::Cell;
 use std::sync::Once;
 
+mod ahead;
 mod alone;
 mod app;
 mod asked;

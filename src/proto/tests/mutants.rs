@@ -3,8 +3,8 @@
 use std::panic::catch_unwind;
 
 use super::{
-    alone, asked, dense, fleets, grants, introspected, losses, muted, notify_alone, notify_live, opaque, provider,
-    random, scopes, sharing, store, store_walk, stories, tokens, verified, wishes,
+    ahead, alone, asked, dense, fleets, grants, introspected, losses, muted, notify_alone, notify_live, opaque,
+    provider, random, scopes, sharing, store, store_walk, stories, tokens, verified, wishes,
 };
 use crate::proto::mutant::{activate, Mutant};
 
@@ -102,6 +102,7 @@ const WALK_NOTICES: &[Mutant] = &[
 fn stories() -> impl Iterator<Item = &'static fn()> {
     alone::ALL
         .iter()
+        .chain(ahead::ALL)
         .chain(notify_alone::ALL)
         .chain(notify_live::ALL)
         .chain(asked::ALL)
