@@ -8,7 +8,7 @@ use genesys_ws_auth::Secret;
 use serde_json::Value;
 
 use crate::harness::*;
-use crate::inn::Inn;
+use crate::inn::{tokens, Inn};
 use ffi_tests::sim::{Options, TokenReply};
 
 fn records(saws: &[Saw]) -> Vec<Value> {
@@ -116,6 +116,8 @@ fn each_client_of_a_source_has_the_records_of_its_tokens_once() {
     let renewed = |saws: &[Saw]| of(&records(saws), "token_issued").len() == 2;
     early.iter().for_each(|guest| guest.seen.wait("the second token on record", renewed));
     inn.seen.wait("the second token on record", renewed);
+    // Who joins between the record and the token is given the first one, too.
+    early.iter().for_each(|guest| guest.seen.wait("the second token", |saws| tokens(saws) == 2));
     let late = inn.connected();
     for guest in early {
         let records = records(&guest.close());

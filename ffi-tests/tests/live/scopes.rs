@@ -69,7 +69,7 @@ fn a_lost_scope_degrades_the_live_socket_and_one_given_back_mends_it() {
     assert_eq!((names(&changes[1].added), changes[1].missing.len()), (vec![NEEDED], 0));
     assert_eq!(records(&saws, "event_type", "scopes_changed"), 2);
     assert_eq!((records(&saws, "result", "denied"), records(&saws, "result", "allowed")), (1, 2));
-    assert_eq!(records(&saws, "status", "failure"), 2, "the attempt, and that a required scope is gone");
+    assert_eq!(records(&saws, "status", "failure"), 3, "the request, the attempt, and that a required scope is gone");
 }
 
 #[test]

@@ -31,6 +31,9 @@ use crate::proto::oauth::Granted;
 use crate::proto::time::Now;
 use crate::proto::{introspection, jwks, oauth};
 
+/// A question has this long at least, whatever a token nobody has believed yet says of its life.
+const QUESTION_LEAST_MS: u64 = 1_000;
+
 impl Refresher {
     /// By this function signatures are verified; without one none is.
     pub fn verifying(self, verify: jose::Verify) -> Self {
@@ -65,7 +68,7 @@ impl Refresher {
         }
     }
 
-    /// The token's own time pays for a question: a quarter of it at most.
+    /// The token's own time pays for a question: a quarter of it, a second at least.
     pub(super) fn question_ms(&self, now: Now, arrival: &Arrival, most: u64) -> u64 {
         let Granted { access_token, expires_in_ms, .. } = &arrival.granted;
         let claimed_ms = match jwt::read(access_token.expose(), self.settings.max_token_bytes) {
@@ -75,7 +78,7 @@ impl Refresher {
         let answered_ms = expires_in_ms.and_then(|ms| u64::try_from(ms).ok());
         let life_ms = answered_ms.into_iter().chain(claimed_ms).min().unwrap_or(u64::MAX);
         let life_ms = if active(Mutant::KeysForEver) { u64::MAX } else { life_ms };
-        self.attempt_ms(now, most).min(life_ms / 4).max(1)
+        self.attempt_ms(now, most).min((life_ms / 4).max(QUESTION_LEAST_MS)).max(1)
     }
 
     /// Now, by the clock that dated the token.
