@@ -140,6 +140,8 @@ pub(crate) struct Delivery {
     threads: [Slot; 3],
     /// How long calls of each callback took, by its number.
     calls: [CallTimes; Callback::ALL.len() + 1],
+    /// What was registered at the beginning: told of for as long as the client is, so that no series ends before it.
+    registered: Vec<Callback>,
     state: Apart<Mutex<State>>,
     /// Consumers sleep here until there is work.
     work: Condvar,
@@ -180,6 +182,7 @@ impl Delivery {
             inline: Slot::default(),
             threads: Default::default(),
             calls: Default::default(),
+            registered: Callback::ALL.into_iter().filter(|callback| hooks.has(*callback)).collect(),
             state: Apart(Mutex::new(State::new(audit, checkpoints, hooks))),
             work: Condvar::new(),
             progress: Condvar::new(),

@@ -107,15 +107,10 @@ impl Delivery {
 
     /// What the text of a client is made of.
     pub(crate) fn snapshot(&self, state: State, metrics: Metrics) -> Snapshot {
-        let state_now = self.lock();
-        let timings = state_now.timings.shots();
+        let timings = self.lock().timings.shots();
         // A function that was never registered has no time series: they are most of all there are.
-        let of = |callback: Callback| {
-            let shot = self.calls.get(callback as usize)?.shot();
-            (shot.total() > 0 || state_now.hooks.has(callback)).then(|| (callback.name(), shot))
-        };
-        let callbacks = Callback::ALL.into_iter().filter_map(of).collect();
-        drop(state_now);
+        let of = |callback: &Callback| Some((callback.name(), self.calls.get(*callback as usize)?.shot()));
+        let callbacks = self.registered.iter().filter_map(of).collect();
         let info = vec![("region", self.context.region.clone()), ("delivery", self.mode_name().to_owned())];
         Snapshot { metrics, state, timings, callbacks, info }
     }
