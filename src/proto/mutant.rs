@@ -171,6 +171,8 @@ mutants! {
     UnknownKeyIsFinal,
     /// The issuer's keys may take longer than the token lives.
     KeysForEver,
+    /// A verified `exp` is judged once, and then the answer says how long the token lives.
+    VerifiedEndIgnored,
     /// Tokens are judged by this machine's clock, whatever the server's says.
     OwnClockVerifies,
     /// A token that its issuer calls inactive is taken.

@@ -86,6 +86,11 @@ impl Refresher {
         now.wall_ms.saturating_add_signed(if active(Mutant::OwnClockVerifies) { 0 } else { self.ahead_ms })
     }
 
+    /// What is left now, from the request on: that is where a token's life is counted from.
+    fn since_request(&self, now: Now, left_ms: u64) -> u64 {
+        left_ms.saturating_add(now.boot_ms.saturating_sub(self.requested.boot_ms))
+    }
+
     // ---- by the issuer's keys -------------------------------------------------------------------------------
 
     fn verify_signature(&mut self, now: Now, arrival: Box<Arrival>) {
@@ -110,10 +115,13 @@ impl Refresher {
 
     fn verified(&mut self, now: Now, mut arrival: Box<Arrival>, outcome: Result<Verified, Refusal>) {
         match outcome {
-            Ok(Verified { subject, client_id, organisation, scopes, .. }) => {
+            Ok(Verified { subject, client_id, organisation, scopes, expires_ms, .. }) => {
                 arrival.trust = Trust::Verified;
                 arrival.said_scopes = scopes;
                 arrival.identity = Identity { subject, client: client_id, organisation };
+                let left_ms = expires_ms.saturating_sub(self.issuer_ms(now));
+                arrival.lives_ms =
+                    Some(self.since_request(now, left_ms)).filter(|_| !active(Mutant::VerifiedEndIgnored));
                 self.believed(now, arrival);
             }
             Err(refusal) => self.disbelieved(now, *arrival, refusal),
@@ -189,11 +197,10 @@ impl Refresher {
         let read = outcome.and_then(|reply| introspection::read(reply, &self.settings, issuer_ms));
         match read {
             Ok(said) => {
-                let age_ms = now.boot_ms.saturating_sub(self.requested.boot_ms);
                 arrival.trust = Trust::Introspected;
                 arrival.said_scopes = said.scopes;
                 arrival.identity = said.identity;
-                arrival.lives_ms = said.left_ms.map(|left| left.saturating_add(age_ms));
+                arrival.lives_ms = said.left_ms.map(|left_ms| self.since_request(now, left_ms));
                 self.believed(now, arrival);
             }
             Err(error) => self.turned_down(now, arrival.rotated, error),

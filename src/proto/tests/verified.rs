@@ -2,10 +2,10 @@
 
 use serde_json::{json, Value};
 
-use super::hand::{opaque, stored, Hand};
+use super::hand::{opaque, secret, stored, Hand};
 use super::issuer::{claims, header, key_set, settings, signed, with, DATE, KEYS, WALL_MS};
 use crate::audit::Trust;
-use crate::config::settings::Settings;
+use crate::config::settings::{Grant, Settings};
 use crate::error::{Code, Error, Stage};
 use crate::hooks::Answer;
 use crate::proto::http::{Method, Purpose, Reply};
@@ -27,6 +27,7 @@ pub const ALL: &[fn()] = &[
     closing_does_not_wait_for_keys,
     the_next_machine_has_the_keys,
     verified_claims_say_the_scopes,
+    verified_claims_say_the_end,
 ];
 
 const MINUTE: u64 = 60_000;
@@ -388,4 +389,34 @@ fn verified_claims_say_the_scopes() {
     let silent = signed("k1", &header("k1"), &with(claims(WALL_MS), json!({"scope": null})));
     assert_eq!(hand.grants(&silent, r#","scope":"a:read""#), [KEYS]);
     assert_eq!(hand.replied(200, &key_set(&["k1"])), ["keys 1", "publish"], "the answer says it then");
+}
+
+#[test]
+fn verified_claims_say_the_end() {
+    let of = |iat: u64, exp: u64| {
+        let own = json!({"iat": WALL_MS / 1_000 - iat, "exp": WALL_MS / 1_000 + exp});
+        signed("k1", &header("k1"), &with(claims(WALL_MS), own))
+    };
+    let verification = || settings().verification;
+    // Nobody looks into a token of this profile, but for the claims that were verified.
+    let mut hand = Hand::verifying(Settings { verification: verification(), ..opaque() }, false, Memory::default());
+    let answer = format!(r#"{{"access_token":"{}","token_type":"bearer","expires_in":86399}}"#, of(0, 600));
+    assert_eq!(hand.replied(200, &answer), [KEYS]);
+    assert_eq!(hand.publishes(&["k1"], None), ["keys 1", "publish"]);
+    assert!(hand.tokens[0].lifetime_ms.abs_diff(600_000) < 1_000, "{}", hand.tokens[0].lifetime_ms);
+    // A token that the application has had for a while, of an hour when it was new.
+    let provided = |said: Option<u64>, exp: u64| {
+        let mut hand = Hand::verifying(Settings { grant: Grant::Application, ..settings() }, true, Memory::default());
+        let token = Answer::AccessToken { token: secret(&of(3_600 - exp, exp)), expires_in_ms: said };
+        assert_eq!(hand.feed(Input::Answered { id: 1, answer: Ok(token) }), [KEYS]);
+        let words = hand.publishes(&["k1"], None);
+        (words, hand.tokens.first().map(|token| token.lifetime_ms / 1_000))
+    };
+    let publish = || ["keys 1", "publish"].map(str::to_owned).to_vec();
+    for said in [None, Some(3_600_000), Some(86_399_000)] {
+        assert_eq!(provided(said, 600), (publish(), Some(600)), "{said:?}");
+    }
+    assert_eq!(provided(Some(60_000), 600), (publish(), Some(60)));
+    // The leeway is for clocks that differ, and makes no token longer.
+    assert_eq!(provided(None, 0).0, ["keys 1", "waiting"]);
 }
