@@ -13,6 +13,8 @@ use crate::hooks::Answer;
 use crate::proto::dice::Dice;
 use crate::proto::http::{Method, Purpose, Reply};
 use crate::proto::refresher::{Credential, Input, Memory};
+use crate::proto::scope;
+use crate::proto::token::Token;
 
 /// All of them, for the mutants.
 pub const ALL: &[fn()] = &[
@@ -213,6 +215,13 @@ fn what_the_issuer_says_of_scopes_counts() {
     let mut hand = started(asking());
     assert_eq!(hand.grants("hush.to.ken", ""), [QUESTION]);
     assert_eq!(says(&mut hand, json!({})), ["publish"]);
+    // So do the clients that share it; of one that nobody vouches for they do not.
+    let shared = &hand.tokens[0];
+    assert_eq!(scope::check_token(shared, &asking()).outcome, Ok(()));
+    let more = Settings { required_scopes: vec!["c".into()], ..asking() };
+    assert_eq!(scope::check_token(shared, &more).outcome.unwrap_err().code(), Code::ScopeDenied);
+    let unverified = Token { trust: Trust::Unverified, ..Token::clone(shared) };
+    assert_eq!(scope::check_token(&unverified, &asking()).outcome.unwrap_err().code(), Code::TokenMalformed);
     // What the issuer said need not be asked of the API.
     let channels = || Settings { verification: asking().verification, ..opaque() };
     let mut hand = asked(channels());
