@@ -17,8 +17,6 @@ macro_rules! mutants {
 
 mutants! {
     // Scopes.
-    /// Of two sources that are trusted alike the first alone counts.
-    WiderScopesCount,
     /// The token response comes before what the token says.
     AnswerBeforeClaim,
     /// Other words in another order are other grants.

@@ -123,12 +123,7 @@ impl Refresher {
     /// Lifetime and scopes; the scope audit is made here (`denied.rs`), so a denial is recorded once.
     fn verify(&mut self, now: Now, arrival: Arrival) -> Result<Token, Error> {
         let Arrival { granted, probed, trust, said_scopes, lives_ms, .. } = arrival;
-        let (verified, introspected) = match trust {
-            Trust::Verified => (said_scopes, None),
-            Trust::Introspected => (None, said_scopes),
-            Trust::Unverified => (None, None),
-        };
-        let others = Sources { verified, introspected, probed, ..Sources::default() };
+        let others = Sources { vouched: said_scopes, probed, ..Sources::default() };
         let grants = scope::of_answer(&granted, self.requested_proof, trust, others, &self.settings);
         let claimed_ms = [grants.lifetime_ms, lives_ms].into_iter().flatten().min();
         let lifetime_ms = self.lifetime(now, granted.expires_in_ms, claimed_ms)?;

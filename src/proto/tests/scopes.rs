@@ -68,8 +68,8 @@ fn losing(lost_scopes: LostScopes) -> World {
 #[test]
 fn who_is_trusted_more_is_believed() {
     let list = |text: &str| Some(names(text));
-    let both = Sources { introspected: list("a b"), verified: list("b c"), ..Sources::default() };
-    assert_eq!(both.resolve(), list("b"));
+    let vouched = Sources { vouched: list("a"), claimed: list("a b"), answered: list("b"), ..Sources::default() };
+    assert_eq!(vouched.resolve(), list("a"));
     let token = Sources { claimed: list("a"), answered: list("a b"), ..Sources::default() };
     assert_eq!(token.resolve(), list("a"));
 }
