@@ -101,6 +101,20 @@ fn what_the_issuer_says_is_judged_like_claims() {
         (json!({"aud": null}), false),
         (json!({"aud": [1]}), false),
         (json!({"scope": {}}), false),
+        // Of the types that claims have to have.
+        (json!({"iss": ["https://issuer.example"]}), false),
+        (json!({"sub": 7}), false),
+        (json!({"org": {}}), false),
+        (json!({"client_id": []}), false),
+        (json!({"azp": true}), false),
+        (json!({"azp": null, "client_id": null}), true),
+        (json!({"exp": 1e300}), false),
+        (json!({"exp": 253_402_300_799_u64}), true),
+        (json!({"exp": 253_402_300_800_u64}), false),
+        (json!({"iat": 1e300}), false),
+        (json!({"scope": ["a:read", "b:read"]}), true),
+        (json!({"scope": ["a:read b:read"]}), false),
+        (json!({"scope": ["a:read", 1]}), false),
     ] {
         let mut hand = asked(asking());
         let words = says(&mut hand, other.clone());
