@@ -181,6 +181,10 @@ mutants! {
     OldCredentialPins,
     /// A new credential has to be of the same user.
     PinForEver,
+    /// What a token says of itself is forgotten once its issuer is asked.
+    ClaimsForgotten,
+    /// The refresh token of somebody else replaces the one that was held.
+    StrangersRefreshKept,
 
     // The session.
     /// A token is presented after `t_usable`.

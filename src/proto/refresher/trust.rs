@@ -21,7 +21,6 @@ use super::phase::Check;
 use super::{Output, Phase, Refresher};
 use crate::audit::{Record, Trust};
 use crate::config::settings::{ClientAuthentication, Settings, Verification, Verify};
-use crate::error::{Code, Error, Stage};
 use crate::proto::http::{self, Request};
 use crate::proto::identity::{self, Identity};
 use crate::proto::jose::{self, Algorithm, KeySet, Refusal, Rules, Verified};
@@ -204,44 +203,6 @@ impl Refresher {
                 self.believed(now, arrival);
             }
             Err(error) => self.turned_down(now, arrival.rotated, error),
-        }
-    }
-
-    // ---- whom it is about -----------------------------------------------------------------------------------
-
-    /// What is known of it, however that came to be known.
-    pub(super) fn identity_of(&self, arrival: &mut Arrival) -> Identity {
-        let mut known = match arrival.trust {
-            Trust::Unverified => {
-                let claims = jwt::payload(arrival.granted.access_token.expose(), self.settings.max_token_bytes);
-                claims.map(|claims| Identity::of_claims(&claims)).unwrap_or_default()
-            }
-            Trust::Verified | Trust::Introspected => Identity::default(),
-        };
-        known.learn(std::mem::take(&mut arrival.identity));
-        known
-    }
-
-    /// A renewal is about whom the token before it was about, unless a credential has been replaced since.
-    pub(super) fn check_identity(&mut self, identity: &Identity) -> Result<(), Error> {
-        let pins = self.settings.verification.pins_identity && !active(Mutant::IdentityUnpinned);
-        let Some(claim) = self.identity.differs(identity).filter(|_| pins) else { return Ok(()) };
-        self.out.push_back(Output::Audit(Record::IdentityChanged { claim }));
-        let text = format!("{claim} is another one.");
-        Err(Error::new(Code::IdentityChanged, Stage::Token, text))
-    }
-
-    /// The token is in force. One that was asked for with a credential that has been replaced meanwhile pins nothing.
-    pub(super) fn pin_identity(&mut self, identity: Identity) {
-        if self.requested_version == self.credentials_version || active(Mutant::OldCredentialPins) {
-            self.identity.learn(identity);
-        }
-    }
-
-    /// A new credential may be somebody else's.
-    pub(super) fn unpin_identity(&mut self) {
-        if !active(Mutant::PinForEver) {
-            self.identity = Identity::default();
         }
     }
 }

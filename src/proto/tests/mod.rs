@@ -53,6 +53,7 @@ mod socket_laws;
 mod store;
 mod store_walk;
 mod stories;
+mod strangers;
 mod token_laws;
 mod tokens;
 mod verified;

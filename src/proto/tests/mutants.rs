@@ -4,7 +4,7 @@ use std::panic::catch_unwind;
 
 use super::{
     ahead, alone, asked, dense, fleets, grants, introspected, losses, muted, notify_alone, notify_live, opaque,
-    provider, random, scopes, sharing, store, store_walk, stories, tokens, verified, wishes,
+    provider, random, scopes, sharing, store, store_walk, stories, strangers, tokens, verified, wishes,
 };
 use crate::proto::mutant::{activate, Mutant};
 
@@ -111,6 +111,7 @@ fn stories() -> impl Iterator<Item = &'static fn()> {
         .chain(scopes::ALL)
         .chain(verified::ALL)
         .chain(introspected::ALL)
+        .chain(strangers::ALL)
         .chain(store_walk::ALL)
         .chain(wishes::ALL)
         .chain(stories::ALL)
