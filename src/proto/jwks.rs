@@ -4,9 +4,11 @@
 //! no newer one can be had, it is used on, *stale*, for one more day: an issuer's keys outlive an outage of the place where
 //! they are published, and a day bounds for how long a withdrawn one is believed.
 //!
-//! A token that names a key which is not in a fresh set is a reason to ask again, as issuers sign with new keys before old
-//! ones are over; but whoever makes such tokens could have us ask without end. So that takes a permit from a bucket of
-//! three, into which one more comes every 30 s.
+//! A token that names a key which is not in a fresh set, or whose signature is not of the key with that name, is a reason to
+//! ask again, as issuers sign with new keys before old ones are over, some of them under the old name; but whoever makes such
+//! tokens could have us ask without end. So that takes a permit from a bucket of three, into which one more comes every 30 s.
+//!
+//! Nor is an issuer in trouble asked at every token: when a question has failed, a stale set is used for 30 s unasked.
 
 use std::sync::Arc;
 

@@ -167,6 +167,8 @@ mutants! {
     KeysAskedForEver,
     /// A key that is not known is none, although the issuer may have a new one.
     UnknownKeyIsFinal,
+    /// A key goes by one name for ever.
+    NameIsKey,
     /// The issuer's keys may take longer than the token lives.
     KeysForEver,
     /// A verified `exp` is judged once, and then the answer says how long the token lives.

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!                    off ──────────────────────────────────────────────────────────┐
-//!  granted, stored ──┤                    keys missing, expired, or without the kid │
+//!  granted, stored ──┤                    keys missing, expired, or without the key │
 //!                    jwt ──▶ check ──────────────▶ Checking(Keys) ──▶ check ────────┤──▶ scopes ──▶ identity ──▶ in force
 //!                    │                                                              │
 //!                    introspection ──────────────▶ Checking(Issuer) ────────────────┘
@@ -96,7 +96,7 @@ impl Refresher {
         let fresh = self.keys.fresh(now.boot_ms);
         // Without keys a token that no key can help is refused all the same, and nobody is asked.
         let outcome = self.verify_with(now, &arrival, fresh.as_deref().unwrap_or(&KeySet::default()));
-        let may_help = matches!(outcome, Err(refusal) if refusal.newer_keys_may_help()) && !arrival.asked_for_keys;
+        let may_help = outcome.as_ref().is_err_and(|refusal| newer_keys_may_help(*refusal)) && !arrival.asked_for_keys;
         if may_help && (fresh.is_none() || self.may_ask_again(now)) {
             return self.ask_for_keys(now, arrival);
         }
@@ -162,7 +162,7 @@ impl Refresher {
         };
         match self.verify_with(now, &arrival, &set) {
             // Why there are no newer keys says more than that they are wanted.
-            Err(refusal) if refusal.newer_keys_may_help() => self.turned_down(now, arrival.rotated, error),
+            Err(refusal) if newer_keys_may_help(refusal) => self.turned_down(now, arrival.rotated, error),
             outcome => {
                 if self.keys.fresh(now.boot_ms).is_none() {
                     self.out.push_back(Output::Audit(Record::KeysStale { age_ms, error }));
@@ -205,6 +205,10 @@ impl Refresher {
             Err(error) => self.turned_down(now, arrival.rotated, error),
         }
     }
+}
+
+fn newer_keys_may_help(refusal: Refusal) -> bool {
+    refusal.newer_keys_may_help() && !(refusal == Refusal::Signature && active(Mutant::NameIsKey))
 }
 
 /// What a token has to be.

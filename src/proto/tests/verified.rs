@@ -3,7 +3,7 @@
 use serde_json::{json, Value};
 
 use super::hand::{opaque, secret, stored, Hand};
-use super::issuer::{claims, header, key_set, settings, signed, with, DATE, KEYS, WALL_MS};
+use super::issuer::{claims, header, key_set, named, settings, signed, with, DATE, KEYS, WALL_MS};
 use crate::audit::Trust;
 use crate::config::settings::{Grant, Settings};
 use crate::error::{Code, Error, Stage};
@@ -19,6 +19,8 @@ pub const ALL: &[fn()] = &[
     a_rotation_outlives_a_token_that_is_not_believed,
     keys_rotate_while_the_client_lives,
     unknown_keys_are_asked_for_once_and_seldom,
+    a_new_key_may_go_by_an_old_name,
+    forged_signatures_cost_three_questions_and_no_token,
     keys_that_cannot_be_had_are_a_failed_attempt,
     keys_are_fresh_for_as_long_as_their_answer_says,
     old_keys_outlive_an_outage_by_a_day,
@@ -57,7 +59,8 @@ fn a_token_is_verified_before_it_is_used() {
     assert_eq!(hand.grants_good("k1"), ["publish"]);
     hand.renew();
     let forged = signed("k2", &header("k1"), &claims(hand.now.wall_ms));
-    assert_eq!(hand.grants(&forged, ""), ["waiting"]);
+    assert_eq!(hand.grants(&forged, ""), [KEYS]);
+    assert_eq!(hand.publishes(&["k1"], None), ["keys 1", "waiting"]);
     assert_eq!((hand.tokens.len(), hand.refresher.token().unwrap().serial), (2, 2), "the old one is used on");
     // Nobody who can verify: nothing is believed.
     let mut hand = Hand::new(settings(), false);
@@ -194,6 +197,40 @@ fn unknown_keys_are_asked_for_once_and_seldom() {
 }
 
 #[test]
+fn a_new_key_may_go_by_an_old_name() {
+    let mut hand = started().renewing(Some("max-age=86400"));
+    let renamed = signed("k2", &header("k1"), &claims(hand.now.wall_ms));
+    assert_eq!(hand.grants(&renamed, ""), [KEYS]);
+    assert_eq!(hand.replied(200, &named(&[("k1", "k2")])), ["keys 1", "publish"]);
+    hand.renew();
+    // The old key is none any more.
+    assert_eq!(hand.grants_good("k1"), [KEYS]);
+    assert_eq!(hand.replied(200, &named(&[("k1", "k2")])), ["keys 1", "waiting"]);
+}
+
+#[test]
+fn forged_signatures_cost_three_questions_and_no_token() {
+    let mut hand = started().renewing(Some("max-age=86400"));
+    let mut asked = 0;
+    for at in 0..6 {
+        let forged = signed("hers", &header("k1"), &claims(hand.now.wall_ms));
+        if hand.grants(&forged, "") == [KEYS] {
+            asked += 1;
+            // Whether there are keys or none: the next attempt is timed, and the token in force stays it.
+            let words = if at % 2 == 0 { hand.no_answer() } else { hand.publishes(&["k1"], Some("max-age=86400")) };
+            assert!(words.contains(&"waiting".to_owned()) && !words.contains(&"blocked".to_owned()), "{words:?}");
+        }
+        hand.feed(Input::RefreshNow);
+        if hand.refresher.next_timeout().is_some() {
+            hand.wait_on();
+        }
+        assert_eq!(hand.refresher.token().unwrap().serial, 1);
+    }
+    assert!((3..=4).contains(&asked), "{asked}");
+    assert_eq!(hand.grants_good("k1"), ["publish"], "what is genuine needs no permit");
+}
+
+#[test]
 fn keys_that_cannot_be_had_are_a_failed_attempt() {
     let huge = format!(r#"{{"keys":[],"x":"{}"}}"#, "x".repeat(256 << 10));
     for (status, body) in [
@@ -288,7 +325,7 @@ fn old_keys_outlive_an_outage_by_a_day() {
     hand.wait_on();
     let forged = signed("k2", &header("k1"), &claims(hand.now.wall_ms));
     assert_eq!(hand.grants(&forged, ""), [KEYS]);
-    assert_eq!(hand.no_answer(), ["stale", "waiting"]);
+    assert_eq!(hand.no_answer(), ["waiting"]);
     // Keys that are fresh are no old ones, whatever becomes of the question for newer ones.
     let mut hand = renewing();
     assert_eq!(hand.grants_good("k2"), [KEYS]);
