@@ -40,6 +40,8 @@ const COOLDOWN_MS: u64 = 30_000;
 #[derive(Clone, Debug, Default)]
 pub struct KeyCache {
     held: Option<Held>,
+    /// Since then there is nothing newer, and why.
+    missed: Option<(u64, Error)>,
     /// When the bucket is full again.
     full_ms: u64,
 }
@@ -78,7 +80,22 @@ impl KeyCache {
     /// Takes a set over that was just read.
     pub fn put(&mut self, boot_ms: u64, set: KeySet, fresh_ms: u64) {
         let held = Held { set: Arc::new(set), read_ms: boot_ms, fresh_until_ms: boot_ms.saturating_add(fresh_ms) };
-        self.held = Some(held);
+        (self.held, self.missed) = (Some(held), None);
+    }
+
+    /// No set could be had.
+    pub fn miss(&mut self, boot_ms: u64, error: Error) {
+        self.missed = Some((boot_ms, error));
+    }
+
+    /// Why nobody is asked now although the set is stale: somebody was a moment ago, or is to come later.
+    pub fn missed(&self, boot_ms: u64) -> Option<Error> {
+        let (since_ms, error) = self.missed.as_ref()?;
+        self.stale(boot_ms).filter(|_| !active(Mutant::IssuerPestered))?;
+        let (passed_ms, asked_ms) = (boot_ms.saturating_sub(*since_ms), error.retry_after_ms());
+        let wait_ms = asked_ms.unwrap_or(0).max(COOLDOWN_MS);
+        let left_ms = asked_ms.map(|ms| ms.saturating_sub(passed_ms));
+        (passed_ms < wait_ms).then(|| error.clone().with(|detail| detail.retry_after_ms = left_ms))
     }
 }
 

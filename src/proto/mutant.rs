@@ -167,6 +167,12 @@ mutants! {
     KeysAskedForEver,
     /// A key that is not known is none, although the issuer may have a new one.
     UnknownKeyIsFinal,
+    /// An issuer whose keys cannot be had is asked for them at every token.
+    IssuerPestered,
+    /// A question about a token that says that it is over has no time.
+    NoLeastForQuestions,
+    /// Every question has the whole time of an attempt.
+    TimeBeginsAnew,
     /// A key goes by one name for ever.
     NameIsKey,
     /// The issuer's keys may take longer than the token lives.

@@ -20,7 +20,8 @@ use super::grant::Arrival;
 use super::phase::Check;
 use super::{Output, Phase, Refresher};
 use crate::audit::{Record, Trust};
-use crate::config::settings::{ClientAuthentication, Settings, Verification, Verify};
+use crate::config::settings::{ClientAuthentication, Grant, Settings, Verification, Verify};
+use crate::error::Error;
 use crate::proto::http::{self, Request};
 use crate::proto::identity::{self, Identity};
 use crate::proto::jose::{self, Algorithm, KeySet, Refusal, Rules, Verified};
@@ -67,7 +68,8 @@ impl Refresher {
         }
     }
 
-    /// The token's own time pays for a question: a quarter of it, a second at least.
+    /// The token's own time pays for a question: a quarter of it, a second at least. So does the attempt's, which began with
+    /// the request for the token.
     pub(super) fn question_ms(&self, now: Now, arrival: &Arrival, most: u64) -> u64 {
         let Granted { access_token, expires_in_ms, .. } = &arrival.granted;
         let claimed_ms = match jwt::read(access_token.expose(), self.settings.max_token_bytes) {
@@ -77,7 +79,18 @@ impl Refresher {
         let answered_ms = expires_in_ms.and_then(|ms| u64::try_from(ms).ok());
         let life_ms = answered_ms.into_iter().chain(claimed_ms).min().unwrap_or(u64::MAX);
         let life_ms = if active(Mutant::KeysForEver) { u64::MAX } else { life_ms };
-        self.attempt_ms(now, most).min((life_ms / 4).max(QUESTION_LEAST_MS)).max(1)
+        let least_ms = if active(Mutant::NoLeastForQuestions) { 1 } else { QUESTION_LEAST_MS.min(most) };
+        self.attempt_left_ms(now).min(most).min(life_ms / 4).max(least_ms)
+    }
+
+    fn attempt_left_ms(&self, now: Now) -> u64 {
+        let whole_ms = match self.settings.grant {
+            Grant::Application => self.settings.provider_timeout_ms,
+            _ => self.settings.token_timeout_ms,
+        };
+        let spent_ms = now.boot_ms.saturating_sub(self.requested.boot_ms);
+        let spent_ms = if active(Mutant::TimeBeginsAnew) { 0 } else { spent_ms };
+        self.attempt_ms(now, whole_ms).saturating_sub(spent_ms)
     }
 
     /// Now, by the clock that dated the token.
@@ -97,7 +110,13 @@ impl Refresher {
         // Without keys a token that no key can help is refused all the same, and nobody is asked.
         let outcome = self.verify_with(now, &arrival, fresh.as_deref().unwrap_or(&KeySet::default()));
         let may_help = outcome.as_ref().is_err_and(|refusal| newer_keys_may_help(*refusal)) && !arrival.asked_for_keys;
-        if may_help && (fresh.is_none() || self.may_ask_again(now)) {
+        if may_help && fresh.is_none() {
+            return match self.keys.missed(now.boot_ms) {
+                Some(error) => self.without_newer_keys(now, arrival, error),
+                None => self.ask_for_keys(now, arrival),
+            };
+        }
+        if may_help && self.may_ask_again(now) {
             return self.ask_for_keys(now, arrival);
         }
         self.verified(now, arrival, outcome);
@@ -157,6 +176,12 @@ impl Refresher {
             }
             Err(error) => error,
         };
+        self.keys.miss(now.boot_ms, error.clone());
+        self.without_newer_keys(now, arrival, error);
+    }
+
+    /// The old ones are used on, if there are any.
+    fn without_newer_keys(&mut self, now: Now, arrival: Box<Arrival>, error: Error) {
         let Some((set, age_ms)) = self.keys.stale(now.boot_ms).filter(|_| !active(Mutant::NeverStale)) else {
             return self.turned_down(now, arrival.rotated, error);
         };

@@ -60,7 +60,7 @@ pub(super) fn says(hand: &mut Hand, other: Value) -> Vec<String> {
 fn the_issuer_is_asked_before_a_token_is_used() {
     let mut hand = asked(asking());
     let request = hand.requests.last().unwrap().clone();
-    assert_eq!((request.method, request.purpose, request.timeout_ms), (Method::Post, Purpose::Introspection, 15_000));
+    assert_eq!((request.method, request.purpose, request.timeout_ms), (Method::Post, Purpose::Introspection, 14_990));
     assert_eq!(request.url, "https://issuer.example/introspect", "no token in it");
     assert_eq!(request.body.text(), "token=hush-t&token_type_hint=access_token");
     assert_eq!(request.authorization, hand.requests[0].authorization, "as at the token endpoint");
