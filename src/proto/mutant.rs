@@ -25,6 +25,8 @@ mutants! {
     ScopeChangeUntold,
     /// A renewed token is taken although it lacks a required scope.
     LostScopeTaken,
+    /// A lost scope is given back by an answer that does not come.
+    SilenceGivesBack,
     /// A lost scope ends all attempts, as at the start.
     LostScopeBlocks,
     /// Attempts after a denial follow each other as after a failure.

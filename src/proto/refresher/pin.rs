@@ -70,6 +70,12 @@ impl Pin {
 }
 
 impl Refresher {
+    /// Somebody logs in anew.
+    pub(super) fn login(&mut self) {
+        self.pin.login();
+        self.denial_is_over();
+    }
+
     /// What is known of it, however that came to be known: who is asked has the last word.
     pub(super) fn identity_of(&self, arrival: &mut Arrival) -> Identity {
         let mut known = match arrival.trust {
