@@ -87,7 +87,7 @@ impl Refresher {
         if let Err(error) = self.check_identity(&identity) {
             return self.disowned(now, arrival, rotated, error);
         }
-        let token = match self.verify(now, arrival) {
+        let token = match self.verify(now, arrival, &identity) {
             Ok(token) => token,
             Err(error) => return self.turned_down(now, rotated, error),
         };
@@ -131,10 +131,12 @@ impl Refresher {
     }
 
     /// Lifetime and scopes; the scope audit is made here (`denied.rs`), so a denial is recorded once.
-    fn verify(&mut self, now: Now, arrival: Arrival) -> Result<Token, Error> {
+    fn verify(&mut self, now: Now, arrival: Arrival, identity: &Identity) -> Result<Token, Error> {
         let Arrival { granted, probed, trust, said_scopes, lives_ms, .. } = arrival;
         let others = Sources { vouched: said_scopes, probed, ..Sources::default() };
-        let grants = scope::of_answer(&granted, self.requested_proof, trust, others, &self.settings);
+        let mut grants = scope::of_answer(&granted, self.requested_proof, trust, others, &self.settings);
+        // Who vouches for the scopes says whose they are.
+        grants.client_id = identity.client.clone().filter(|_| trust != Trust::Unverified).or(grants.client_id);
         let claimed_ms = [grants.lifetime_ms, lives_ms].into_iter().flatten().min();
         let lifetime_ms = self.lifetime(now, granted.expires_in_ms, claimed_ms)?;
         self.check_scopes(&grants)?;

@@ -218,6 +218,12 @@ fn what_the_issuer_says_of_scopes_counts() {
     let mut hand = asked(asking());
     says(&mut hand, json!({"scope": "c a:read"}));
     assert_eq!(hand.tokens[0].scopes.as_deref().unwrap(), ["c", "a:read"]);
+    // Whose they are is known as well, where the token says nothing or another thing.
+    assert_eq!(hand.judged[0].client_id, "id");
+    let mut hand = started(asking());
+    assert_eq!(grants(&mut hand, json!({"client_id": "x"})), [QUESTION]);
+    says(&mut hand, json!({}));
+    assert_eq!(hand.judged[0].client_id, "id");
     // Where it says nothing, the answer that brought the token does, or nobody.
     let mut hand = started(asking());
     hand.granted(r#","scope":"a:read""#);

@@ -393,11 +393,12 @@ fn the_next_machine_has_the_keys() {
 #[test]
 fn verified_claims_say_the_scopes() {
     let verification = settings().verification;
-    // Where an opaque token would have to be asked about, this one says it itself.
+    // Where an opaque token would have to be asked about, this one says it itself, and whose it is.
     let mut hand = Hand::verifying(Settings { verification, ..opaque() }, false, Memory::default());
     assert_eq!(hand.grants_good("k1"), [KEYS]);
     assert_eq!(hand.publishes(&["k1"], None), ["keys 1", "publish"]);
     assert_eq!(hand.tokens[0].scopes.as_deref().unwrap(), ["a:read", "b:read"]);
+    assert_eq!(hand.judged[0].client_id, "id");
     let mut hand = started();
     let less = signed("k1", &header("k1"), &with(claims(WALL_MS), json!({"scope": "b:read"})));
     assert_eq!(hand.grants(&less, r#","scope":"a:read""#), [KEYS]);
