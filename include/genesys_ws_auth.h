@@ -3183,7 +3183,8 @@ gwa_status_t gwa_token_source_free(gwa_token_source_t *source);
 
 /**
  * Makes a client, as gwa_client_new() does, whose tokens come from a source. It has socket and dispatch threads of its own;
- * what configures tokens (client.*, token.*) is ignored and may be missing. scopes.required is checked for this client too, of
+ * what configures tokens (client.*, token.*) is ignored and may be missing; but who sets token.verify, token.issuer or
+ * token.audience with it, gets GWA_E_BAD_VALUE unless the source has the same. scopes.required is checked for this client too, of
  * every token: what the source requires is what it takes from the endpoint. scopes.lost is this client's own; with keep the next
  * token of the source is its next chance. on_token is called for the tokens this client is
  * given; on_ask is never called. gwa_client_set_secret() replaces client.secret and token.refresh_token of the source, for all of its
@@ -3281,9 +3282,8 @@ gwa_status_t gwa_stats_schema(gwa_text_t **out);
  *
  * "verdict" is "ok", "missing" or "unknown". Here the token is the one source: its claim `scope` (a text or an array), else
  * `scp`. Its signature is not checked. An opaque token says nothing: "unknown", not valid, everything required is missing. What
- * looks like a JWT and is none is "missing". A client knows more sources, and puts them in an order: a verified claim and an
- * introspection answer (where both are had, what both name), an unverified claim, the token response, GET /api/v2/tokens/me.
- *
+ * looks like a JWT and is none is "missing". A client knows more sources, and puts them in an order: a verified claim or the
+ * introspection answer, an unverified claim, the token response, GET /api/v2/tokens/me.
  *
  * Returns GWA_OK; GWA_E_INVALID_ARGUMENT for NULL, and for a required scope that is empty or has blanks;
  * GWA_E_INVALID_UTF8. `result_json` is written only with GWA_OK.

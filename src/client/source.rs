@@ -150,11 +150,14 @@ fn speaks(hooks: &Hooks) -> bool {
 
 impl Client {
     /// As [`Client::new`], with tokens of a source that other clients may use too. Of `config` everything that is about
-    /// getting a token is ignored and may be missing; required scopes are checked for this client as well.
+    /// getting a token is ignored and may be missing, but `token.verify` unless `off`, which the source has to have too; required
+    /// scopes are checked for this client as well.
     ///
     /// # Errors
     /// As [`Client::new`].
     pub fn with_source(config: &Config, source: &TokenSource) -> Result<Self, Error> {
-        Self::build(config, config.settings_for(Role::Borrower)?, Some(&source.source))
+        let settings = config.settings_for(Role::Borrower)?;
+        config.check_source(source.source.verification())?;
+        Self::build(config, settings, Some(&source.source))
     }
 }

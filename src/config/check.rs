@@ -78,7 +78,7 @@ pub(super) fn settings(draft: &Draft, hooks: &Hooks, role: Role) -> Result<Setti
     let is_api = address("api.url", &settings.api_url, ("https", "http"), plain)?;
     url::check_bare(&settings.api_url).map_err(|why| contradiction("api.url", why))?;
     if role == Role::Borrower {
-        // What it gets has been verified by its source.
+        // What it gets has been verified by its source, which is asked whether it does (`Config::check_source`).
         settings.verification = Verification::default();
     }
     let is_issuer = verification::check(&settings)?;

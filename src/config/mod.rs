@@ -159,6 +159,11 @@ impl Config {
         check::settings(&self.draft, &self.hooks, role)
     }
 
+    /// Whether a source of tokens verifies them as this asks for, if it does.
+    pub(crate) fn check_source(&self, source: &settings::Verification) -> Result<(), Error> {
+        verification::check_source(&self.draft.settings.verification, source)
+    }
+
     /// Every key with the value in force, as one flat JSON object: defaults and what follows from other keys included,
     /// secrets as `"***"` when they are set and `null` when not. Values of headers and URLs with a query, which may carry
     /// credentials, are `"***"` as well. What is not `"***"` or `null` can be given to [`Config::set_json`] again.

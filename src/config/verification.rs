@@ -95,6 +95,23 @@ pub(super) fn check(settings: &Settings) -> Result<Option<bool>, Error> {
     Ok(is_https)
 }
 
+/// What a client wants of the tokens of its source is what the source does: nothing that was set is ignored.
+pub(super) fn check_source(wanted: &Verification, source: &Verification) -> Result<(), Error> {
+    if wanted.by == Verify::Off {
+        return Ok(());
+    }
+    if wanted.by != source.by {
+        let why = "the source of its tokens verifies them in another way or not at all: it is set for the source";
+        return Err(contradiction("token.verify", why));
+    }
+    let pairs =
+        [("token.issuer", &wanted.issuer, &source.issuer), ("token.audience", &wanted.audience, &source.audience)];
+    match pairs.iter().find(|(_, wanted, source)| !wanted.is_empty() && wanted != source) {
+        Some((key, ..)) => Err(contradiction(key, "the source of its tokens asks for another one")),
+        None => Ok(()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::tests::with;
@@ -197,7 +214,22 @@ mod tests {
         let config = with(&JWT);
         let settings = config.settings_for(Role::Borrower).unwrap();
         assert_eq!(settings.verification.by, Verify::Off);
-        assert_eq!(config.settings_for(Role::Source).unwrap().verification.by, Verify::Jwt);
+        let source = config.settings_for(Role::Source).unwrap().verification;
+        assert_eq!(source.by, Verify::Jwt);
+        // But does not let it do less.
+        let refused = |config: &Config, source: &Verification| {
+            config.check_source(source).map_err(|e| e.detail().message.clone())
+        };
+        for quiet in [config.clone(), with(&[]), with(&JWT[..1])] {
+            assert_eq!(refused(&quiet, &source), Ok(()));
+        }
+        for other in [Verification::default(), Verification { by: Verify::Introspection, ..source.clone() }] {
+            assert!(refused(&config, &other).unwrap_err().starts_with("\"token.verify\": the source"));
+        }
+        let other = Verification { issuer: "https://other.example".into(), ..source.clone() };
+        assert!(refused(&config, &other).unwrap_err().starts_with("\"token.issuer\": "));
+        let other = Verification { audience: String::new(), ..source };
+        assert!(refused(&config, &other).unwrap_err().starts_with("\"token.audience\": "));
     }
 
     #[test]

@@ -44,9 +44,8 @@ impl Changed {
 ///
 /// "verdict" is "ok", "missing" or "unknown". Here the token is the one source: its claim `scope` (a text or an array), else
 /// `scp`. Its signature is not checked. An opaque token says nothing: "unknown", not valid, everything required is missing. What
-/// looks like a JWT and is none is "missing". A client knows more sources, and puts them in an order: a verified claim and an
-/// introspection answer (where both are had, what both name), an unverified claim, the token response, GET /api/v2/tokens/me.
-///
+/// looks like a JWT and is none is "missing". A client knows more sources, and puts them in an order: a verified claim or the
+/// introspection answer, an unverified claim, the token response, GET /api/v2/tokens/me.
 ///
 /// Returns GWA_OK; GWA_E_INVALID_ARGUMENT for NULL, and for a required scope that is empty or has blanks;
 /// GWA_E_INVALID_UTF8. `result_json` is written only with GWA_OK.

@@ -101,7 +101,8 @@ pub extern "C" fn gwa_token_source_free(source: *mut gwa_token_source_t) -> gwa_
 }
 
 /// Makes a client, as gwa_client_new() does, whose tokens come from a source. It has socket and dispatch threads of its own;
-/// what configures tokens (client.*, token.*) is ignored and may be missing. scopes.required is checked for this client too, of
+/// what configures tokens (client.*, token.*) is ignored and may be missing; but who sets token.verify, token.issuer or
+/// token.audience with it, gets GWA_E_BAD_VALUE unless the source has the same. scopes.required is checked for this client too, of
 /// every token: what the source requires is what it takes from the endpoint. scopes.lost is this client's own; with keep the next
 /// token of the source is its next chance. on_token is called for the tokens this client is
 /// given; on_ask is never called. gwa_client_set_secret() replaces client.secret and token.refresh_token of the source, for all of its

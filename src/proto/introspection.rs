@@ -3,12 +3,12 @@
 //! The question is [`super::oauth::introspection`]: the token travels in its body, never in a URL. Nothing of the answer but `active` has to be there, except what the
 //! settings ask for; what is there is judged as the claims of a signed token are.
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 use zeroize::Zeroize;
 
 use super::http::Reply;
-use super::identity::Identity;
-use super::jose::{self, Refusal};
+use super::identity::{self, Identity};
+use super::jose::{self, Claims, Refusal};
 use super::jwt;
 use super::oauth::LONG_WAIT_MS;
 use super::retry_after;
@@ -44,68 +44,40 @@ pub fn read(mut reply: Reply, settings: &Settings, wall_ms: u64) -> Result<Intro
         }
         _ => return Err(unanswered("The answer does not say whether the token is active.".into())),
     }
-    said(&claims, settings, wall_ms).map_err(Refusal::error)
+    said(&Claims::of_answer(claims), settings, wall_ms).map_err(Refusal::error)
 }
 
-fn said(claims: &Map<String, Value>, settings: &Settings, wall_ms: u64) -> Result<Introspected, Refusal> {
+fn said(claims: &Claims, settings: &Settings, wall_ms: u64) -> Result<Introspected, Refusal> {
     let Verification { issuer, audience, leeway_ms, .. } = &settings.verification;
-    let expires_ms = time(claims, "exp")?;
+    let expires_ms = claims.time("exp")?;
     let latest_ms = wall_ms.saturating_add(*leeway_ms);
     if expires_ms.is_some_and(|expires| wall_ms >= expires.saturating_add(*leeway_ms)) {
         return Err(Refusal::Expired);
     }
-    if time(claims, "nbf")?.is_some_and(|begins| begins > latest_ms) {
+    if claims.time("nbf")?.is_some_and(|begins| begins > latest_ms) {
         return Err(Refusal::NotYetValid);
     }
-    if time(claims, "iat")?.is_some_and(|issued| issued > latest_ms) {
+    if claims.time("iat")?.is_some_and(|issued| issued > latest_ms) {
         return Err(Refusal::FromTheFuture);
     }
-    let (from, to) = (texts(claims, "iss")?, texts(claims, "aud")?);
-    let has = |wanted: &String, given: Option<Vec<String>>, wrong| match given {
-        _ if wanted.is_empty() => Ok(()),
-        None => Err(Refusal::ClaimMissing),
-        Some(given) if given.contains(wanted) => Ok(()),
-        Some(_) => Err(wrong),
-    };
-    has(issuer, from, Refusal::Issuer)?;
-    has(audience, to, Refusal::Audience)?;
-    let scopes = texts(claims, "scope")?;
+    let (from, to) = (claims.text("iss")?, claims.texts("aud", |text| vec![text.to_owned()])?);
+    if !issuer.is_empty() && from.ok_or(Refusal::ClaimMissing)? != *issuer {
+        return Err(Refusal::Issuer);
+    }
+    if !audience.is_empty() && !to.ok_or(Refusal::ClaimMissing)?.contains(audience) {
+        return Err(Refusal::Audience);
+    }
+    let (client_id, authorized) = (claims.text("client_id")?, claims.text("azp")?);
     Ok(Introspected {
-        // RFC 7662 2.2: one text; some have an array.
-        scopes: scopes.map(|scopes| scopes.iter().flat_map(|text| jwt::split(text)).collect()),
-        identity: Identity::of_claims(claims),
+        // RFC 7662 2.2: one text; some have an array, whose items are names as they are.
+        scopes: claims.texts("scope", jwt::split)?,
+        identity: Identity {
+            subject: claims.text("sub")?,
+            client: client_id.or(authorized),
+            organisation: claims.text(identity::ORGANISATION)?,
+        },
         left_ms: expires_ms.map(|expires| expires.saturating_sub(wall_ms)),
     })
-}
-
-/// A text, or an array of them.
-fn texts(claims: &Map<String, Value>, name: &str) -> Result<Option<Vec<String>>, Refusal> {
-    match claims.get(name) {
-        None | Some(Value::Null) => Ok(None),
-        Some(Value::String(text)) => Ok(Some(vec![text.clone()])),
-        Some(Value::Array(items)) => items
-            .iter()
-            .map(|item| item.as_str().map(str::to_owned).ok_or(Refusal::ClaimType))
-            .collect::<Result<_, _>>()
-            .map(Some),
-        Some(_) => Err(Refusal::ClaimType),
-    }
-}
-
-/// A NumericDate (RFC 7519 2) in milliseconds.
-fn time(claims: &Map<String, Value>, name: &str) -> Result<Option<u64>, Refusal> {
-    match claims.get(name) {
-        None | Some(Value::Null) => Ok(None),
-        Some(value) => {
-            let seconds = value.as_f64().ok_or(Refusal::ClaimType)?;
-            // A cast saturates.
-            if seconds >= 0.0 {
-                Ok(Some((seconds * 1_000.0) as u64))
-            } else {
-                Err(Refusal::Time)
-            }
-        }
-    }
 }
 
 fn refused(reply: &Reply, wall_ms: u64) -> Error {

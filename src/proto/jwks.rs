@@ -4,9 +4,11 @@
 //! no newer one can be had, it is used on, *stale*, for one more day: an issuer's keys outlive an outage of the place where
 //! they are published, and a day bounds for how long a withdrawn one is believed.
 //!
-//! A token that names a key which is not in a fresh set is a reason to ask again, as issuers sign with new keys before old
-//! ones are over; but whoever makes such tokens could have us ask without end. So that takes a permit from a bucket of
-//! three, into which one more comes every 30 s.
+//! A token that names a key which is not in a fresh set, or whose signature is not of the key with that name, is a reason to
+//! ask again, as issuers sign with new keys before old ones are over, some of them under the old name; but whoever makes such
+//! tokens could have us ask without end. So that takes a permit from a bucket of three, into which one more comes every 30 s.
+//!
+//! Nor is an issuer in trouble asked at every token: when a question has failed, a stale set is used for 30 s unasked.
 
 use std::sync::Arc;
 
@@ -38,6 +40,8 @@ const COOLDOWN_MS: u64 = 30_000;
 #[derive(Clone, Debug, Default)]
 pub struct KeyCache {
     held: Option<Held>,
+    /// Since then there is nothing newer, and why.
+    missed: Option<(u64, Error)>,
     /// When the bucket is full again.
     full_ms: u64,
 }
@@ -76,7 +80,22 @@ impl KeyCache {
     /// Takes a set over that was just read.
     pub fn put(&mut self, boot_ms: u64, set: KeySet, fresh_ms: u64) {
         let held = Held { set: Arc::new(set), read_ms: boot_ms, fresh_until_ms: boot_ms.saturating_add(fresh_ms) };
-        self.held = Some(held);
+        (self.held, self.missed) = (Some(held), None);
+    }
+
+    /// No set could be had.
+    pub fn miss(&mut self, boot_ms: u64, error: Error) {
+        self.missed = Some((boot_ms, error));
+    }
+
+    /// Why nobody is asked now although the set is stale: somebody was a moment ago, or is to come later.
+    pub fn missed(&self, boot_ms: u64) -> Option<Error> {
+        let (since_ms, error) = self.missed.as_ref()?;
+        self.stale(boot_ms).filter(|_| !active(Mutant::IssuerPestered))?;
+        let (passed_ms, asked_ms) = (boot_ms.saturating_sub(*since_ms), error.retry_after_ms());
+        let wait_ms = asked_ms.unwrap_or(0).max(COOLDOWN_MS);
+        let left_ms = asked_ms.map(|ms| ms.saturating_sub(passed_ms));
+        (passed_ms < wait_ms).then(|| error.clone().with(|detail| detail.retry_after_ms = left_ms))
     }
 }
 

@@ -17,8 +17,6 @@ macro_rules! mutants {
 
 mutants! {
     // Scopes.
-    /// Of two sources that are trusted alike the first alone counts.
-    WiderScopesCount,
     /// The token response comes before what the token says.
     AnswerBeforeClaim,
     /// Other words in another order are other grants.
@@ -27,6 +25,8 @@ mutants! {
     ScopeChangeUntold,
     /// A renewed token is taken although it lacks a required scope.
     LostScopeTaken,
+    /// A lost scope is given back by an answer that does not come.
+    SilenceGivesBack,
     /// A lost scope ends all attempts, as at the start.
     LostScopeBlocks,
     /// Attempts after a denial follow each other as after a failure.
@@ -169,8 +169,18 @@ mutants! {
     KeysAskedForEver,
     /// A key that is not known is none, although the issuer may have a new one.
     UnknownKeyIsFinal,
+    /// An issuer whose keys cannot be had is asked for them at every token.
+    IssuerPestered,
+    /// A question about a token that says that it is over has no time.
+    NoLeastForQuestions,
+    /// Every question has the whole time of an attempt.
+    TimeBeginsAnew,
+    /// A key goes by one name for ever.
+    NameIsKey,
     /// The issuer's keys may take longer than the token lives.
     KeysForEver,
+    /// A verified `exp` is judged once, and then the answer says how long the token lives.
+    VerifiedEndIgnored,
     /// Tokens are judged by this machine's clock, whatever the server's says.
     OwnClockVerifies,
     /// A token that its issuer calls inactive is taken.
@@ -181,6 +191,10 @@ mutants! {
     OldCredentialPins,
     /// A new credential has to be of the same user.
     PinForEver,
+    /// What a token says of itself is forgotten once its issuer is asked.
+    ClaimsForgotten,
+    /// The refresh token of somebody else replaces the one that was held.
+    StrangersRefreshKept,
 
     // The session.
     /// A token is presented after `t_usable`.

@@ -32,7 +32,7 @@ use super::shared::Shared;
 use super::store::Store;
 use super::subscriptions::Findings;
 use crate::audit::Record;
-use crate::config::settings::Settings;
+use crate::config::settings::{Settings, Verification};
 use crate::error::{Code, Error, Stage};
 use crate::event::State as Shown;
 use crate::hooks::ThreadKind;
@@ -140,6 +140,11 @@ impl Source {
     /// Whether other clients may use it too.
     pub fn is_shared(&self) -> bool {
         self.kind != Kind::Private
+    }
+
+    /// What its tokens have to be.
+    pub fn verification(&self) -> &Verification {
+        &self.settings.verification
     }
 
     /// The clock its tokens are timed by.

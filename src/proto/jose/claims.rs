@@ -76,7 +76,7 @@ pub fn check(token: &str, keys: &KeySet, rules: &Rules, wall_ms: u64, verify: Ve
         return Err(Refusal::TypeNotAllowed);
     }
     let claims = Claims(json::object(&signed.payload).map_err(Refusal::of_payload)?);
-    if kind == ACCESS_TOKEN && REQUIRED.iter().any(|name| !claims.0.contains_key(*name)) {
+    if kind == ACCESS_TOKEN && REQUIRED.iter().any(|name| claims.0.get(*name).is_none_or(Value::is_null)) {
         return Err(Refusal::ClaimMissing);
     }
     let (expires_ms, issued_ms) = times(&claims, rules.leeway_ms, wall_ms)?;
@@ -116,8 +116,9 @@ fn times(claims: &Claims, leeway_ms: u64, wall_ms: u64) -> Result<(u64, Option<u
     Ok((expires, issued))
 }
 
-/// `iss` and `aud` (RFC 9068 4, RFC 8725 3.8 and 3.9). They are of the right type even where nobody asks for them.
+/// `iss` and `aud` (RFC 9068 4, RFC 8725 3.8 and 3.9). They and `jti` are of the right type even where nobody asks for them.
 fn parties(claims: &Claims, rules: &Rules) -> Result<(), Refusal> {
+    claims.text("jti")?;
     let (issuer, audience) = (claims.text("iss")?, claims.texts("aud", |text| vec![text.to_owned()])?);
     if let Some(wanted) = &rules.issuer {
         if issuer.ok_or(Refusal::ClaimMissing)? != *wanted {
@@ -132,11 +133,18 @@ fn parties(claims: &Claims, rules: &Rules) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// The members of the payload, by type: one that is there and of another type is a refusal.
-struct Claims(Map<String, Value>);
+/// The members of a payload, by type: one that is there and of another type is a refusal.
+pub struct Claims(Map<String, Value>);
 
 impl Claims {
-    fn text(&self, name: &str) -> Result<Option<String>, Refusal> {
+    /// Those of an issuer's answer, in which `null` says nothing.
+    pub fn of_answer(mut members: Map<String, Value>) -> Self {
+        members.retain(|_, value| !value.is_null());
+        Self(members)
+    }
+
+    /// A text.
+    pub fn text(&self, name: &str) -> Result<Option<String>, Refusal> {
         match self.0.get(name) {
             None => Ok(None),
             Some(Value::String(text)) => Ok(Some(text.clone())),
@@ -145,7 +153,7 @@ impl Claims {
     }
 
     /// A text that stands for a list, or an array of texts.
-    fn texts(&self, name: &str, split: fn(&str) -> Vec<String>) -> Result<Option<Vec<String>>, Refusal> {
+    pub fn texts(&self, name: &str, split: fn(&str) -> Vec<String>) -> Result<Option<Vec<String>>, Refusal> {
         let item = |item: &Value| item.as_str().map(str::to_owned).ok_or(Refusal::ClaimType);
         match self.0.get(name) {
             None => Ok(None),
@@ -162,7 +170,7 @@ impl Claims {
     }
 
     /// A NumericDate (RFC 7519 2) in milliseconds.
-    fn time(&self, name: &str) -> Result<Option<u64>, Refusal> {
+    pub fn time(&self, name: &str) -> Result<Option<u64>, Refusal> {
         let Some(value) = self.0.get(name) else { return Ok(None) };
         let seconds = value.as_f64().ok_or(Refusal::ClaimType)?;
         if !(0.0..=LATEST_S).contains(&seconds) {

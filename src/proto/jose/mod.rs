@@ -17,7 +17,7 @@ mod key_set;
 mod refusal;
 
 pub use algorithm::Algorithm;
-pub use claims::{check, Rules, Verified};
+pub use claims::{check, Claims, Rules, Verified};
 pub use jws::{verify_signature, Signed, Verify};
 pub use key::Key;
 pub use key_set::KeySet;

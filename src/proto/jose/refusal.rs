@@ -21,7 +21,8 @@ macro_rules! refusals {
                 match self { $(Self::$variant => $text),* }
             }
 
-            /// Whether the token may be signed with a key that is newer than the set: somebody should ask for the keys.
+            /// Whether the token may be signed with a key that is newer than the set: somebody should ask for the keys. Issuers
+            /// have put new keys under old names.
             pub fn newer_keys_may_help(self) -> bool {
                 match self { $(Self::$variant => $newer),* }
             }
@@ -54,7 +55,7 @@ refusals! {
     TypeNotAllowed, false, true, "The token's typ is not one of an access token (RFC 9068 2.1, RFC 8725 3.11).";
     UnknownKey, true, false, "No key of the issuer has the token's kid, or none is for its algorithm.";
     KeyUnfit, true, false, "The key with the token's kid is not for its algorithm (RFC 8725 3.1).";
-    Signature, false, false, "The signature is not that of the key which the token names.";
+    Signature, true, false, "The signature is not that of the key which the token names.";
     SignatureOfNone, true, false, "The token names no key, and the signature is of none of those tried.";
     ClaimMissing, false, true, "A claim that is required is missing (RFC 7519 4.1, RFC 9068 2.2).";
     ClaimType, false, true, "A claim is not of the type it has to be (RFC 7519 4.1, RFC 9068 2.2).";

@@ -186,7 +186,14 @@ fn refused() -> Vec<(Refusal, String)> {
     all.extend(unknown.map(|name| (Refusal::AlgorithmUnknown, algorithm(name))));
     let missing = ["iss", "aud", "sub", "client_id", "iat", "jti", "exp"];
     all.extend(missing.map(|name| (Refusal::ClaimMissing, with_claims(json!({ name: null })))));
-    let wrong = ["iss", "aud", "sub", "client_id", "azp", "exp", "iat", "nbf", "scope", "scp", "org"];
+    // What is required and null is not there.
+    let null = |name: &str| {
+        let payload =
+            claims(json!({ name: "_" })).to_string().replace(&format!(r#""{name}":"_""#), &format!(r#""{name}":null"#));
+        joined(r#"{"alg":"ES256","kid":"e1","typ":"at+jwt"}"#, &payload, "good")
+    };
+    all.extend(missing[..6].iter().map(|name| (Refusal::ClaimMissing, null(name))));
+    let wrong = ["jti", "iss", "aud", "sub", "client_id", "azp", "exp", "iat", "nbf", "scope", "scp", "org"];
     all.extend(wrong.map(|name| (Refusal::ClaimType, with_claims(json!({ name: {"x": 1} })))));
     all.extend(["exp", "iat", "nbf"].map(|name| (Refusal::ClaimType, with_claims(json!({ name: "1700000000" })))));
     all.extend(["aud", "scope"].map(|name| (Refusal::ClaimType, with_claims(json!({ name: ["socket", 1] })))));

@@ -6,6 +6,9 @@
 //! old token: two dozen in all, and never two within `min(1 s, L/20)`. Without a token that can be used a denial
 //! is final, as it is at the start. `refresh_now` and a new credential do not wait for the time: that is what they are for.
 //!
+//! A scope that is known to be lost stays so while nobody says what is granted: that `tokens/me` did not answer gives nothing back,
+//! whatever `scopes.unknown` says of tokens of which nothing was ever known. Another login may have it.
+//!
 //! A denial is recorded when it is another than the one before, or somebody asked for the attempt; that it is final is told by
 //! a failed attempt of its own.
 
@@ -14,7 +17,7 @@ use crate::audit::{Record, ScopeAudit};
 use crate::error::Error;
 use crate::proto::backoff;
 use crate::proto::mutant::{active, Mutant};
-use crate::proto::scope::{self, Checked, Grants};
+use crate::proto::scope::{self, Checked, Grants, Verdict};
 use crate::proto::time::Now;
 
 /// What is known of the newest token's denial.
@@ -22,6 +25,8 @@ use crate::proto::time::Now;
 pub(super) struct Denial {
     /// The last one, until a token is taken or somebody asks for another attempt.
     last: Option<ScopeAudit>,
+    /// What the last token granted of which that is known, if it lacks something.
+    lost: Option<Grants>,
     /// The one at hand repeats it.
     again: bool,
     /// The next attempt is timed because of it.
@@ -31,8 +36,17 @@ pub(super) struct Denial {
 impl Refresher {
     /// The check, and its record.
     pub(super) fn check_scopes(&mut self, grants: &Grants) -> Result<(), Error> {
-        let Checked { audit, outcome, .. } =
-            scope::check(grants, &self.settings.required_scopes, self.settings.unknown_scopes);
+        let (required, unknown) = (&self.settings.required_scopes, self.settings.unknown_scopes);
+        let mut checked = scope::check(grants, required, unknown);
+        match (&checked.verdict, &self.denial.lost) {
+            (Verdict::Missing(_), _) => self.denial.lost = Some(grants.clone()).filter(|lost| lost.scopes.is_some()),
+            (Verdict::Ok, _) => self.denial.lost = None,
+            (Verdict::Unknown, Some(lost)) if !active(Mutant::SilenceGivesBack) => {
+                checked = scope::check(lost, required, unknown);
+            }
+            (Verdict::Unknown, _) => {}
+        }
+        let Checked { audit, outcome, .. } = checked;
         let denied = outcome.is_err();
         self.denial.again = denied && self.denial.last.as_ref() == Some(&audit) && !active(Mutant::DenialRepeated);
         if !self.denial.again {
@@ -51,6 +65,11 @@ impl Refresher {
     /// Somebody asks for an attempt: its outcome is recorded, whatever it is.
     pub(super) fn denial_is_asked_for(&mut self) {
         self.denial.last = None;
+    }
+
+    /// Somebody else may have what was lost.
+    pub(super) fn denial_is_over(&mut self) {
+        self.denial.lost = None;
     }
 
     /// Whether an error is a denial that the old token outlives.

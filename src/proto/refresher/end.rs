@@ -80,6 +80,10 @@ impl Refresher {
                 return self.finally(now);
             }
         };
+        if let Err(error) = self.check_claimed(&granted) {
+            self.record_refusal(&error);
+            return self.finally(now);
+        }
         let rotated = self.adopt(&granted);
         match self.to_store(rotated.as_ref()).filter(|_| !active(Mutant::CloseDoesNotStore)) {
             Some(refresh_token) => self.store(Arrival::late(granted, rotated), refresh_token),

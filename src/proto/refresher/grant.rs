@@ -34,6 +34,8 @@ pub(super) struct Arrival {
     pub identity: Identity,
     /// The issuer's keys were asked for because of it.
     pub asked_for_keys: bool,
+    /// Why it is not used, while the refresh token of before is being put back.
+    pub refused: Option<Error>,
 }
 
 impl Arrival {
@@ -48,6 +50,7 @@ impl Arrival {
             lives_ms: None,
             identity: Identity::default(),
             asked_for_keys: false,
+            refused: None,
         })
     }
 
@@ -60,10 +63,14 @@ impl Arrival {
 impl Refresher {
     pub(super) fn granted(&mut self, now: Now, granted: Granted) {
         self.out.push_back(Output::News(News::Verifying));
-        // The code is spent and the old refresh token may be dead, whatever is wrong with the access token.
+        // The code is spent and the old refresh token may be dead, whatever is wrong with the access token. A stranger's is
+        // no use all the same.
         let from_code = self.credentials.code.take().is_some();
         self.credentials.verifier.take_if(|_| from_code);
         self.has_corrected_clock = false;
+        if let Err(error) = self.check_claimed(&granted) {
+            return self.failed(now, error);
+        }
         let rotated = self.adopt(&granted);
         self.has_rotated = rotated.is_some();
         let arrival = Arrival::new(granted, rotated, from_code);
@@ -77,7 +84,10 @@ impl Refresher {
         let (rotated, from_code) = (arrival.rotated.take(), arrival.from_code);
         self.trust = arrival.trust;
         let identity = self.identity_of(&mut arrival);
-        let token = match self.check_identity(&identity).and_then(|()| self.verify(now, arrival)) {
+        if let Err(error) = self.check_identity(&identity) {
+            return self.disowned(now, arrival, rotated, error);
+        }
+        let token = match self.verify(now, arrival, &identity) {
             Ok(token) => token,
             Err(error) => return self.turned_down(now, rotated, error),
         };
@@ -121,15 +131,12 @@ impl Refresher {
     }
 
     /// Lifetime and scopes; the scope audit is made here (`denied.rs`), so a denial is recorded once.
-    fn verify(&mut self, now: Now, arrival: Arrival) -> Result<Token, Error> {
+    fn verify(&mut self, now: Now, arrival: Arrival, identity: &Identity) -> Result<Token, Error> {
         let Arrival { granted, probed, trust, said_scopes, lives_ms, .. } = arrival;
-        let (verified, introspected) = match trust {
-            Trust::Verified => (said_scopes, None),
-            Trust::Introspected => (None, said_scopes),
-            Trust::Unverified => (None, None),
-        };
-        let others = Sources { verified, introspected, probed, ..Sources::default() };
-        let grants = scope::of_answer(&granted, self.requested_proof, trust, others, &self.settings);
+        let others = Sources { vouched: said_scopes, probed, ..Sources::default() };
+        let mut grants = scope::of_answer(&granted, self.requested_proof, trust, others, &self.settings);
+        // Who vouches for the scopes says whose they are.
+        grants.client_id = identity.client.clone().filter(|_| trust != Trust::Unverified).or(grants.client_id);
         let claimed_ms = [grants.lifetime_ms, lives_ms].into_iter().flatten().min();
         let lifetime_ms = self.lifetime(now, granted.expires_in_ms, claimed_ms)?;
         self.check_scopes(&grants)?;

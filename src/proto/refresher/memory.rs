@@ -1,5 +1,6 @@
 //! What outlives a machine.
 
+use super::pin::Pin;
 use super::{store, Refresher};
 use crate::proto::identity::Identity;
 use crate::proto::jwks::KeyCache;
@@ -29,13 +30,13 @@ impl Refresher {
     pub fn after(self, memory: Memory) -> Self {
         let Memory { serial, asks, refused, unsaved, ahead_ms, identity, keys } = memory;
         let store = store::Known { unsaved, ..store::Known::default() };
-        Self { serial, asks, refused, ahead_ms, identity, keys, store, ..self }
+        Self { serial, asks, refused, ahead_ms, pin: Pin::of(identity), keys, store, ..self }
     }
 
     /// What the next machine has to know.
     pub fn memory(&self) -> Memory {
         let Self { serial, asks, ahead_ms, .. } = *self;
-        let (identity, keys) = (self.identity.clone(), self.keys.clone());
+        let (identity, keys) = (self.pin.known(), self.keys.clone());
         Memory { serial, asks, refused: self.refused.clone(), unsaved: self.store.unsaved, ahead_ms, identity, keys }
     }
 }

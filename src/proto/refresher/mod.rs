@@ -12,7 +12,7 @@
 //! ```
 //!
 //! With a token store `Loading` comes before `Fetching` and `Storing` after it (`store.rs`); `Checking` asks whether the
-//! token is to be believed (`trust.rs`), and for the scopes of an opaque one (`probe.rs`), and `Revoking` is the last thing of a machine that is to revoke its token.
+//! token is to be believed (`trust.rs`, `pin.rs`), and for the scopes of an opaque one (`probe.rs`), and `Revoking` is the last thing of a machine that is to revoke its token.
 //!
 //! With `token.grant = application` a question takes the place of the request; all else is the same.
 //!
@@ -25,6 +25,7 @@ mod io;
 mod listening;
 mod memory;
 mod phase;
+mod pin;
 mod probe;
 mod proofs;
 mod provider;
@@ -46,7 +47,6 @@ use super::backoff::{retry_ms, Held, Retry};
 use super::dice::Dice;
 use super::http::{self, Reply, Request};
 use super::http_date;
-use super::identity::Identity;
 use super::jose;
 use super::jwks::KeyCache;
 use super::mutant::{active, Mutant};
@@ -117,8 +117,8 @@ pub struct Refresher {
     denial: denied::Denial,
     /// What is known of the token store.
     store: store::Known,
-    /// Whom the tokens are about, as far as is known.
-    identity: Identity,
+    /// Whom the tokens are about.
+    pin: pin::Pin,
     /// The issuer's keys, and who verifies with them.
     keys: KeyCache,
     verify: jose::Verify,
@@ -170,7 +170,7 @@ impl Refresher {
             wanted: Vec::new(),
             denial: denied::Denial::default(),
             store: store::Known::default(),
-            identity: Identity::default(),
+            pin: pin::Pin::default(),
             keys: KeyCache::default(),
             verify: |_, _, _, _| false,
             closing: false,

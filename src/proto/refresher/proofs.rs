@@ -31,6 +31,7 @@ impl Refresher {
         self.epoch += 1;
         self.requested = now;
         self.requested_version = self.credentials_version;
+        self.pin.request();
         self.requested_proof = oauth::proof(&self.settings, &self.credentials);
         self.requested_refresh = self.credentials.refresh_token.clone();
         self.requested_ahead_ms = self.ahead_ms;

@@ -14,6 +14,7 @@ impl Refresher {
         self.asks += 1;
         self.requested = now;
         self.requested_version = self.credentials_version;
+        self.pin.request();
         let most = self.settings.provider_timeout_ms;
         let until =
             now.boot_ms + if active(Mutant::ProviderForEver) { u64::MAX / 2 } else { self.attempt_ms(now, most) };

@@ -125,11 +125,14 @@ impl Refresher {
 
     /// What cannot be stored is on record; memory still has it, and the next request tries again.
     pub(super) fn stored(&mut self, now: Now, outcome: Result<(), Error>) {
-        let Some(arrival) = self.after_storing(outcome) else {
+        let Some(mut arrival) = self.after_storing(outcome) else {
             self.senseless += 1;
             return;
         };
-        self.arrived(now, arrival);
+        match arrival.refused.take() {
+            Some(error) => self.failed(now, error),
+            None => self.arrived(now, arrival),
+        }
     }
 
     pub(super) fn after_storing(&mut self, outcome: Result<(), Error>) -> Option<Box<Arrival>> {

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!                    off ──────────────────────────────────────────────────────────┐
-//!  granted, stored ──┤                    keys missing, expired, or without the kid │
+//!  granted, stored ──┤                    keys missing, expired, or without the key │
 //!                    jwt ──▶ check ──────────────▶ Checking(Keys) ──▶ check ────────┤──▶ scopes ──▶ identity ──▶ in force
 //!                    │                                                              │
 //!                    introspection ──────────────▶ Checking(Issuer) ────────────────┘
@@ -20,8 +20,8 @@ use super::grant::Arrival;
 use super::phase::Check;
 use super::{Output, Phase, Refresher};
 use crate::audit::{Record, Trust};
-use crate::config::settings::{ClientAuthentication, Settings, Verification, Verify};
-use crate::error::{Code, Error, Stage};
+use crate::config::settings::{ClientAuthentication, Grant, Settings, Verification, Verify};
+use crate::error::Error;
 use crate::proto::http::{self, Request};
 use crate::proto::identity::{self, Identity};
 use crate::proto::jose::{self, Algorithm, KeySet, Refusal, Rules, Verified};
@@ -68,7 +68,8 @@ impl Refresher {
         }
     }
 
-    /// The token's own time pays for a question: a quarter of it, a second at least.
+    /// The token's own time pays for a question: a quarter of it, a second at least. So does the attempt's, which began with
+    /// the request for the token.
     pub(super) fn question_ms(&self, now: Now, arrival: &Arrival, most: u64) -> u64 {
         let Granted { access_token, expires_in_ms, .. } = &arrival.granted;
         let claimed_ms = match jwt::read(access_token.expose(), self.settings.max_token_bytes) {
@@ -78,12 +79,28 @@ impl Refresher {
         let answered_ms = expires_in_ms.and_then(|ms| u64::try_from(ms).ok());
         let life_ms = answered_ms.into_iter().chain(claimed_ms).min().unwrap_or(u64::MAX);
         let life_ms = if active(Mutant::KeysForEver) { u64::MAX } else { life_ms };
-        self.attempt_ms(now, most).min((life_ms / 4).max(QUESTION_LEAST_MS)).max(1)
+        let least_ms = if active(Mutant::NoLeastForQuestions) { 1 } else { QUESTION_LEAST_MS.min(most) };
+        self.attempt_left_ms(now).min(most).min(life_ms / 4).max(least_ms)
+    }
+
+    fn attempt_left_ms(&self, now: Now) -> u64 {
+        let whole_ms = match self.settings.grant {
+            Grant::Application => self.settings.provider_timeout_ms,
+            _ => self.settings.token_timeout_ms,
+        };
+        let spent_ms = now.boot_ms.saturating_sub(self.requested.boot_ms);
+        let spent_ms = if active(Mutant::TimeBeginsAnew) { 0 } else { spent_ms };
+        self.attempt_ms(now, whole_ms).saturating_sub(spent_ms)
     }
 
     /// Now, by the clock that dated the token.
     fn issuer_ms(&self, now: Now) -> u64 {
         now.wall_ms.saturating_add_signed(if active(Mutant::OwnClockVerifies) { 0 } else { self.ahead_ms })
+    }
+
+    /// What is left now, from the request on: that is where a token's life is counted from.
+    fn since_request(&self, now: Now, left_ms: u64) -> u64 {
+        left_ms.saturating_add(now.boot_ms.saturating_sub(self.requested.boot_ms))
     }
 
     // ---- by the issuer's keys -------------------------------------------------------------------------------
@@ -92,8 +109,14 @@ impl Refresher {
         let fresh = self.keys.fresh(now.boot_ms);
         // Without keys a token that no key can help is refused all the same, and nobody is asked.
         let outcome = self.verify_with(now, &arrival, fresh.as_deref().unwrap_or(&KeySet::default()));
-        let may_help = matches!(outcome, Err(refusal) if refusal.newer_keys_may_help()) && !arrival.asked_for_keys;
-        if may_help && (fresh.is_none() || self.may_ask_again(now)) {
+        let may_help = outcome.as_ref().is_err_and(|refusal| newer_keys_may_help(*refusal)) && !arrival.asked_for_keys;
+        if may_help && fresh.is_none() {
+            return match self.keys.missed(now.boot_ms) {
+                Some(error) => self.without_newer_keys(now, arrival, error),
+                None => self.ask_for_keys(now, arrival),
+            };
+        }
+        if may_help && self.may_ask_again(now) {
             return self.ask_for_keys(now, arrival);
         }
         self.verified(now, arrival, outcome);
@@ -110,10 +133,13 @@ impl Refresher {
 
     fn verified(&mut self, now: Now, mut arrival: Box<Arrival>, outcome: Result<Verified, Refusal>) {
         match outcome {
-            Ok(Verified { subject, client_id, organisation, scopes, .. }) => {
+            Ok(Verified { subject, client_id, organisation, scopes, expires_ms, .. }) => {
                 arrival.trust = Trust::Verified;
                 arrival.said_scopes = scopes;
                 arrival.identity = Identity { subject, client: client_id, organisation };
+                let left_ms = expires_ms.saturating_sub(self.issuer_ms(now));
+                arrival.lives_ms =
+                    Some(self.since_request(now, left_ms)).filter(|_| !active(Mutant::VerifiedEndIgnored));
                 self.believed(now, arrival);
             }
             Err(refusal) => self.disbelieved(now, *arrival, refusal),
@@ -150,12 +176,18 @@ impl Refresher {
             }
             Err(error) => error,
         };
+        self.keys.miss(now.boot_ms, error.clone());
+        self.without_newer_keys(now, arrival, error);
+    }
+
+    /// The old ones are used on, if there are any.
+    fn without_newer_keys(&mut self, now: Now, arrival: Box<Arrival>, error: Error) {
         let Some((set, age_ms)) = self.keys.stale(now.boot_ms).filter(|_| !active(Mutant::NeverStale)) else {
             return self.turned_down(now, arrival.rotated, error);
         };
         match self.verify_with(now, &arrival, &set) {
             // Why there are no newer keys says more than that they are wanted.
-            Err(refusal) if refusal.newer_keys_may_help() => self.turned_down(now, arrival.rotated, error),
+            Err(refusal) if newer_keys_may_help(refusal) => self.turned_down(now, arrival.rotated, error),
             outcome => {
                 if self.keys.fresh(now.boot_ms).is_none() {
                     self.out.push_back(Output::Audit(Record::KeysStale { age_ms, error }));
@@ -189,54 +221,19 @@ impl Refresher {
         let read = outcome.and_then(|reply| introspection::read(reply, &self.settings, issuer_ms));
         match read {
             Ok(said) => {
-                let age_ms = now.boot_ms.saturating_sub(self.requested.boot_ms);
                 arrival.trust = Trust::Introspected;
                 arrival.said_scopes = said.scopes;
                 arrival.identity = said.identity;
-                arrival.lives_ms = said.left_ms.map(|left| left.saturating_add(age_ms));
+                arrival.lives_ms = said.left_ms.map(|left_ms| self.since_request(now, left_ms));
                 self.believed(now, arrival);
             }
             Err(error) => self.turned_down(now, arrival.rotated, error),
         }
     }
+}
 
-    // ---- whom it is about -----------------------------------------------------------------------------------
-
-    /// What is known of it, however that came to be known.
-    pub(super) fn identity_of(&self, arrival: &mut Arrival) -> Identity {
-        let mut known = match arrival.trust {
-            Trust::Unverified => {
-                let claims = jwt::payload(arrival.granted.access_token.expose(), self.settings.max_token_bytes);
-                claims.map(|claims| Identity::of_claims(&claims)).unwrap_or_default()
-            }
-            Trust::Verified | Trust::Introspected => Identity::default(),
-        };
-        known.learn(std::mem::take(&mut arrival.identity));
-        known
-    }
-
-    /// A renewal is about whom the token before it was about, unless a credential has been replaced since.
-    pub(super) fn check_identity(&mut self, identity: &Identity) -> Result<(), Error> {
-        let pins = self.settings.verification.pins_identity && !active(Mutant::IdentityUnpinned);
-        let Some(claim) = self.identity.differs(identity).filter(|_| pins) else { return Ok(()) };
-        self.out.push_back(Output::Audit(Record::IdentityChanged { claim }));
-        let text = format!("{claim} is another one.");
-        Err(Error::new(Code::IdentityChanged, Stage::Token, text))
-    }
-
-    /// The token is in force. One that was asked for with a credential that has been replaced meanwhile pins nothing.
-    pub(super) fn pin_identity(&mut self, identity: Identity) {
-        if self.requested_version == self.credentials_version || active(Mutant::OldCredentialPins) {
-            self.identity.learn(identity);
-        }
-    }
-
-    /// A new credential may be somebody else's.
-    pub(super) fn unpin_identity(&mut self) {
-        if !active(Mutant::PinForEver) {
-            self.identity = Identity::default();
-        }
-    }
+fn newer_keys_may_help(refusal: Refusal) -> bool {
+    refusal.newer_keys_may_help() && !(refusal == Refusal::Signature && active(Mutant::NameIsKey))
 }
 
 /// What a token has to be.

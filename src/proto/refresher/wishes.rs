@@ -186,7 +186,7 @@ impl Refresher {
             Credential::ProxyPassword => return,
         }
         self.unauthorized = 0;
-        self.unpin_identity();
+        self.login();
     }
 
     pub(super) fn answered(&mut self, now: Now, id: u64, answer: Result<Answer, Error>) {
@@ -195,7 +195,7 @@ impl Refresher {
             (Phase::Persisting { id: asked, .. }, answer) if *asked == id => self.persisted(now, answer.map(|_| ())),
             (Phase::Blocked { asked: Some(asked), .. }, Ok(Answer::Code(code))) if *asked == id => {
                 self.credentials.code = Some(code);
-                self.unpin_identity();
+                self.login();
                 self.begin_round(now);
             }
             (Phase::Blocked { asked: Some(asked), .. }, _) if *asked == id => {

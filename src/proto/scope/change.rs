@@ -1,5 +1,7 @@
 //! What a renewal changes of the grants.
 
+use std::collections::HashSet;
+
 use crate::event::ScopesChanged;
 use crate::proto::mutant::{active, Mutant};
 
@@ -17,14 +19,10 @@ impl Grant {
     pub fn compare(&mut self, scopes: Option<&[String]>, required: &[String]) -> Option<ScopesChanged> {
         let now = scopes?;
         let before = self.known.replace(now.to_vec())?;
-        let without = |list: &[String], other: &[String]| {
-            let mut left: Vec<String> = Vec::new();
-            for name in list {
-                if !other.contains(name) && !left.contains(name) {
-                    left.push(name.clone());
-                }
-            }
-            left
+        let without = |list: &[String], other: &[String]| -> Vec<String> {
+            // A server may name thousands.
+            let mut seen: HashSet<&str> = other.iter().map(String::as_str).collect();
+            list.iter().filter(|name| seen.insert(name)).cloned().collect()
         };
         let (added, removed) = (without(now, &before), without(&before, now));
         let is_moved = active(Mutant::OrderIsChange) && before != now;

@@ -196,8 +196,10 @@ pub fn grants_of(token: &Token, settings: &Settings) -> Grants {
         Profile::AuthMessage => grants(token.access_token.expose(), Sources::default(), settings.max_token_bytes),
         Profile::Notifications => Grants::default(),
     };
+    // Who vouches for a token by introspection need not make it a JWT.
+    let claimed = Some(claimed).filter(|grants| !(token.trust == Trust::Introspected && grants.malformed));
     // What the token does not say itself, the answer that brought it has.
-    Grants { scopes: token.scopes.clone(), ..claimed }
+    Grants { scopes: token.scopes.clone(), ..claimed.unwrap_or_default() }
 }
 
 fn denial(grants: &Grants, verdict: &Verdict, required: &[String], unknown: UnknownScopes) -> Option<Error> {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::audit::{Record, ScopeResult};
+use crate::audit::{Record, ScopeAudit, ScopeResult};
 use crate::config::settings::{Profile, Settings};
 use crate::error::{Code, Error, Stage};
 use crate::event::Question;
@@ -51,6 +51,8 @@ pub struct Hand {
     pub lock_waits: Vec<u64>,
     /// How old the keys were that were used on, and why.
     pub stale: Vec<(u64, Error)>,
+    /// What was recorded of scopes.
+    pub judged: Vec<ScopeAudit>,
     /// Epoch of what is to be signed.
     pub signs: u64,
     /// What the application was asked last.
@@ -79,6 +81,7 @@ impl Hand {
             errors: Vec::new(),
             lock_waits: Vec::new(),
             stale: Vec::new(),
+            judged: Vec::new(),
             signs: 0,
             asked: None,
         }
@@ -133,7 +136,11 @@ impl Hand {
                 "stale".into()
             }
             Output::Audit(Record::IdentityChanged { claim }) => format!("another {claim}"),
-            Output::Audit(Record::Scopes(audit)) if audit.result != ScopeResult::Allowed => "denied".into(),
+            Output::Audit(Record::Scopes(audit)) => {
+                let denied = audit.result != ScopeResult::Allowed;
+                self.judged.push(audit);
+                return denied.then(|| "denied".into());
+            }
             Output::News(News::Blocked { error, .. }) => {
                 self.errors.push(error);
                 "blocked".into()

@@ -26,8 +26,14 @@ pub fn verify(algorithm: Algorithm, key: &Key, message: &[u8], signature: &[u8])
 
 /// The key set with these keys, which go by their names.
 pub fn key_set(names: &[&str]) -> String {
-    let key = |name: &&str| json!({"kty": "OKP", "crv": "Ed25519", "kid": name, "x": URL_SAFE_NO_PAD.encode(sha256(name.as_bytes()))});
-    json!({"keys": names.iter().map(key).collect::<Vec<_>>()}).to_string()
+    named(&names.iter().map(|name| (*name, *name)).collect::<Vec<_>>())
+}
+
+/// The key set in which keys go by these names: name, key.
+pub fn named(keys: &[(&str, &str)]) -> String {
+    let x = |key: &str| URL_SAFE_NO_PAD.encode(sha256(key.as_bytes()));
+    let key = |(name, key): &(&str, &str)| json!({"kty": "OKP", "crv": "Ed25519", "kid": name, "x": x(key)});
+    json!({"keys": keys.iter().map(key).collect::<Vec<_>>()}).to_string()
 }
 
 /// A token with this header and these claims, signed with the key of this name.

@@ -9,7 +9,8 @@
 //!   [`notify_chaos`] feeds it anything;
 //! * [`record_laws`] compares what is on record with what was done;
 //! * [`token_laws`], [`socket_laws`] and [`scope_laws`] tell the rules a second time, and are asked after every step too;
-//! * [`store`] and [`opaque`] feed the refresher by [`hand`]: what lies between request and publication;
+//! * [`store`] and [`opaque`] feed the refresher by [`hand`]: what lies between request and publication, as do [`verified`],
+//!   [`issuer_keys`], [`introspected`] and [`strangers`];
 //! * [`store_walk`] is several processes that share a token store;
 //! * [`random`] walks through days at random, [`dense`] through minutes full of faults;
 //! * [`fleets`] runs a thousand clients behind one credential, see [`fleet`];
@@ -31,6 +32,7 @@ mod grants;
 mod hand;
 mod introspected;
 mod issuer;
+mod issuer_keys;
 mod issuer_walk;
 mod long_answer;
 mod losses;
@@ -53,6 +55,7 @@ mod socket_laws;
 mod store;
 mod store_walk;
 mod stories;
+mod strangers;
 mod token_laws;
 mod tokens;
 mod verified;

@@ -3,8 +3,8 @@
 use std::panic::catch_unwind;
 
 use super::{
-    ahead, alone, asked, dense, fleets, grants, introspected, losses, muted, notify_alone, notify_live, opaque,
-    provider, random, scopes, sharing, store, store_walk, stories, tokens, verified, wishes,
+    ahead, alone, asked, dense, fleets, grants, introspected, issuer_keys, losses, muted, notify_alone, notify_live,
+    opaque, provider, random, scopes, sharing, store, store_walk, stories, strangers, tokens, verified, wishes,
 };
 use crate::proto::mutant::{activate, Mutant};
 
@@ -110,7 +110,9 @@ fn stories() -> impl Iterator<Item = &'static fn()> {
         .chain(opaque::ALL)
         .chain(scopes::ALL)
         .chain(verified::ALL)
+        .chain(issuer_keys::ALL)
         .chain(introspected::ALL)
+        .chain(strangers::ALL)
         .chain(store_walk::ALL)
         .chain(wishes::ALL)
         .chain(stories::ALL)

@@ -63,7 +63,7 @@ fn scopes_are_asked_for_where_the_answer_has_none() {
     let mut hand = probing(denying());
     let request = hand.requests.last().unwrap();
     assert_eq!((request.method, request.authorization.expose()), (Method::Get, "Bearer hush-t"));
-    assert_eq!(request.timeout_ms, 15_000);
+    assert_eq!(request.timeout_ms, 14_990);
     let body = r#"{"organization":{"id":"o"},"authorizedScope":["a:read","c"]}"#;
     assert_eq!(hand.replied(200, body), ["publish"]);
     assert_eq!(hand.tokens[0].scopes.as_deref().unwrap(), ["a:read", "c"]);

@@ -68,8 +68,8 @@ fn losing(lost_scopes: LostScopes) -> World {
 #[test]
 fn who_is_trusted_more_is_believed() {
     let list = |text: &str| Some(names(text));
-    let both = Sources { introspected: list("a b"), verified: list("b c"), ..Sources::default() };
-    assert_eq!(both.resolve(), list("b"));
+    let vouched = Sources { vouched: list("a"), claimed: list("a b"), answered: list("b"), ..Sources::default() };
+    assert_eq!(vouched.resolve(), list("a"));
     let token = Sources { claimed: list("a"), answered: list("a b"), ..Sources::default() };
     assert_eq!(token.resolve(), list("a"));
 }
@@ -262,8 +262,27 @@ fn scopes_of_an_opaque_token_are_lost_like_others() {
     hand.granted("");
     assert_eq!(hand.replied(200, r#"{"authorizedScope":["b:read"]}"#), ["denied", "waiting", "lost"]);
     assert!(hand.refresher.token().is_some(), "the old token is good");
-    // Without an answer of `tokens/me` nothing is known, and the policy allows that.
+    // That `tokens/me` does not answer gives nothing back, nor does somebody who asks again.
     hand.wait();
+    hand.granted("");
+    assert_eq!(hand.no_answer(), ["waiting"], "it is said once");
+    assert_eq!(hand.feed(refresher::Input::RefreshNow), ["request hush-r0"]);
+    hand.granted("");
+    assert_eq!(hand.replied(503, ""), ["denied", "waiting", "lost"]);
+    assert_eq!(hand.errors.last().unwrap().detail().missing_scopes, ["a:read"]);
+    assert_eq!(hand.tokens.len(), 1);
+    hand.wait();
+    hand.granted("");
+    assert_eq!(hand.replied(200, r#"{"authorizedScope":["a:read"]}"#), ["publish"]);
+    // Then nothing is lost, and the policy allows what is not known; as it does of another login.
+    assert_eq!(hand.wait(), ["request hush-r0"]);
+    hand.granted("");
+    assert_eq!(hand.no_answer(), ["publish"]);
+    hand.wait();
+    hand.granted("");
+    assert_eq!(hand.replied(200, r#"{"authorizedScope":["b:read"]}"#), ["denied", "waiting", "lost"]);
+    let login = refresher::Credential::RefreshToken(super::hand::secret("hush-r9"));
+    assert_eq!(hand.feed(refresher::Input::Credential(login)), ["request hush-r9"]);
     hand.granted("");
     assert_eq!(hand.no_answer(), ["publish"]);
 }

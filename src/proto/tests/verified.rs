@@ -2,10 +2,10 @@
 
 use serde_json::{json, Value};
 
-use super::hand::{opaque, stored, Hand};
+use super::hand::{opaque, secret, stored, Hand};
 use super::issuer::{claims, header, key_set, settings, signed, with, DATE, KEYS, WALL_MS};
 use crate::audit::Trust;
-use crate::config::settings::Settings;
+use crate::config::settings::{Grant, Settings};
 use crate::error::{Code, Error, Stage};
 use crate::hooks::Answer;
 use crate::proto::http::{Method, Purpose, Reply};
@@ -27,6 +27,7 @@ pub const ALL: &[fn()] = &[
     closing_does_not_wait_for_keys,
     the_next_machine_has_the_keys,
     verified_claims_say_the_scopes,
+    verified_claims_say_the_end,
 ];
 
 const MINUTE: u64 = 60_000;
@@ -46,7 +47,7 @@ fn a_token_is_verified_before_it_is_used() {
     let mut hand = started();
     assert_eq!(hand.grants_good("k1"), [KEYS]);
     let request = hand.requests.last().unwrap();
-    assert_eq!((request.method, request.purpose, request.timeout_ms), (Method::Get, Purpose::Keys, 15_000));
+    assert_eq!((request.method, request.purpose, request.timeout_ms), (Method::Get, Purpose::Keys, 14_990));
     assert!(request.authorization.is_empty() && request.body.text().is_empty(), "nobody gets a token for that");
     assert_eq!(hand.publishes(&["k0", "k1"], None), ["keys 2", "publish"]);
     assert_eq!(hand.tokens[0].scopes.as_deref().unwrap(), ["a:read", "b:read"]);
@@ -56,7 +57,8 @@ fn a_token_is_verified_before_it_is_used() {
     assert_eq!(hand.grants_good("k1"), ["publish"]);
     hand.renew();
     let forged = signed("k2", &header("k1"), &claims(hand.now.wall_ms));
-    assert_eq!(hand.grants(&forged, ""), ["waiting"]);
+    assert_eq!(hand.grants(&forged, ""), [KEYS]);
+    assert_eq!(hand.publishes(&["k1"], None), ["keys 1", "waiting"]);
     assert_eq!((hand.tokens.len(), hand.refresher.token().unwrap().serial), (2, 2), "the old one is used on");
     // Nobody who can verify: nothing is believed.
     let mut hand = Hand::new(settings(), false);
@@ -285,9 +287,13 @@ fn old_keys_outlive_an_outage_by_a_day() {
     assert_eq!(hand.grants_good("k2"), [KEYS]);
     assert_eq!(hand.no_answer(), ["waiting"]);
     hand.wait_on();
+    // Nobody is asked again for that at once.
     let forged = signed("k2", &header("k1"), &claims(hand.now.wall_ms));
+    assert_eq!(hand.grants(&forged, ""), ["waiting"]);
+    hand.pass(30_000);
+    hand.feed(Input::Timeout);
     assert_eq!(hand.grants(&forged, ""), [KEYS]);
-    assert_eq!(hand.no_answer(), ["stale", "waiting"]);
+    assert_eq!(hand.no_answer(), ["waiting", "failed"]);
     // Keys that are fresh are no old ones, whatever becomes of the question for newer ones.
     let mut hand = renewing();
     assert_eq!(hand.grants_good("k2"), [KEYS]);
@@ -312,6 +318,19 @@ fn a_short_token_does_not_wait_for_keys() {
     let mut other = started();
     assert_eq!(other.replied(200, &silent), [KEYS]);
     assert_eq!(other.requests.last().unwrap().timeout_ms, 2_000);
+    // One that says that it is over is asked about too: nobody has believed that yet.
+    let mut over = started();
+    let token = life(&over, 0);
+    assert_eq!(over.replied(200, &body(&token)), [KEYS]);
+    assert_eq!(over.requests.last().unwrap().timeout_ms, 1_000);
+    assert_eq!(over.publishes(&["k1"], None), ["keys 1", "waiting"]);
+    // The attempt began with the request for the token.
+    for (after_ms, timeout_ms) in [(5_000, 9_990), (14_500, 1_000)] {
+        let mut late = started();
+        late.pass(after_ms);
+        assert_eq!(late.grants_good("k1"), [KEYS]);
+        assert_eq!(late.requests.last().unwrap().timeout_ms, timeout_ms);
+    }
     // What took longer than the token lives is of no use any more.
     hand.pass(8_000);
     assert_eq!(hand.publishes(&["k1"], None), ["keys 1", "waiting"]);
@@ -374,11 +393,12 @@ fn the_next_machine_has_the_keys() {
 #[test]
 fn verified_claims_say_the_scopes() {
     let verification = settings().verification;
-    // Where an opaque token would have to be asked about, this one says it itself.
+    // Where an opaque token would have to be asked about, this one says it itself, and whose it is.
     let mut hand = Hand::verifying(Settings { verification, ..opaque() }, false, Memory::default());
     assert_eq!(hand.grants_good("k1"), [KEYS]);
     assert_eq!(hand.publishes(&["k1"], None), ["keys 1", "publish"]);
     assert_eq!(hand.tokens[0].scopes.as_deref().unwrap(), ["a:read", "b:read"]);
+    assert_eq!(hand.judged[0].client_id, "id");
     let mut hand = started();
     let less = signed("k1", &header("k1"), &with(claims(WALL_MS), json!({"scope": "b:read"})));
     assert_eq!(hand.grants(&less, r#","scope":"a:read""#), [KEYS]);
@@ -388,4 +408,34 @@ fn verified_claims_say_the_scopes() {
     let silent = signed("k1", &header("k1"), &with(claims(WALL_MS), json!({"scope": null})));
     assert_eq!(hand.grants(&silent, r#","scope":"a:read""#), [KEYS]);
     assert_eq!(hand.replied(200, &key_set(&["k1"])), ["keys 1", "publish"], "the answer says it then");
+}
+
+#[test]
+fn verified_claims_say_the_end() {
+    let of = |iat: u64, exp: u64| {
+        let own = json!({"iat": WALL_MS / 1_000 - iat, "exp": WALL_MS / 1_000 + exp});
+        signed("k1", &header("k1"), &with(claims(WALL_MS), own))
+    };
+    let verification = || settings().verification;
+    // Nobody looks into a token of this profile, but for the claims that were verified.
+    let mut hand = Hand::verifying(Settings { verification: verification(), ..opaque() }, false, Memory::default());
+    let answer = format!(r#"{{"access_token":"{}","token_type":"bearer","expires_in":86399}}"#, of(0, 600));
+    assert_eq!(hand.replied(200, &answer), [KEYS]);
+    assert_eq!(hand.publishes(&["k1"], None), ["keys 1", "publish"]);
+    assert!(hand.tokens[0].lifetime_ms.abs_diff(600_000) < 1_000, "{}", hand.tokens[0].lifetime_ms);
+    // A token that the application has had for a while, of an hour when it was new.
+    let provided = |said: Option<u64>, exp: u64| {
+        let mut hand = Hand::verifying(Settings { grant: Grant::Application, ..settings() }, true, Memory::default());
+        let token = Answer::AccessToken { token: secret(&of(3_600 - exp, exp)), expires_in_ms: said };
+        assert_eq!(hand.feed(Input::Answered { id: 1, answer: Ok(token) }), [KEYS]);
+        let words = hand.publishes(&["k1"], None);
+        (words, hand.tokens.first().map(|token| token.lifetime_ms / 1_000))
+    };
+    let publish = || ["keys 1", "publish"].map(str::to_owned).to_vec();
+    for said in [None, Some(3_600_000), Some(86_399_000)] {
+        assert_eq!(provided(said, 600), (publish(), Some(600)), "{said:?}");
+    }
+    assert_eq!(provided(Some(60_000), 600), (publish(), Some(60)));
+    // The leeway is for clocks that differ, and makes no token longer.
+    assert_eq!(provided(None, 0).0, ["keys 1", "waiting"]);
 }
