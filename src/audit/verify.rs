@@ -7,12 +7,14 @@ mod cursor;
 mod report;
 #[cfg(test)]
 mod tests;
+mod told;
 
 use zeroize::Zeroizing;
 
 pub use self::report::{Gap, GapKind, Report, Verdict};
 
 use self::cursor::{Cursor, Probe, Step};
+use self::told::Told;
 use super::chain::{Key, Log, Mac, Mode};
 use super::seal::{self, Place};
 use crate::error::{Code, Error, Stage};
@@ -220,20 +222,20 @@ impl Verifier {
     }
 
     fn good(&mut self, text: &[u8], cursor: &Cursor, step: &Step, torn: Option<&Bad>) {
-        let seq = report::seq(text);
+        let told = Told::by(text);
         let line = self.report.lines;
         let after_seq = self.report.last_seq;
         if let Some((kind, epochs)) = step.gap() {
             let torn_line = torn.map(|torn| torn.line);
             self.gap(Gap { kind, line, after_seq, epochs: Some(epochs), lost: None, torn_line });
         }
-        if let Some(lost) = report::lost(text) {
+        if let Some(lost) = told.lost {
             let kind = GapKind::Lost;
             self.gap(Gap { kind, line, after_seq, epochs: None, lost: Some(lost), torn_line: None });
         }
         self.report.verified += 1;
         self.report.last_line = line;
-        self.report.last_seq = seq;
+        self.report.last_seq = told.seq;
         self.report.last = Some((cursor.epoch, cursor.last()));
     }
 
@@ -246,7 +248,7 @@ impl Verifier {
 
     fn bad(&self, text: &[u8], place: Option<Place>, why: &'static str) -> Bad {
         let why = if place.is_none() { "it has no seal" } else { why };
-        Bad { line: self.report.lines, seq: report::seq(text), why }
+        Bad { line: self.report.lines, seq: Told::by(text).seq, why }
     }
 
     fn over(&mut self, bad: &Bad) -> Progress {

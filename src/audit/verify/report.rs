@@ -154,26 +154,3 @@ fn number(object: &mut Object<'_>, name: &str, value: Option<u64>) {
         object.plain(name, value);
     }
 }
-
-/// How the formats write the number of a record.
-const SEQ: [&str; 4] = ["\"seq\":", "\"sequence\":", " cn1=", " seq=\""];
-
-/// The number that a record says it has.
-pub(super) fn seq(text: &[u8]) -> Option<u64> {
-    let text = std::str::from_utf8(text).ok()?;
-    SEQ.iter().find_map(|before| number_after(text, before))
-}
-
-/// The first and last number of the records that a marker says are lost.
-pub(super) fn lost(text: &[u8]) -> Option<(u64, u64)> {
-    let text = std::str::from_utf8(text).ok().filter(|text| text.contains("audit_loss"))?;
-    let one = |forms: [&str; 3]| forms.iter().find_map(|before| number_after(text, before));
-    let first = one(["\"first_lost\":", " gwaFirstLost=", " first_lost=\""])?;
-    Some((first, one(["\"last_lost\":", " gwaLastLost=", " last_lost=\""])?))
-}
-
-fn number_after(text: &str, before: &str) -> Option<u64> {
-    let (_, rest) = text.split_once(before)?;
-    let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
-    rest.get(..digits)?.parse().ok()
-}
