@@ -7,6 +7,8 @@ mod cursor;
 mod report;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_intruder;
 mod told;
 
 use zeroize::Zeroizing;
@@ -40,10 +42,11 @@ pub struct Verifier {
 }
 
 /// A record that is known from elsewhere.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 struct Known {
     epoch: u64,
     mac: Mac,
+    told: Told,
     is_met: bool,
 }
 
@@ -138,7 +141,7 @@ impl Verifier {
     }
 
     fn conclude(&mut self, cursor: &Cursor) {
-        self.report.verdict = match self.expected {
+        self.report.verdict = match &self.expected {
             Some(known) if !known.is_met && known.epoch >= cursor.epoch => Verdict::Truncated,
             Some(Known { is_met: false, .. }) => {
                 self.report.why = Some("the log goes on past the expected record's epoch without it");
@@ -161,11 +164,11 @@ impl Verifier {
     }
 
     fn record(&mut self, text: &[u8]) {
-        let place = seal::find(text);
+        let (place, told) = (seal::find(text), Told::by(text));
         let state = std::mem::replace(&mut self.state, Progress::Over);
         self.state = match state {
-            Progress::Fresh => self.first(text, place),
-            Progress::Following(cursor, torn) => self.next(cursor, torn, text, place),
+            Progress::Fresh => self.first(text, place, &told),
+            Progress::Following(cursor, torn) => self.next(cursor, torn, text, (place, &told)),
             Progress::Doubtful(probe, bad) => self.doubt(probe, bad, text, place),
             Progress::Over => Progress::Over,
         };
@@ -174,40 +177,47 @@ impl Verifier {
         }
     }
 
-    fn first(&mut self, text: &[u8], place: Option<Place>) -> Progress {
-        let starts = self.roots.iter().filter_map(|(mode, log, root)| Cursor::begin(*mode, *log, root, self.after));
+    fn first(&mut self, text: &[u8], place: Option<Place>, told: &Told) -> Progress {
+        let starts =
+            self.roots.iter().filter_map(|(mode, log, root)| Cursor::begin(*mode, *log, root, self.after.as_ref()));
         let mut starts: Vec<Cursor> = starts.collect();
         if let (Some(place), Some(mac)) = (place, place.and_then(|place| mac_of(text, place))) {
             for cursor in &mut starts {
-                if let Some(step) = cursor.step(text, place, &mac) {
+                if let Some(step) = cursor.step(text, place, &mac, told) {
                     (self.report.sink, self.report.promise) = (cursor.log.name(), cursor.mode.promise());
                     let cursor = cursor.clone();
-                    self.good(text, &cursor, &step, None);
+                    self.good(told, &cursor, &step, None);
                     return Progress::Following(Box::new(cursor), None);
                 }
             }
         }
-        let bad = self.bad(text, place, "it is no start of a chain that this key was used for");
+        let bad = self.bad(told, place, "it is no start of a chain that this key was used for");
         let mut probe = Probe::new(&self.roots);
         probe.meets(text, place);
         self.report.verdict = Verdict::NotAChain;
         Progress::Doubtful(Box::new(probe), bad)
     }
 
-    fn next(&mut self, mut cursor: Box<Cursor>, torn: Option<Bad>, text: &[u8], place: Option<Place>) -> Progress {
+    fn next(
+        &mut self,
+        mut cursor: Box<Cursor>,
+        torn: Option<Bad>,
+        text: &[u8],
+        (place, told): (Option<Place>, &Told),
+    ) -> Progress {
         let mac = place.and_then(|place| Some((place, mac_of(text, place)?)));
-        let step = mac.and_then(|(place, mac)| cursor.step(text, place, &mac));
+        let step = mac.and_then(|(place, mac)| cursor.step(text, place, &mac, told));
         match (step, torn) {
-            (Some(step), None) => self.good(text, &cursor, &step, None),
+            (Some(step), None) => self.good(told, &cursor, &step, None),
             // What a crash has torn belongs to what it has declared.
-            (Some(step), Some(torn)) if step.is_a_new_run() => self.good(text, &cursor, &step, Some(&torn)),
+            (Some(step), Some(torn)) if step.is_after_a_crash() => self.good(told, &cursor, &step, Some(&torn)),
             (_, Some(torn)) => return self.over(&torn),
             (None, None) if place.is_none() => {
-                let bad = self.bad(text, place, "it has no seal");
+                let bad = self.bad(told, place, "it has no seal");
                 return Progress::Following(cursor, Some(bad));
             }
             (None, None) => {
-                let bad = self.bad(text, place, "it was altered, or does not follow the record before it");
+                let bad = self.bad(told, place, "it was altered, or does not follow the record before it");
                 return self.over(&bad);
             }
         }
@@ -221,13 +231,12 @@ impl Verifier {
         Progress::Doubtful(probe, bad)
     }
 
-    fn good(&mut self, text: &[u8], cursor: &Cursor, step: &Step, torn: Option<&Bad>) {
-        let told = Told::by(text);
+    fn good(&mut self, told: &Told, cursor: &Cursor, step: &Step, torn: Option<&Bad>) {
         let line = self.report.lines;
         let after_seq = self.report.last_seq;
         if let Some((kind, epochs)) = step.gap() {
             let torn_line = torn.map(|torn| torn.line);
-            self.gap(Gap { kind, line, after_seq, epochs: Some(epochs), lost: None, torn_line });
+            self.gap(Gap { kind, line, after_seq, epochs, lost: None, torn_line });
         }
         if let Some(lost) = told.lost {
             let kind = GapKind::Lost;
@@ -246,9 +255,9 @@ impl Verifier {
         }
     }
 
-    fn bad(&self, text: &[u8], place: Option<Place>, why: &'static str) -> Bad {
+    fn bad(&self, told: &Told, place: Option<Place>, why: &'static str) -> Bad {
         let why = if place.is_none() { "it has no seal" } else { why };
-        Bad { line: self.report.lines, seq: Told::by(text).seq, why }
+        Bad { line: self.report.lines, seq: told.seq, why }
     }
 
     fn over(&mut self, bad: &Bad) -> Progress {
@@ -274,7 +283,7 @@ fn known(record: &[u8]) -> Result<Known, Error> {
     let none = || Error::new(Code::InvalidArgument, Stage::Call, "The record has no seal.");
     let place = seal::find(text).ok_or_else(none)?;
     let mac = mac_of(text, place).ok_or_else(none)?;
-    Ok(Known { epoch: place.epoch, mac, is_met: false })
+    Ok(Known { epoch: place.epoch, mac, told: Told::by(text), is_met: false })
 }
 
 /// The MAC that a text carries.

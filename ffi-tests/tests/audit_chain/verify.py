@@ -75,33 +75,50 @@ class Chain:
         self.root = sign(k0, LABEL + mode + b" " + sink)
         self.is_run, self.epoch, self.key = mode == b"run", 0, self.root
         self.start = self.last = NOTHING
+        # What the last record was: "nothing", "record", "checkpoint", or "close".
+        self.tail = "nothing"
 
-    def step(self, epoch, mac, blank):
-        """How the record follows: "next", "closed", "crashed", "unlinked", or None; moves on if it does."""
+    def step(self, record, text):
+        """How the record follows: "next", "closed", "skipped", "crashed", "unlinked", or None; moves on if it does."""
+        epoch, mac, _ = record
+        found = self.follows(*record)
+        if found:
+            how, self.key, self.start = found
+            self.epoch, self.last = epoch, mac
+            kind, _, reason, _ = says(text)
+            is_checkpoint = kind == "audit_checkpoint"
+            self.tail = "record" if not is_checkpoint else "close" if reason == "close" else "checkpoint"
+            return how
+        return None
+
+    def follows(self, epoch, mac, blank):
+        """How, the key of the record's epoch, and the mac that the state held when that epoch began."""
         def fits(key, prev):
             return hmac.compare_digest(sign(key, prev, blank), mac)
 
+        def linked(key, end, m):
+            return fits(key, sign(key, LABEL + end, m))
+
         if epoch == self.epoch > 0 and fits(self.key, self.last):
-            self.last = mac
-            return "next"
-        if self.epoch < epoch < self.epoch + 10**6:
+            return "next", self.key, self.start
+        if self.epoch < epoch <= self.epoch + (1 if self.is_run else 10**6):
             key = evolved(self.key, epoch - self.epoch)
-            closed, crashed = (lambda m: sign(key, LABEL + b"closed", m)), (lambda m: sign(key, LABEL + b"crashed", m))
-            ways = [("next", self.last, self.last)] if epoch == self.epoch + 1 and self.epoch else []
-            ways.append(("closed", closed(self.last), self.last))
-            if epoch > self.epoch + 1:
-                ways.append(("crashed", crashed(self.last), self.last))
-            if self.epoch:
-                ways.append(("crashed", crashed(self.start), self.start))
-            for how, prev, start in ways:
-                if fits(key, prev):
-                    self.epoch, self.key, self.start, self.last = epoch, key, start, mac
-                    return how
+            if self.tail != "record":
+                if epoch == self.epoch + 1 and self.epoch and fits(key, self.last):
+                    return "next", key, self.last
+                if linked(key, b"closed", self.last):
+                    run_begins = self.epoch + (2 if self.tail == "close" else 1)
+                    if epoch == run_begins and self.tail != "checkpoint":
+                        return "closed", key, self.last
+                    return ("skipped", key, self.last) if epoch > run_begins else None
+                if epoch > self.epoch + 1 and linked(key, b"crashed", self.last):
+                    return "crashed", key, self.last
+            if self.epoch and linked(key, b"crashed", self.start):
+                return "crashed", key, self.start
         if self.is_run and epoch == 1:
             key = evolved(self.root, 1)
-            if fits(key, sign(key, LABEL + b"closed", NOTHING)):
-                self.epoch, self.key, self.start, self.last = 1, key, NOTHING, mac
-                return "unlinked"
+            if linked(key, b"closed", NOTHING):
+                return "unlinked", key, NOTHING
         return None
 
 
@@ -114,14 +131,14 @@ def verify(k0, lines, expected):
         if chain is None:
             tried = [Chain(k0, mode, sink) for mode in (b"state", b"run") for sink in (b"audit", b"siem")]
             for chain in tried:
-                how = found and chain.step(*found)
+                how = found and chain.step(found, text)
                 if how:
                     break
             else:
                 return first_is_bad(k0, lines, number)
         elif found:
-            how = chain.step(*found)
-        if torn and (how is None or how == "next"):
+            how = chain.step(found, text)
+        if torn and how in (None, "next", "closed"):
             return {"result": "tampered", "line": torn, "gaps": gaps}
         if how is None:
             if found:
@@ -129,7 +146,7 @@ def verify(k0, lines, expected):
             torn = number
             continue
         torn = None
-        if how in ("crashed", "unlinked"):
+        if how in ("skipped", "crashed", "unlinked"):
             gaps.append([how, number])
         kind, _, _, names_lost = says(text)
         if kind == "audit_loss" and names_lost:

@@ -3,6 +3,7 @@
 use super::super::chain::{End, Key, Log, Mac, Mode, NOTHING};
 use super::super::seal::Place;
 use super::report::GapKind;
+use super::told::Told;
 use super::{mac_of, Known};
 
 /// Epochs that are gone through for one record: 36 years of checkpoints every five minutes take 3.8 million.
@@ -21,6 +22,21 @@ pub(super) struct Cursor {
     /// What the state held at the start of the epoch, unless that was never seen.
     start: Option<Mac>,
     last: Mac,
+    tail: Tail,
+}
+
+/// What the last record was, which says what may follow. It is sealed: who has the key of a later epoch cannot make it
+/// what it is not, and so cannot cut a log where its owner did not end an epoch or a run.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Tail {
+    /// There is none.
+    Nothing,
+    /// Its epoch goes on.
+    Record,
+    /// Its epoch may end.
+    Checkpoint,
+    /// Its run may end.
+    Close,
 }
 
 /// How a record follows the one before it.
@@ -28,40 +44,55 @@ pub(super) struct Cursor {
 pub(super) enum Step {
     /// Right behind it.
     Next,
-    /// It begins a run, after one that was closed.
+    /// It begins the run after one that was closed.
     Closed,
-    /// It begins a run, after one that was not: of these epochs records may be missing.
+    /// It begins a run, and says that the one before was closed; but of these epochs there is no record, and the run before
+    /// does not say that it has none.
+    Skipped(u64, u64),
+    /// It begins a run, after one that was not closed: of these epochs records may be missing.
     Crashed(u64, u64),
     /// It begins a run, and nobody knows what was before.
     Unlinked,
 }
 
 impl Step {
-    pub(super) fn is_a_new_run(self) -> bool {
-        self != Self::Next
+    /// Whether a line before it may be one that a crash has torn.
+    pub(super) fn is_after_a_crash(self) -> bool {
+        matches!(self, Self::Skipped(..) | Self::Crashed(..) | Self::Unlinked)
     }
 
     /// What it declares, and the epochs that it is about.
-    pub(super) fn gap(self) -> Option<(GapKind, (u64, u64))> {
+    pub(super) fn gap(self) -> Option<(GapKind, Option<(u64, u64)>)> {
         match self {
             Self::Next | Self::Closed => None,
-            Self::Crashed(from, to) => Some((GapKind::Crashed, (from, to))),
-            Self::Unlinked => Some((GapKind::Unlinked, (0, 0))),
+            Self::Skipped(from, to) => Some((GapKind::Skipped, Some((from, to)))),
+            Self::Crashed(from, to) => Some((GapKind::Crashed, Some((from, to)))),
+            Self::Unlinked => Some((GapKind::Unlinked, None)),
+        }
+    }
+}
+
+impl Tail {
+    fn of(told: &Told) -> Self {
+        match told {
+            Told { is_close: true, .. } => Self::Close,
+            Told { is_checkpoint: true, .. } => Self::Checkpoint,
+            _ => Self::Record,
         }
     }
 }
 
 impl Cursor {
     /// Before the first record.
-    pub(super) fn begin(mode: Mode, log: Log, root: &Key, after: Option<Known>) -> Option<Self> {
-        let (epoch, start, last) = match after {
+    pub(super) fn begin(mode: Mode, log: Log, root: &Key, after: Option<&Known>) -> Option<Self> {
+        let (epoch, start, last, tail) = match after {
             // It ended its epoch, if it is a checkpoint; how the epoch began does not matter then.
-            Some(known) => (known.epoch, None, known.mac),
-            None => (0, Some(NOTHING), NOTHING),
+            Some(known) => (known.epoch, None, known.mac, Tail::of(&known.told)),
+            None => (0, Some(NOTHING), NOTHING, Tail::Nothing),
         };
         let key = evolved(root, 0, epoch)?;
         let root = (mode == Mode::Run).then(|| root.clone());
-        Some(Self { mode, log, epoch, key, root, start, last })
+        Some(Self { mode, log, epoch, key, root, start, last, tail })
     }
 
     pub(super) fn last(&self) -> Mac {
@@ -69,45 +100,63 @@ impl Cursor {
     }
 
     /// Goes on to this record, if it may come next.
-    pub(super) fn step(&mut self, text: &[u8], place: Place, mac: &Mac) -> Option<Step> {
+    pub(super) fn step(&mut self, text: &[u8], place: Place, mac: &Mac, told: &Told) -> Option<Step> {
         let follows = |key: &Key, prev: &Mac| key.mac(prev, text, place) == *mac;
         // No record is made in the epoch 0.
         if place.epoch == self.epoch && self.epoch > 0 && follows(&self.key, &self.last) {
-            self.last = *mac;
+            (self.last, self.tail) = (*mac, Tail::of(told));
             return Some(Step::Next);
         }
-        if place.epoch > self.epoch {
-            if let Some(key) = evolved(&self.key, self.epoch, place.epoch) {
-                if let Some((step, start)) = self.begins(&key, place.epoch, follows) {
-                    (self.epoch, self.key, self.start, self.last) = (place.epoch, key, Some(start), *mac);
-                    return Some(step);
-                }
-            }
-        }
-        // Every run begins anew where there is no state.
-        let key = self.root.as_ref().filter(|_| place.epoch == 1)?.next();
-        if !follows(&key, &key.link(End::Closed, &NOTHING)) {
-            return None;
-        }
-        (self.epoch, self.key, self.start, self.last) = (1, key, Some(NOTHING), *mac);
-        Some(Step::Unlinked)
+        let (step, key, start) =
+            self.in_a_later_epoch(place.epoch, follows).or_else(|| self.anew(place.epoch, follows))?;
+        (self.epoch, self.key, self.start, self.last, self.tail) =
+            (place.epoch, key, Some(start), *mac, Tail::of(told));
+        Some(step)
     }
 
-    /// How the first record of a later epoch follows, and what the state held then.
-    fn begins(&self, key: &Key, epoch: u64, follows: impl Fn(&Key, &Mac) -> bool) -> Option<(Step, Mac)> {
-        let Self { epoch: from, last, start, .. } = self;
-        if epoch == from + 1 && *from > 0 && follows(key, last) {
-            return Some((Step::Next, *last));
+    /// How the first record of a later epoch follows, its key, and what the state held then.
+    fn in_a_later_epoch(&self, epoch: u64, follows: impl Fn(&Key, &Mac) -> bool) -> Option<(Step, Key, Mac)> {
+        let Self { epoch: from, last, start, tail, .. } = self;
+        if epoch <= *from || (self.mode == Mode::Run && epoch > from + 1) {
+            return None;
         }
-        if follows(key, &key.link(End::Closed, last)) {
-            return Some((Step::Closed, *last));
-        }
-        // The checkpoint is here, and the run went on, or could have.
-        if epoch > from + 1 && follows(key, &key.link(End::Crashed, last)) {
-            return Some((Step::Crashed(from + 1, epoch - 1), *last));
+        let key = evolved(&self.key, *from, epoch)?;
+        let is_linked = |end, mac| follows(&key, &key.link(end, mac));
+        if *tail != Tail::Record {
+            if epoch == from + 1 && *from > 0 && follows(&key, last) {
+                return Some((Step::Next, key, *last));
+            }
+            if is_linked(End::Closed, last) {
+                return self.closed(epoch).map(|step| (step, key, *last));
+            }
+            // The checkpoint is here, and the run went on, or could have.
+            if epoch > from + 1 && is_linked(End::Crashed, last) {
+                return Some((Step::Crashed(from + 1, epoch - 1), key, *last));
+            }
         }
         let start = start.as_ref().filter(|_| *from > 0)?;
-        follows(key, &key.link(End::Crashed, start)).then_some((Step::Crashed(*from, epoch - 1), *start))
+        is_linked(End::Crashed, start).then(|| (Step::Crashed(*from, epoch - 1), key, *start))
+    }
+
+    /// What a link to a closed run is worth. The run begins with the epoch after the one that its close began; whoever has
+    /// that key, and no key before it, can forge the link, but not the close that it is about.
+    fn closed(&self, epoch: u64) -> Option<Step> {
+        let (first, is_closed) = match self.tail {
+            Tail::Nothing => (self.epoch + 1, true),
+            Tail::Close => (self.epoch + 2, true),
+            Tail::Checkpoint | Tail::Record => (self.epoch + 1, false),
+        };
+        match epoch {
+            _ if epoch == first && is_closed => Some(Step::Closed),
+            _ if epoch > first => Some(Step::Skipped(first, epoch - 1)),
+            _ => None,
+        }
+    }
+
+    /// Every run begins anew where there is no state.
+    fn anew(&self, epoch: u64, follows: impl Fn(&Key, &Mac) -> bool) -> Option<(Step, Key, Mac)> {
+        let key = self.root.as_ref().filter(|_| epoch == 1)?.next();
+        follows(&key, &key.link(End::Closed, &NOTHING)).then(|| (Step::Unlinked, key, NOTHING))
     }
 }
 

@@ -40,6 +40,9 @@ pub enum GapKind {
     Lost,
     /// A run ended without being closed: what it made after its last proven checkpoint may be missing.
     Crashed,
+    /// A run was closed, or says so, and begins more epochs later than that takes: starts without a record, or records that
+    /// are not there any more.
+    Skipped,
     /// A run without a state file begins: what was before it, and whether, nobody knows.
     Unlinked,
 }
@@ -50,6 +53,7 @@ impl GapKind {
         match self {
             Self::Lost => "lost",
             Self::Crashed => "crashed",
+            Self::Skipped => "skipped",
             Self::Unlinked => "unlinked",
         }
     }
@@ -64,7 +68,7 @@ pub struct Gap {
     pub line: u64,
     /// `seq` of the record before that line.
     pub after_seq: Option<u64>,
-    /// The epochs of which records may be missing, for `Crashed`.
+    /// The epochs of which records may be missing, for `Crashed` and `Skipped`.
     pub epochs: Option<(u64, u64)>,
     /// The first and last number lost, for `Lost`.
     pub lost: Option<(u64, u64)>,
@@ -142,7 +146,7 @@ impl Gap {
         if let Some((first, last)) = self.lost {
             object.plain("first_lost", first).plain("last_lost", last);
         }
-        if let Some((first, last)) = self.epochs.filter(|_| self.kind == GapKind::Crashed) {
+        if let Some((first, last)) = self.epochs {
             object.plain("first_epoch", first).plain("last_epoch", last);
         }
         number(object, "torn_line", self.torn_line);

@@ -7,38 +7,41 @@ use super::*;
 const K0: &str = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
 
 /// What a client with a chain does, without a client: records go to both logs.
-struct Writer {
-    chain: Chain,
+pub(super) struct Writer {
+    pub(super) chain: Chain,
     /// What the state file holds.
-    kept: Chain,
+    pub(super) kept: Chain,
     boot: u64,
     seq: u64,
-    audit: Vec<String>,
+    pub(super) audit: Vec<String>,
     siem: Vec<String>,
 }
 
 impl Writer {
-    fn new(mode: Mode) -> Self {
+    pub(super) fn new(mode: Mode) -> Self {
         let chain = Chain::new(mode, &seal::unhex(K0.as_bytes()).unwrap());
         let kept = chain.clone();
         Self { chain, kept, boot: 0, seq: 0, audit: Vec::new(), siem: Vec::new() }
     }
 
     /// A run begins: its first record ends its first epoch.
-    fn start(&mut self) {
+    pub(super) fn start(&mut self) {
         self.chain = self.kept.resumed();
         self.kept = self.chain.clone();
         (self.boot, self.seq) = (self.boot + 1, 0);
-        self.checkpoint();
+        self.checkpoint("start");
     }
 
-    fn record(&mut self, what: &str) {
+    pub(super) fn record(&mut self, what: &str) {
+        self.write(&format!("\"event_type\":\"{what}\""));
+    }
+
+    fn write(&mut self, members: &str) {
         self.seq += 1;
         let Self { boot, seq, .. } = self;
         let epoch = self.chain.epoch;
-        let text = format!(
-            "{{\"event_type\":\"{what}\",\"seq\":{seq},\"boot_id\":\"b{boot}\",\"mac_epoch\":{epoch},\"mac\":\"{ZEROS}\"}}"
-        );
+        let text =
+            format!("{{{members},\"seq\":{seq},\"boot_id\":\"b{boot}\",\"mac_epoch\":{epoch},\"mac\":\"{ZEROS}\"}}");
         for (log, lines) in [(Log::Audit, &mut self.audit), (Log::Siem, &mut self.siem)] {
             let mut text = text.clone();
             assert!(self.chain.fill(log, &mut text));
@@ -46,28 +49,28 @@ impl Writer {
         }
     }
 
-    fn records(&mut self, count: usize) {
+    pub(super) fn records(&mut self, count: usize) {
         (0..count).for_each(|_| self.record("closed"));
     }
 
-    fn checkpoint(&mut self) {
-        self.record("audit_checkpoint");
+    pub(super) fn checkpoint(&mut self, reason: &str) {
+        self.write(&format!("\"event_type\":\"audit_checkpoint\",\"metadata\":{{\"reason\":\"{reason}\"}}"));
         self.chain = self.chain.turned();
         self.kept = self.chain.clone();
     }
 
-    fn close(&mut self) {
-        self.checkpoint();
+    pub(super) fn close(&mut self) {
+        self.checkpoint("close");
         self.kept.is_closed = true;
     }
 
     /// Two runs of two epochs each, both closed.
-    fn two_runs(mode: Mode) -> Self {
+    pub(super) fn two_runs(mode: Mode) -> Self {
         let mut writer = Self::new(mode);
         for _ in 0..2 {
             writer.start();
             writer.records(3);
-            writer.checkpoint();
+            writer.checkpoint("records");
             writer.records(2);
             writer.close();
         }
@@ -75,15 +78,15 @@ impl Writer {
     }
 }
 
-fn verifier() -> Verifier {
+pub(super) fn verifier() -> Verifier {
     Verifier::new(&Secret::new(K0.into())).unwrap()
 }
 
-fn verify<T: AsRef<[u8]>>(lines: &[T]) -> Report {
+pub(super) fn verify<T: AsRef<[u8]>>(lines: &[T]) -> Report {
     run(verifier(), lines)
 }
 
-fn run<T: AsRef<[u8]>>(mut verifier: Verifier, lines: &[T]) -> Report {
+pub(super) fn run<T: AsRef<[u8]>>(mut verifier: Verifier, lines: &[T]) -> Report {
     for line in lines {
         verifier.feed(line.as_ref());
         verifier.feed(b"\n");
@@ -245,7 +248,7 @@ fn a_crash_declares_its_gap_and_no_other() {
     let mut writer = Writer::new(Mode::State);
     writer.start();
     writer.records(3);
-    writer.checkpoint();
+    writer.checkpoint("records");
     let at = writer.audit.len();
     writer.records(4);
     // Killed: the state knows of the checkpoint alone.
@@ -283,11 +286,15 @@ fn starts_that_made_no_record_are_declared() {
     writer.records(1);
     let report = verify(&writer.audit);
     assert_eq!((report.verdict, report.gaps[0].epochs), (Verdict::DeclaredGap, Some((1, 3))), "{report:?}");
-    let mut closed = Writer::new(Mode::State);
+    // So are those that were closed: who has the key of the next epoch can say so of starts that made records.
+    let mut closed = Writer::two_runs(Mode::State);
     closed.kept = closed.kept.resumed();
     closed.kept.is_closed = true;
     closed.start();
-    assert_eq!(verify(&closed.audit).verdict, Verdict::Intact);
+    let report = verify(&closed.audit);
+    let gap = &report.gaps[0];
+    assert_eq!((report.verdict, gap.kind, gap.line), (Verdict::DeclaredGap, GapKind::Skipped, 17), "{report:?}");
+    assert_eq!((gap.epochs, gap.after_seq), (Some((9, 9)), Some(8)));
 }
 
 #[test]
@@ -295,7 +302,7 @@ fn a_marker_of_lost_records_is_a_declared_gap() {
     let mut writer = Writer::new(Mode::State);
     writer.start();
     writer.seq = 8;
-    writer.record("audit_loss\",\"first_lost\":2,\"last_lost\":9,\"count\":\"8");
+    writer.write("\"event_type\":\"audit_loss\",\"first_lost\":2,\"last_lost\":9,\"count\":8");
     writer.records(1);
     let report = verify(&writer.audit);
     assert_eq!(report.verdict, Verdict::DeclaredGap);
@@ -367,7 +374,7 @@ fn a_state_that_was_put_back_is_found() {
     writer.start();
     writer.records(2);
     let old = writer.kept.clone();
-    writer.checkpoint();
+    writer.checkpoint("records");
     writer.close();
     writer.kept = old;
     writer.start();
