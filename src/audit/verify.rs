@@ -9,7 +9,11 @@ mod report;
 mod tests;
 #[cfg(test)]
 mod tests_intruder;
+#[cfg(test)]
+mod tests_runs;
 mod told;
+
+use std::collections::HashSet;
 
 use zeroize::Zeroizing;
 
@@ -28,12 +32,17 @@ const MAX_LINE: usize = 1 << 20;
 /// Gaps that a report lists; all are counted.
 const MAX_GAPS: usize = 1_000;
 
+/// Runs of a log without a state that are remembered, 3 MB of them. Later ones are known to differ from these and from the
+/// one before them.
+const MAX_RUNS: usize = 65_536;
+
 /// Verifies a log. Feed it the files of the log, in order.
 #[derive(Debug)]
 pub struct Verifier {
     roots: Vec<(Mode, Log, Key)>,
     expected: Option<Known>,
     after: Option<Known>,
+    runs: Runs,
     state: Progress,
     /// A line without its end, so far.
     part: Vec<u8>,
@@ -48,6 +57,13 @@ struct Known {
     mac: Mac,
     told: Told,
     is_met: bool,
+}
+
+/// The runs so far, by their `boot_id`: without a state nothing else keeps one from being there twice.
+#[derive(Debug, Default)]
+struct Runs {
+    first: HashSet<String>,
+    last: String,
 }
 
 /// How far it is.
@@ -83,6 +99,7 @@ impl Verifier {
             roots: Mode::ALL.into_iter().flat_map(root).collect(),
             expected: None,
             after: None,
+            runs: Runs::default(),
             state: Progress::Fresh,
             part: Vec::new(),
             part_is_too_long: false,
@@ -107,7 +124,9 @@ impl Verifier {
         if self.report.lines > 0 {
             return Err(Error::new(Code::BadState, Stage::Call, "Lines were fed already."));
         }
-        self.after = Some(known(record)?);
+        let known = known(record)?;
+        self.runs.begin(&known.told);
+        self.after = Some(known);
         Ok(())
     }
 
@@ -142,14 +161,26 @@ impl Verifier {
 
     fn conclude(&mut self, cursor: &Cursor) {
         self.report.verdict = match &self.expected {
-            Some(known) if !known.is_met && known.epoch >= cursor.epoch => Verdict::Truncated,
-            Some(Known { is_met: false, .. }) => {
-                self.report.why = Some("the log goes on past the expected record's epoch without it");
+            Some(known) if !known.is_met && self.is_past(known, cursor) => {
+                self.report.why = Some("the log goes on past the expected record without it");
                 Verdict::Tampered
             }
+            Some(known) if !known.is_met => Verdict::Truncated,
             _ if self.report.gap_count > 0 => Verdict::DeclaredGap,
             _ => Verdict::Intact,
         };
+    }
+
+    /// Whether a record would have been there by now. Without a state epochs begin anew with every run: of a run that is not
+    /// there nobody knows whether it should be before the end.
+    fn is_past(&self, known: &Known, cursor: &Cursor) -> bool {
+        if known.told.boot_id == self.report.last_boot_id {
+            return (known.epoch, known.told.seq) <= (cursor.epoch, self.report.last_seq);
+        }
+        match cursor.mode {
+            Mode::State => known.epoch <= cursor.epoch,
+            Mode::Run => self.runs.has(&known.told),
+        }
     }
 
     fn end_line(&mut self) {
@@ -183,7 +214,8 @@ impl Verifier {
         let mut starts: Vec<Cursor> = starts.collect();
         if let (Some(place), Some(mac)) = (place, place.and_then(|place| mac_of(text, place))) {
             for cursor in &mut starts {
-                if let Some(step) = cursor.step(text, place, &mac, told) {
+                let step = cursor.step(text, place, &mac, told);
+                if let Some(step) = step.filter(|step| !self.is_repeated(*step, told)) {
                     (self.report.sink, self.report.promise) = (cursor.log.name(), cursor.mode.promise());
                     let cursor = cursor.clone();
                     self.good(told, &cursor, &step, None);
@@ -207,7 +239,8 @@ impl Verifier {
     ) -> Progress {
         let mac = place.and_then(|place| Some((place, mac_of(text, place)?)));
         let step = mac.and_then(|(place, mac)| cursor.step(text, place, &mac, told));
-        match (step, torn) {
+        let is_repeated = step.is_some_and(|step| self.is_repeated(step, told));
+        match (step.filter(|_| !is_repeated), torn) {
             (Some(step), None) => self.good(told, &cursor, &step, None),
             // What a crash has torn belongs to what it has declared.
             (Some(step), Some(torn)) if step.is_after_a_crash() => self.good(told, &cursor, &step, Some(&torn)),
@@ -216,12 +249,20 @@ impl Verifier {
                 let bad = self.bad(told, place, "it has no seal");
                 return Progress::Following(cursor, Some(bad));
             }
+            (None, None) if is_repeated => {
+                let bad = self.bad(told, place, "it begins a run that was there before");
+                return self.over(&bad);
+            }
             (None, None) => {
                 let bad = self.bad(told, place, "it was altered, or does not follow the record before it");
                 return self.over(&bad);
             }
         }
         Progress::Following(cursor, None)
+    }
+
+    fn is_repeated(&self, step: Step, told: &Told) -> bool {
+        matches!(step, Step::Unlinked { .. }) && self.runs.has(told)
     }
 
     fn doubt(&mut self, mut probe: Box<Probe>, bad: Bad, text: &[u8], place: Option<Place>) -> Progress {
@@ -234,14 +275,22 @@ impl Verifier {
     fn good(&mut self, told: &Told, cursor: &Cursor, step: &Step, torn: Option<&Bad>) {
         let line = self.report.lines;
         let after_seq = self.report.last_seq;
-        if let Some((kind, epochs)) = step.gap() {
-            let torn_line = torn.map(|torn| torn.line);
+        let mut torn_line = torn.map(|torn| torn.line);
+        for (kind, epochs) in step.gaps() {
+            let torn_line = torn_line.take();
             self.gap(Gap { kind, line, after_seq, epochs, lost: None, torn_line });
         }
         if let Some(lost) = told.lost {
             let kind = GapKind::Lost;
             self.gap(Gap { kind, line, after_seq, epochs: None, lost: Some(lost), torn_line: None });
         }
+        if cursor.mode == Mode::Run && *step != Step::Next {
+            self.runs.begin(told);
+        }
+        if self.report.verified == 0 {
+            self.report.first_boot_id.clone_from(&told.boot_id);
+        }
+        self.report.last_boot_id.clone_from(&told.boot_id);
         self.report.verified += 1;
         self.report.last_line = line;
         self.report.last_seq = told.seq;
@@ -268,6 +317,20 @@ impl Verifier {
     fn tampered(&mut self, bad: &Bad) {
         self.report.verdict = Verdict::Tampered;
         (self.report.bad_line, self.report.bad_seq, self.report.why) = (Some(bad.line), bad.seq, Some(bad.why));
+    }
+}
+
+impl Runs {
+    fn has(&self, told: &Told) -> bool {
+        let id = told.boot_id.as_deref().unwrap_or_default();
+        self.last == id || self.first.contains(id)
+    }
+
+    fn begin(&mut self, told: &Told) {
+        self.last = told.boot_id.clone().unwrap_or_default();
+        if self.first.len() < MAX_RUNS {
+            self.first.insert(self.last.clone());
+        }
     }
 }
 

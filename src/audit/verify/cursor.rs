@@ -51,24 +51,29 @@ pub(super) enum Step {
     Skipped(u64, u64),
     /// It begins a run, after one that was not closed: of these epochs records may be missing.
     Crashed(u64, u64),
-    /// It begins a run, and nobody knows what was before.
-    Unlinked,
+    /// It begins a run, and nobody knows what was before; the run before is shown to have ended, or is not.
+    Unlinked { is_after_close: bool },
 }
 
 impl Step {
     /// Whether a line before it may be one that a crash has torn.
     pub(super) fn is_after_a_crash(self) -> bool {
-        matches!(self, Self::Skipped(..) | Self::Crashed(..) | Self::Unlinked)
+        matches!(self, Self::Skipped(..) | Self::Crashed(..) | Self::Unlinked { .. })
     }
 
     /// What it declares, and the epochs that it is about.
-    pub(super) fn gap(self) -> Option<(GapKind, Option<(u64, u64)>)> {
-        match self {
-            Self::Next | Self::Closed => None,
-            Self::Skipped(from, to) => Some((GapKind::Skipped, Some((from, to)))),
-            Self::Crashed(from, to) => Some((GapKind::Crashed, Some((from, to)))),
-            Self::Unlinked => Some((GapKind::Unlinked, None)),
-        }
+    pub(super) fn gaps(self) -> impl Iterator<Item = (GapKind, Option<(u64, u64)>)> {
+        let (first, second) = match self {
+            Self::Next | Self::Closed => (None, None),
+            Self::Skipped(from, to) => (Some((GapKind::Skipped, Some((from, to)))), None),
+            Self::Crashed(from, to) => (Some((GapKind::Crashed, Some((from, to)))), None),
+            Self::Unlinked { is_after_close: true } => (None, Some((GapKind::Unlinked, None))),
+            // How many epochs it had nobody knows.
+            Self::Unlinked { is_after_close: false } => {
+                (Some((GapKind::Crashed, None)), Some((GapKind::Unlinked, None)))
+            }
+        };
+        first.into_iter().chain(second)
     }
 }
 
@@ -156,7 +161,8 @@ impl Cursor {
     /// Every run begins anew where there is no state.
     fn anew(&self, epoch: u64, follows: impl Fn(&Key, &Mac) -> bool) -> Option<(Step, Key, Mac)> {
         let key = self.root.as_ref().filter(|_| epoch == 1)?.next();
-        follows(&key, &key.link(End::Closed, &NOTHING)).then(|| (Step::Unlinked, key, NOTHING))
+        let is_after_close = self.tail == Tail::Close;
+        follows(&key, &key.link(End::Closed, &NOTHING)).then(|| (Step::Unlinked { is_after_close }, key, NOTHING))
     }
 }
 

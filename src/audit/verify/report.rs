@@ -38,7 +38,8 @@ impl Verdict {
 pub enum GapKind {
     /// The queue was full.
     Lost,
-    /// A run ended without being closed: what it made after its last proven checkpoint may be missing.
+    /// A run ended without being closed: what it made after its last proven checkpoint, or without a state file after its
+    /// last record, may be missing.
     Crashed,
     /// A run was closed, or says so, and begins more epochs later than that takes: starts without a record, or records that
     /// are not there any more.
@@ -68,7 +69,7 @@ pub struct Gap {
     pub line: u64,
     /// `seq` of the record before that line.
     pub after_seq: Option<u64>,
-    /// The epochs of which records may be missing, for `Crashed` and `Skipped`.
+    /// The epochs of which records may be missing, for `Crashed` and `Skipped`; with a state file they are known.
     pub epochs: Option<(u64, u64)>,
     /// The first and last number lost, for `Lost`.
     pub lost: Option<(u64, u64)>,
@@ -101,6 +102,10 @@ pub struct Report {
     pub gaps: Vec<Gap>,
     /// All of them.
     pub gap_count: u64,
+    /// The run of the first good record: who keeps reports can tell that a log begins where the one before ended.
+    pub first_boot_id: Option<String>,
+    /// The run of the last good record.
+    pub last_boot_id: Option<String>,
     /// The last good line.
     pub last_line: u64,
     /// Its number.
@@ -125,9 +130,15 @@ impl Report {
         if let Some(why) = self.why {
             object.text("why", why);
         }
+        if let Some(boot_id) = &self.first_boot_id {
+            object.object("first", |first| _ = first.text("boot_id", boot_id));
+        }
         object.object("last", |last| {
             last.plain("line", self.last_line);
             number(last, "seq", self.last_seq);
+            if let Some(boot_id) = &self.last_boot_id {
+                last.text("boot_id", boot_id);
+            }
             if let Some((epoch, mac)) = &self.last {
                 last.plain("epoch", epoch).text("mac", &seal::hex(mac));
             }

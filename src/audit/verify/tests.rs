@@ -312,30 +312,6 @@ fn a_marker_of_lost_records_is_a_declared_gap() {
 }
 
 #[test]
-fn without_a_state_every_run_is_a_chain_of_its_own() {
-    let mut writer = Writer::new(Mode::Run);
-    let fresh = writer.kept.clone();
-    for _ in 0..2 {
-        writer.kept = fresh.clone();
-        writer.start();
-        writer.records(2);
-        writer.close();
-    }
-    let report = verify(&writer.audit);
-    assert_eq!((report.verdict, report.promise), (Verdict::DeclaredGap, "tamper-evident, not forward-secure"));
-    assert_eq!((report.gaps[0].kind, report.gaps[0].line), (GapKind::Unlinked, 5));
-    for line in 0..8 {
-        let mut left = writer.audit.clone();
-        left.remove(line);
-        // What ended a run is missed by nobody.
-        match line {
-            3 | 7 => assert_ne!(verify(&left).verdict, Verdict::Tampered),
-            _ => assert_tampered(&left, line + 1),
-        }
-    }
-}
-
-#[test]
 fn a_later_file_goes_on_from_a_checkpoint() {
     let mut writer = Writer::two_runs(Mode::State);
     writer.start();
