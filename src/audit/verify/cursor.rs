@@ -85,6 +85,14 @@ impl Tail {
             _ => Self::Record,
         }
     }
+
+    /// In the same epoch. A run that closes has one more checkpoint if the state could not be kept: it closes all the same.
+    fn then(self, told: &Told) -> Self {
+        match self {
+            Self::Close if told.is_checkpoint => Self::Close,
+            _ => Self::of(told),
+        }
+    }
 }
 
 impl Cursor {
@@ -109,7 +117,7 @@ impl Cursor {
         let follows = |key: &Key, prev: &Mac| key.mac(prev, text, place) == *mac;
         // No record is made in the epoch 0.
         if place.epoch == self.epoch && self.epoch > 0 && follows(&self.key, &self.last) {
-            (self.last, self.tail) = (*mac, Tail::of(told));
+            (self.last, self.tail) = (*mac, self.tail.then(told));
             return Some(Step::Next);
         }
         let (step, key, start) =
@@ -169,18 +177,42 @@ impl Cursor {
 /// Finds out whether a log was made with this key although its first record is bad.
 #[derive(Debug)]
 pub(super) struct Probe {
-    /// Each chain that could have been made with it, and the epoch of its key.
-    keys: Vec<(u64, Key)>,
+    /// Each chain that could have been made with it.
+    keys: Vec<Tried>,
     /// Epoch and MAC of the record before, as it says.
     before: Option<(u64, Mac)>,
+    /// Epochs that may still be gone through, of all chains and for the whole log: nothing it says was proven.
+    left: u64,
+}
+
+/// A chain's key, as far as it was evolved.
+#[derive(Debug)]
+struct Tried {
+    root: Key,
+    epoch: u64,
+    key: Key,
+}
+
+impl Tried {
+    /// Epochs to go through up to this one.
+    fn steps(&self, epoch: u64) -> u64 {
+        epoch.checked_sub(self.epoch).unwrap_or(epoch)
+    }
+
+    fn at(&mut self, epoch: u64) -> Option<&Key> {
+        let (key, from) = if epoch < self.epoch { (&self.root, 0) } else { (&self.key, self.epoch) };
+        (self.key, self.epoch) = (evolved(key, from, epoch)?, epoch);
+        Some(&self.key)
+    }
 }
 
 impl Probe {
     pub(super) fn new(roots: &[(Mode, Log, Key)]) -> Self {
-        Self { keys: roots.iter().map(|(_, _, root)| (0, root.clone())).collect(), before: None }
+        let tried = |root: &Key| Tried { root: root.clone(), epoch: 0, key: root.clone() };
+        Self { keys: roots.iter().map(|(_, _, root)| tried(root)).collect(), before: None, left: MAX_STEPS }
     }
 
-    /// Whether this record follows what the one before it says of itself. Epochs are gone through forward only.
+    /// Whether this record follows what the one before it says of itself.
     pub(super) fn meets(&mut self, text: &[u8], place: Option<Place>) -> bool {
         let Some((place, mac)) = place.and_then(|place| Some((place, mac_of(text, place)?))) else {
             self.before = None;
@@ -188,14 +220,13 @@ impl Probe {
         };
         let before = self.before.replace((place.epoch, mac));
         let Some((epoch, prev)) = before else { return false };
-        if place.epoch < epoch || place.epoch > epoch + 1 {
+        if place.epoch < epoch || place.epoch > epoch.saturating_add(1) {
             return false;
         }
-        self.keys.iter_mut().any(|(at, key)| {
-            let Some(next) = evolved(key, *at, place.epoch) else { return false };
-            (*at, *key) = (place.epoch, next);
-            key.mac(&prev, text, place) == mac
-        })
+        let steps = self.keys.iter().fold(0_u64, |sum, tried| sum.saturating_add(tried.steps(place.epoch)));
+        let Some(left) = self.left.checked_sub(steps) else { return false };
+        self.left = left;
+        self.keys.iter_mut().any(|tried| tried.at(place.epoch).is_some_and(|key| key.mac(&prev, text, place) == mac))
     }
 }
 
@@ -203,4 +234,50 @@ impl Probe {
 fn evolved(key: &Key, from: u64, to: u64) -> Option<Key> {
     let steps = to.checked_sub(from).filter(|steps| *steps <= MAX_STEPS)?;
     Some((0..steps).fold(key.clone(), |key, _| key.next()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::seal::{self, ZEROS};
+    use super::*;
+
+    fn line(epoch: u64, seq: u64) -> String {
+        format!("{{\"seq\":{seq},\"mac_epoch\":{epoch},\"mac\":\"{ZEROS}\"}}")
+    }
+
+    fn meets(probe: &mut Probe, line: &str) -> bool {
+        probe.meets(line.as_bytes(), seal::find(line.as_bytes()))
+    }
+
+    #[test]
+    fn a_log_cannot_ask_for_more_work_than_its_honest_life_takes() {
+        let roots = Mode::ALL.map(|mode| (mode, Log::Audit, Key::root(b"k0", mode, Log::Audit)));
+        let mut probe = Probe::new(&roots);
+        probe.left = 100_000;
+        for pair in 1..2_000 {
+            for seq in 0..2 {
+                assert!(!meets(&mut probe, &line(pair * MAX_STEPS, seq)));
+                assert!(!meets(&mut probe, &line(u64::MAX - pair, seq)));
+            }
+        }
+        assert_eq!(probe.left, 100_000, "what is too far away is not begun with");
+        for pair in 0..96 {
+            for seq in 0..2 {
+                meets(&mut probe, &line(if pair % 2 == 0 { 1_000 } else { 1 }, seq));
+            }
+        }
+        assert!(probe.left < 10_000, "{}", probe.left);
+        // What is left is enough for a pair that was made with the key.
+        let (_, _, root) = &roots[0];
+        let key = evolved(root, 0, 7).unwrap();
+        let mut log = [line(7, 1), line(7, 2)];
+        let mut prev = NOTHING;
+        for text in &mut log {
+            let place = seal::find(text.as_bytes()).unwrap();
+            prev = key.mac(&prev, text.as_bytes(), place);
+            seal::fill(text, place, &prev);
+        }
+        assert!(!meets(&mut probe, &log[0]));
+        assert!(meets(&mut probe, &log[1]));
+    }
 }

@@ -106,6 +106,22 @@ fn an_epoch_ends_with_a_checkpoint_or_not_at_all() {
 }
 
 #[test]
+fn a_run_whose_state_could_not_be_kept_at_first_is_closed_all_the_same() {
+    let mut writer = Writer::new(Mode::State);
+    writer.start();
+    let chain = writer.chain.clone();
+    writer.close();
+    // The key is used on, for one record more.
+    (writer.chain.epoch, writer.chain.audit.key, writer.chain.siem.key) =
+        (chain.epoch, chain.audit.key, chain.siem.key);
+    writer.checkpoint("state_failed");
+    writer.kept.is_closed = true;
+    writer.start();
+    let report = verify(&writer.audit);
+    assert_eq!((report.verdict, report.verified), (Verdict::Intact, 4), "{report:?}");
+}
+
+#[test]
 fn a_line_that_is_no_record_is_not_explained_by_a_run_that_was_closed() {
     let mut lines = Writer::two_runs(Mode::State).audit;
     lines.insert(8, "{\"event_ty".to_owned());
