@@ -47,6 +47,8 @@ pub struct Verifier {
     /// A line without its end, so far.
     part: Vec<u8>,
     part_is_too_long: bool,
+    /// The line that is looked at has no end: the log ends within it.
+    is_cut: bool,
     report: Report,
 }
 
@@ -103,6 +105,7 @@ impl Verifier {
             state: Progress::Fresh,
             part: Vec::new(),
             part_is_too_long: false,
+            is_cut: false,
             report: Report::default(),
         })
     }
@@ -147,6 +150,7 @@ impl Verifier {
     /// The log ends here.
     pub fn finish(mut self) -> Report {
         if !self.part.is_empty() || self.part_is_too_long {
+            self.is_cut = true;
             self.end_line();
         }
         match std::mem::replace(&mut self.state, Progress::Over) {
@@ -166,6 +170,7 @@ impl Verifier {
                 Verdict::Tampered
             }
             Some(known) if !known.is_met => Verdict::Truncated,
+            _ if self.report.torn_line.is_some() => Verdict::Truncated,
             _ if self.report.gap_count > 0 => Verdict::DeclaredGap,
             _ => Verdict::Intact,
         };
@@ -227,6 +232,7 @@ impl Verifier {
         let mut probe = Probe::new(&self.roots);
         probe.meets(text, place);
         self.report.verdict = Verdict::NotAChain;
+        self.report.why = Some("no record was made with this key, or too few are left to tell");
         Progress::Doubtful(Box::new(probe), bad)
     }
 
@@ -245,6 +251,11 @@ impl Verifier {
             // What a crash has torn belongs to what it has declared.
             (Some(step), Some(torn)) if step.is_after_a_crash() => self.good(told, &cursor, &step, Some(&torn)),
             (_, Some(torn)) => return self.over(&torn),
+            // Whatever wrote it was stopped, or is still writing.
+            (None, None) if self.is_cut && is_torn(text, place, told) => {
+                self.report.torn_line = Some(self.report.lines);
+                self.report.why = Some("the log ends within a line");
+            }
             (None, None) if place.is_none() => {
                 let bad = self.bad(told, place, "it has no seal");
                 return Progress::Following(cursor, Some(bad));
@@ -347,6 +358,12 @@ fn known(record: &[u8]) -> Result<Known, Error> {
     let place = seal::find(text).ok_or_else(none)?;
     let mac = mac_of(text, place).ok_or_else(none)?;
     Ok(Known { epoch: place.epoch, mac, told: Told::by(text), is_met: false })
+}
+
+/// Whether a line without an end may be the beginning of a record: its seal is missing, or what is behind it, which JSON needs
+/// to be JSON, and a syslog message may have.
+fn is_torn(text: &[u8], place: Option<Place>, told: &Told) -> bool {
+    place.is_none() || *told == Told::default() || text.starts_with(b"<")
 }
 
 /// The MAC that a text carries.

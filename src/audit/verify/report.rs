@@ -11,7 +11,7 @@ pub enum Verdict {
     Intact,
     /// So it is, but the log itself says that records are missing, and where.
     DeclaredGap,
-    /// The log ends before the record that was expected.
+    /// The log ends before the record that was expected, or within a record.
     Truncated,
     /// A record is not as it was made, or not where it was.
     Tampered,
@@ -98,6 +98,8 @@ pub struct Report {
     pub bad_seq: Option<u64>,
     /// What is wrong with it.
     pub why: Option<&'static str>,
+    /// The last line, if it is the beginning of a record.
+    pub torn_line: Option<u64>,
     /// Declared gaps, the first thousand.
     pub gaps: Vec<Gap>,
     /// All of them.
@@ -143,6 +145,7 @@ impl Report {
                 last.plain("epoch", epoch).text("mac", &seal::hex(mac));
             }
         });
+        number(&mut object, "torn_line", self.torn_line);
         object.plain("gap_count", self.gap_count);
         object.objects("gaps", &self.gaps, Gap::write);
         object.end();

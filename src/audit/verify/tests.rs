@@ -234,6 +234,12 @@ fn another_key_and_no_chain_are_told_from_a_bad_first_record() {
     assert_eq!(run(other, &lines).verdict, Verdict::NotAChain);
     assert_eq!(verify(&["{\"seq\":1}", "{\"seq\":2}"]).verdict, Verdict::NotAChain);
     assert_eq!(verify::<&str>(&[]).verdict, Verdict::NotAChain);
+    // One alone that is bad may be of another key as well; of two, the second shows whose the first is.
+    let edited = lines[0].replace("start", "sturt");
+    let alone = verify(&[&edited]);
+    assert_eq!(alone.why, Some("no record was made with this key, or too few are left to tell"));
+    assert_eq!((alone.verdict, alone.bad_line), (Verdict::NotAChain, None));
+    assert_tampered(&[&edited, &lines[1]], 1);
     let mut expecting = verifier();
     expecting.expect(lines[0].as_bytes()).unwrap();
     assert_eq!(run::<&str>(expecting, &[]).verdict, Verdict::Truncated);
@@ -274,6 +280,30 @@ fn a_crash_declares_its_gap_and_no_other() {
     let torn = [&writer.audit[..2], &["{\"event_ty".to_owned()], &writer.audit[2..]].concat();
     assert_tampered(&torn, 3);
     assert_tampered(&[&writer.audit[..2], &["{\"event_ty".to_owned()]].concat(), 3);
+}
+
+/// As after a crash without another run, or in a copy of a log that is being written.
+#[test]
+fn a_log_that_ends_within_a_line_is_truncated() {
+    let lines = Writer::two_runs(Mode::State).audit;
+    let syslog = format!("<85>1 - h a 1 closed [s@1 seq=\"9\"][s@1 epoch=\"8\" mac=\"{ZEROS}\"] Clo");
+    for last in [&lines[15][..1], &lines[15][..40], &lines[15][..lines[15].len() - 1], "CEF:0|a|b", &syslog] {
+        let text = lines[..15].join("\n") + "\n" + last;
+        let mut whole = verifier();
+        whole.feed(text.as_bytes());
+        let report = whole.finish();
+        assert_eq!((report.verdict, report.torn_line, report.bad_line), (Verdict::Truncated, Some(16), None), "{last}");
+        assert_eq!((report.verified, report.last_line), (15, 15));
+        assert!(report.to_json().contains("\"why\":\"the log ends within a line\""), "{}", report.to_json());
+        // With an end it is a line that somebody has written.
+        let mut ended = verifier();
+        ended.feed((text + "\n").as_bytes());
+        assert_eq!(ended.finish().verdict, Verdict::Tampered, "{last}");
+    }
+    // A record that is whole is not torn, but altered.
+    let mut altered = verifier();
+    altered.feed((lines[..15].join("\n") + "\n" + &lines[15].replace("close", "clone")).as_bytes());
+    assert_eq!(altered.finish().verdict, Verdict::Tampered);
 }
 
 #[test]
