@@ -57,6 +57,7 @@ pub struct Verifier {
 struct Known {
     epoch: u64,
     mac: Mac,
+    text: Vec<u8>,
     told: Told,
     is_met: bool,
 }
@@ -75,8 +76,10 @@ enum Progress {
     Fresh,
     /// All are good; a line that is no record may be what a crash has torn, if a crash is declared next.
     Following(Box<Cursor>, Option<Bad>),
-    /// The first is not: whether the key or the record is wrong, others show.
+    /// The first is not: whether the key or the record is wrong, others show, unless all before a known one are skipped.
     Doubtful(Box<Probe>, Bad),
+    /// It was made with this key and is bad, unless it is skipped.
+    Proven(Bad),
     /// The first bad record is known.
     Over,
 }
@@ -119,7 +122,8 @@ impl Verifier {
         Ok(())
     }
 
-    /// The log begins right after this record, a checkpoint that was verified before: older files are not at hand.
+    /// The log begins right after this record, a checkpoint that was verified before: older files are not at hand. What is
+    /// fed may begin earlier: lines up to and with this record are then skipped, and the report says how many.
     ///
     /// # Errors
     /// `InvalidArgument` for a text without a seal; `BadState` when lines were fed already.
@@ -154,26 +158,40 @@ impl Verifier {
             self.end_line();
         }
         match std::mem::replace(&mut self.state, Progress::Over) {
-            Progress::Following(_, Some(bad)) => self.tampered(&bad),
+            Progress::Following(_, Some(bad)) | Progress::Proven(bad) => self.tampered(&bad),
             Progress::Following(cursor, None) => self.conclude(&cursor),
             // Without a record there is nothing to say; but one that has to be there is missing.
-            Progress::Fresh if self.expected.is_some() => self.report.verdict = Verdict::Truncated,
+            Progress::Fresh if self.is_one_missing() => self.report.verdict = Verdict::Truncated,
             Progress::Fresh | Progress::Doubtful(..) | Progress::Over => {}
         }
         self.report
     }
 
+    fn is_one_missing(&self) -> bool {
+        let is_start = |known: &Known| self.after.as_ref().is_some_and(|after| after.mac == known.mac);
+        self.expected.as_ref().is_some_and(|known| !is_start(known))
+    }
+
     fn conclude(&mut self, cursor: &Cursor) {
         self.report.verdict = match &self.expected {
-            Some(known) if !known.is_met && self.is_past(known, cursor) => {
+            Some(known) if !self.is_met(known, cursor) && self.is_past(known, cursor) => {
                 self.report.why = Some("the log goes on past the expected record without it");
                 Verdict::Tampered
             }
-            Some(known) if !known.is_met => Verdict::Truncated,
+            Some(known) if !self.is_met(known, cursor) => Verdict::Truncated,
             _ if self.report.torn_line.is_some() => Verdict::Truncated,
             _ if self.report.gap_count > 0 => Verdict::DeclaredGap,
             _ => Verdict::Intact,
         };
+    }
+
+    /// Whether a record was there, or is none behind the one that the log begins after.
+    fn is_met(&self, known: &Known, cursor: &Cursor) -> bool {
+        let is_before = self.after.as_ref().is_some_and(|after| {
+            let is_in_order = cursor.mode == Mode::State || known.told.boot_id == after.told.boot_id;
+            is_in_order && (known.epoch, known.told.seq) <= (after.epoch, after.told.seq)
+        });
+        known.is_met || is_before
     }
 
     /// Whether a record would have been there by now. Without a state epochs begin anew with every run: of a run that is not
@@ -200,17 +218,38 @@ impl Verifier {
     }
 
     fn record(&mut self, text: &[u8]) {
+        if self.is_known_start(text) {
+            return self.skip();
+        }
         let (place, told) = (seal::find(text), Told::by(text));
         let state = std::mem::replace(&mut self.state, Progress::Over);
         self.state = match state {
             Progress::Fresh => self.first(text, place, &told),
             Progress::Following(cursor, torn) => self.next(cursor, torn, text, (place, &told)),
             Progress::Doubtful(probe, bad) => self.doubt(probe, bad, text, place),
+            Progress::Proven(bad) => Progress::Proven(bad),
             Progress::Over => Progress::Over,
         };
-        if let (Some(place), Some(known)) = (place, &mut self.expected) {
+        let is_good = self.report.verified > 0 && self.report.last_line == self.report.lines;
+        if let (Some(place), Some(known)) = (place.filter(|_| is_good), &mut self.expected) {
             known.is_met |= mac_of(text, place) == Some(known.mac);
         }
+    }
+
+    /// Whether this is the record to begin after, and nothing behind it was looked at.
+    fn is_known_start(&self, text: &[u8]) -> bool {
+        self.may_skip() && self.after.as_ref().is_some_and(|after| after.text == text)
+    }
+
+    fn may_skip(&self) -> bool {
+        let is_open = matches!(self.state, Progress::Fresh | Progress::Doubtful(..) | Progress::Proven(_));
+        is_open && self.after.is_some() && self.report.skipped == 0
+    }
+
+    fn skip(&mut self) {
+        self.state = Progress::Fresh;
+        self.report.skipped = self.report.lines;
+        self.report.why = Some("the log ends with the record that it should go on after");
     }
 
     fn first(&mut self, text: &[u8], place: Option<Place>, told: &Told) -> Progress {
@@ -223,17 +262,23 @@ impl Verifier {
                 if let Some(step) = step.filter(|step| !self.is_repeated(*step, told)) {
                     (self.report.sink, self.report.promise) = (cursor.log.name(), cursor.mode.promise());
                     let cursor = cursor.clone();
+                    self.report.why = None;
                     self.good(told, &cursor, &step, None);
                     return Progress::Following(Box::new(cursor), None);
                 }
             }
         }
-        let bad = self.bad(told, place, "it is no start of a chain that this key was used for");
-        let mut probe = Probe::new(&self.roots);
+        let why = match self.after {
+            None => "it is no start of a chain that this key was used for",
+            Some(_) if self.report.skipped > 0 => "it does not follow the record to begin after",
+            Some(_) => "it does not follow the record to begin after, which is not here either",
+        };
+        let bad = self.bad(told, place, why);
+        let mut probe = Box::new(Probe::new(&self.roots));
         probe.meets(text, place);
         self.report.verdict = Verdict::NotAChain;
         self.report.why = Some("no record was made with this key, or too few are left to tell");
-        Progress::Doubtful(Box::new(probe), bad)
+        Progress::Doubtful(probe, bad)
     }
 
     fn next(
@@ -277,10 +322,11 @@ impl Verifier {
     }
 
     fn doubt(&mut self, mut probe: Box<Probe>, bad: Bad, text: &[u8], place: Option<Place>) -> Progress {
-        if probe.meets(text, place) {
-            return self.over(&bad);
+        match probe.meets(text, place) {
+            false => Progress::Doubtful(probe, bad),
+            true if self.after.is_some() && self.report.skipped == 0 => Progress::Proven(bad),
+            true => self.over(&bad),
         }
-        Progress::Doubtful(probe, bad)
     }
 
     fn good(&mut self, told: &Told, cursor: &Cursor, step: &Step, torn: Option<&Bad>) {
@@ -357,7 +403,7 @@ fn known(record: &[u8]) -> Result<Known, Error> {
     let none = || Error::new(Code::InvalidArgument, Stage::Call, "The record has no seal.");
     let place = seal::find(text).ok_or_else(none)?;
     let mac = mac_of(text, place).ok_or_else(none)?;
-    Ok(Known { epoch: place.epoch, mac, told: Told::by(text), is_met: false })
+    Ok(Known { epoch: place.epoch, mac, text: text.to_owned(), told: Told::by(text), is_met: false })
 }
 
 /// Whether a line without an end may be the beginning of a record: its seal is missing, or what is behind it, which JSON needs

@@ -1,6 +1,6 @@
 """A second verifier of audit logs, made from include/doc/audit-chain.md alone; Python's standard library and nothing else.
 
-    python3 verify.py KEYFILE [--expect RECORDFILE] LOG...
+    python3 verify.py KEYFILE [--expect RECORDFILE] [--after RECORDFILE] LOG...
 
 prints one JSON object: {"result", "line", "gaps": [[kind, line], ...]}.
 """
@@ -70,13 +70,22 @@ def says(text):
     return kind, own.get("boot_id"), int(own["seq"]), own.get("reason"), "first_lost" in own
 
 
+def tail(told):
+    kind, _, _, reason, _ = told
+    return "record" if kind != "audit_checkpoint" else "close" if reason == "close" else "checkpoint"
+
+
 class Chain:
-    def __init__(self, k0, mode, sink):
+    def __init__(self, k0, mode, sink, after=None):
         self.root = sign(k0, LABEL + mode + b" " + sink)
         self.is_run, self.epoch, self.key = mode == b"run", 0, self.root
         self.start = self.last = NOTHING
+        # A record that was verified before: the log goes on behind it.
+        if after is not None:
+            self.epoch, self.last, _ = seal(after)
+            self.key, self.start = evolved(self.root, self.epoch), None
         # What the last record was: "nothing", "record", "checkpoint", or "close".
-        self.tail = "nothing"
+        self.tail = "nothing" if after is None else tail(says(after))
 
     def step(self, record, text):
         """How the record follows: "next", "closed", "skipped", "crashed", "unlinked", or None; moves on if it does."""
@@ -84,13 +93,9 @@ class Chain:
         found = self.follows(*record)
         if found:
             how, self.key, self.start = found
-            kind, _, _, reason, _ = says(text)
-            if kind != "audit_checkpoint":
-                self.tail = "record"
-            elif reason == "close" or (self.tail == "close" and epoch == self.epoch):
-                self.tail = "close"
-            else:
-                self.tail = "checkpoint"
+            # A run that closes has one more if its state could not be kept.
+            still_closes = self.tail == "close" and how == "next" and tail(says(text)) == "checkpoint"
+            self.tail = "close" if still_closes else tail(says(text))
             self.epoch, self.last = epoch, mac
             return how
         return None
@@ -117,7 +122,7 @@ class Chain:
                     return ("skipped", key, self.last) if epoch > run_begins else None
                 if epoch > self.epoch + 1 and linked(key, b"crashed", self.last):
                     return "crashed", key, self.last
-            if self.epoch and linked(key, b"crashed", self.start):
+            if self.epoch and self.start is not None and linked(key, b"crashed", self.start):
                 return "crashed", key, self.start
         if self.is_run and epoch == 1:
             key = evolved(self.root, 1)
@@ -126,20 +131,28 @@ class Chain:
         return None
 
 
-def verify(k0, lines, expected, is_cut):
+def verify(k0, lines, expected, after, is_cut, skipped=0):
     chain, gaps, torn, met, runs, last, ends_torn = None, [], None, False, set(), (None, None), False
+    if after is not None:
+        runs.add(says(after)[1])
     for number, text in enumerate(lines, 1):
-        if not text:
+        if not text or number <= skipped:
             continue
         found, how = seal(text), None
         cut_short = chain is not None and chain.tail != "close"
+        if chain is None and after is not None:
+            cut_short = tail(says(after)) != "close"
         if chain is None:
-            tried = [Chain(k0, mode, sink) for mode in (b"state", b"run") for sink in (b"audit", b"siem")]
+            tried = [Chain(k0, mode, sink, after) for mode in (b"state", b"run") for sink in (b"audit", b"siem")]
             for chain in tried:
                 how = found and chain.step(found, text)
+                if how == "unlinked" and says(text)[1] in runs:
+                    how = None
                 if how:
                     break
             else:
+                if after in lines and not skipped:
+                    return verify(k0, lines, expected, after, is_cut, lines.index(after) + 1)
                 return first_is_bad(k0, lines, number)
         elif found:
             how = chain.step(found, text)
@@ -168,6 +181,9 @@ def verify(k0, lines, expected, is_cut):
         met = met or (expected is not None and found[1] == seal(expected)[1])
     if torn:
         return {"result": "tampered", "line": torn, "gaps": gaps}
+    if expected is not None and after is not None:
+        is_in_order = chain is None or not chain.is_run or says(expected)[1] == says(after)[1]
+        met = met or (is_in_order and (seal(expected)[0], says(expected)[2]) <= (seal(after)[0], says(after)[2]))
     if expected is not None and not met:
         is_past = chain is not None and goes_past(chain, runs, last, expected)
         return {"result": "tampered" if is_past else "truncated", "line": None, "gaps": gaps}
@@ -207,10 +223,10 @@ def first_is_bad(k0, lines, number):
 def main(arguments):
     with open(arguments.pop(0), encoding="ascii") as file:
         k0 = bytes.fromhex(file.readline().strip())
-    expected = None
-    if arguments[0] == "--expect":
+    known = {"--expect": None, "--after": None}
+    while arguments[0] in known:
         with open(arguments[1], "rb") as file:
-            expected = file.readline().rstrip(b"\n")
+            known[arguments[0]] = file.readline().rstrip(b"\n")
         arguments = arguments[2:]
     data = b""
     for path in arguments:
@@ -220,7 +236,7 @@ def main(arguments):
     is_cut = lines[-1] != b""
     if not is_cut:
         lines.pop()
-    print(json.dumps(verify(k0, lines, expected, is_cut)))
+    print(json.dumps(verify(k0, lines, known["--expect"], known["--after"], is_cut)))
 
 
 main(sys.argv[1:])

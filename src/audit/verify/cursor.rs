@@ -86,7 +86,7 @@ impl Tail {
         }
     }
 
-    /// In the same epoch. A run that closes has one more checkpoint if the state could not be kept: it closes all the same.
+    /// Within a run. One that closes has one more checkpoint if the state could not be kept: it closes all the same.
     fn then(self, told: &Told) -> Self {
         match self {
             Self::Close if told.is_checkpoint => Self::Close,
@@ -122,8 +122,8 @@ impl Cursor {
         }
         let (step, key, start) =
             self.in_a_later_epoch(place.epoch, follows).or_else(|| self.anew(place.epoch, follows))?;
-        (self.epoch, self.key, self.start, self.last, self.tail) =
-            (place.epoch, key, Some(start), *mac, Tail::of(told));
+        self.tail = if step == Step::Next { self.tail.then(told) } else { Tail::of(told) };
+        (self.epoch, self.key, self.start, self.last) = (place.epoch, key, Some(start), *mac);
         Some(step)
     }
 

@@ -84,7 +84,9 @@ pub struct Report {
     pub verdict: Verdict,
     /// Lines read.
     pub lines: u64,
-    /// Of these, those that are not empty.
+    /// Of these, those up to the record that the log begins after: they were not verified.
+    pub skipped: u64,
+    /// Of all, those that are not empty.
     pub records: u64,
     /// Of these, good ones.
     pub verified: u64,
@@ -122,6 +124,9 @@ impl Report {
         let mut out = String::new();
         let mut object = Object::begin(&mut out);
         object.text("result", self.verdict.name()).plain("lines", self.lines).plain("records", self.records);
+        if self.skipped > 0 {
+            object.plain("skipped", self.skipped);
+        }
         object.plain("verified", self.verified).text("sink", self.sink).text("chain", self.promise);
         if let Some(line) = self.bad_line {
             object.object("bad", |bad| {

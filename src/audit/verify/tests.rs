@@ -365,6 +365,47 @@ fn a_later_file_goes_on_from_a_checkpoint() {
 }
 
 #[test]
+fn a_file_that_begins_before_the_known_checkpoint_is_verified_from_there_on() {
+    let mut writer = Writer::two_runs(Mode::State);
+    writer.start();
+    let lines = &writer.audit;
+    let after = |checkpoint: usize, log: &[String]| {
+        let (mut later, last) = (verifier(), lines.last().unwrap());
+        later.begin_after(lines[checkpoint].as_bytes()).unwrap();
+        later.expect(last.as_bytes()).unwrap();
+        run(later, log)
+    };
+    for checkpoint in [0, 4, 7, 8, 15] {
+        for first in 0..=checkpoint {
+            let report = after(checkpoint, &lines[first..]);
+            let skipped = (checkpoint - first + 1) as u64;
+            assert_eq!((report.verdict, report.skipped), (Verdict::Intact, skipped), "{report:?}");
+            assert_eq!((report.verified, report.why), ((lines.len() - checkpoint - 1) as u64, None));
+            assert!(report.to_json().contains(&format!("\"skipped\":{skipped},\"verified\":")), "{}", report.to_json());
+        }
+    }
+    // What is skipped is not looked at; what comes behind it is.
+    let mut edited = lines.clone();
+    edited[2] = "{}".into();
+    assert_eq!(after(7, &edited).verdict, Verdict::Intact);
+    edited[9].push(' ');
+    let report = after(7, &edited);
+    assert_eq!((report.verdict, report.bad_line), (Verdict::Tampered, Some(10)), "{report:?}");
+    // A record that only says that it is the one is none.
+    let mut forged = lines.clone();
+    forged[7] = forged[7].replace("close", "clone");
+    assert_eq!((after(7, &forged).verdict, after(7, &forged).bad_line), (Verdict::Tampered, Some(1)));
+    assert_eq!(after(7, &lines[..6]).verdict, Verdict::Tampered);
+    // Nothing behind it; and what is expected may be older than it.
+    let report = after(15, &lines[..16]);
+    assert_eq!((report.skipped, report.verified, report.verdict), (16, 0, Verdict::Truncated));
+    let mut older = verifier();
+    older.begin_after(lines[7].as_bytes()).unwrap();
+    older.expect(lines[4].as_bytes()).unwrap();
+    assert_eq!(run(older, &lines[8..]).verdict, Verdict::Intact);
+}
+
+#[test]
 fn an_expected_record_that_was_never_there_is_no_mere_end() {
     let (mut writer, foreign) = (Writer::two_runs(Mode::State), Writer::two_runs(Mode::State).siem);
     writer.start();
