@@ -4,8 +4,7 @@
  *   cc verify_audit.c $(pkg-config --cflags --libs genesys-ws-auth) -o verify_audit
  *   ./verify_audit --new-key > k0                                  # once: audit.chain_key; keep it elsewhere
  *   ./verify_audit k0 audit.log.1 audit.log                        # the files of one sink, the oldest first
- *   ./verify_audit --expect checkpoint.json k0 audit.log           # it must go as far as this record at least
- *   ./verify_audit --after checkpoint.json k0 audit.log            # it begins right after this checkpoint
+ *   ./verify_audit --after then.json --expect now.json k0 audit.log # from behind a checkpoint on, as far as another at least
  *
  * Prints a report as JSON. Exit: 0 intact, 2 declared gap, 3 truncated, 4 tampered, 5 not a chain of this key, 1 error.
  */
@@ -64,21 +63,24 @@ int main(int argc, char **argv)
     gwa_text_t *report = NULL;
     gwa_error_t *err = NULL;
     int32_t result = 0;
-    int expects = argc > 3 && strcmp(argv[1], "--expect") == 0, follows = argc > 3 && strcmp(argv[1], "--after") == 0;
-    int at = expects || follows ? 3 : 1;
+    int at = 1, option;
     size_t len;
     if (argc == 2 && strcmp(argv[1], "--new-key") == 0) {
         return new_key();
+    }
+    while (at < argc && (strcmp(argv[at], "--expect") == 0 || strcmp(argv[at], "--after") == 0)) {
+        at += 2;
     }
     if (argc < at + 2) {
         fail("usage", NULL);
     }
     len = first_line(argv[at], data, sizeof data);
     ok(argv[at], gwa_audit_verify_new(data, len, &verify, &err), err);
-    if (expects || follows) {
-        len = first_line(argv[2], data, sizeof data);
-        ok(argv[2], expects ? gwa_audit_verify_expect(verify, data, len, &err)
-                            : gwa_audit_verify_begin_after(verify, data, len, &err), err);
+    for (option = 1; option < at; option += 2) {
+        int follows = strcmp(argv[option], "--after") == 0;
+        len = first_line(argv[option + 1], data, sizeof data);
+        ok(argv[option + 1], follows ? gwa_audit_verify_begin_after(verify, data, len, &err)
+                                     : gwa_audit_verify_expect(verify, data, len, &err), err);
     }
     while (++at < argc) {
         FILE *file = fopen(argv[at], "rb");

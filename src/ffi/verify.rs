@@ -18,7 +18,7 @@ use super::text::{self, gwa_text_t};
 pub const GWA_AUDIT_INTACT: i32 = 1;
 /// So it is, but the log itself says that records are missing, and where: a full queue, or a run that was not closed.
 pub const GWA_AUDIT_DECLARED_GAP: i32 = 2;
-/// The log ends before the record that gwa_audit_verify_expect() named.
+/// The log ends before the record that gwa_audit_verify_expect() named, or within a line.
 pub const GWA_AUDIT_TRUNCATED: i32 = 3;
 /// A record is not as it was made, or not where it was; "bad" of the report is the first one.
 pub const GWA_AUDIT_TAMPERED: i32 = 4;
@@ -104,7 +104,8 @@ pub unsafe extern "C" fn gwa_audit_verify_expect(
 }
 
 /// Says that the log begins right after this record, because older files are not at hand: a checkpoint that was verified
-/// with them. Before anything is fed.
+/// with them. What is fed may begin earlier: lines up to and with this record are then skipped, which the report says
+/// ("skipped"). Before anything is fed.
 ///
 /// Returns GWA_OK; GWA_E_INVALID_ARGUMENT for NULL and for a text that no chain has sealed; GWA_E_BAD_STATE when lines
 /// were fed, and after gwa_audit_verify_finish().
@@ -145,8 +146,9 @@ pub unsafe extern "C" fn gwa_audit_verify_feed(
 }
 
 /// The log ends here: writes one of GWA_AUDIT_... to `result`, and to `report`, if that is not NULL, one JSON object:
-/// {"result", "lines", "records", "verified", "sink", "chain", "bad": {"line", "seq"}, "why", "last": {"line", "seq",
-/// "epoch", "mac"}, "gap_count", "gaps": [{"kind", "line", ...}]}. Afterwards the object can only be freed.
+/// {"result", "lines", "records", "skipped", "verified", "sink", "chain", "bad": {"line", "seq"}, "why", "first":
+/// {"boot_id"}, "last": {"line", "seq", "boot_id", "epoch", "mac"}, "torn_line", "gap_count", "gaps": [{"kind", "line",
+/// ...}]}, without what does not apply. Afterwards the object can only be freed.
 ///
 /// Returns GWA_OK, whatever was found; GWA_E_INVALID_ARGUMENT for NULL; GWA_E_BAD_STATE the second time.
 ///

@@ -2,6 +2,7 @@
 //! `examples/c/verify_audit.c`, and `verify.py`, which knows the documented format and nothing else.
 
 mod crashes;
+mod intruder;
 mod place;
 mod tampered;
 

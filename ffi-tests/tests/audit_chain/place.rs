@@ -127,14 +127,21 @@ impl Place {
 
     #[track_caller]
     pub fn agrees_on(&self, log: &[u8], expected: Option<&[u8]>, report: &Report) {
-        let (key, file, record) = (self.0.join("k0"), self.0.join("log"), self.0.join("record"));
+        self.agrees_with(log, &expected.map(|expected| ("--expect", expected)).into_iter().collect::<Vec<_>>(), report);
+    }
+
+    /// The same with any options, each a name and a record.
+    #[track_caller]
+    pub fn agrees_with(&self, log: &[u8], options: &[(&str, &[u8])], report: &Report) {
+        let (key, file) = (self.0.join("k0"), self.0.join("log"));
         fs::write(&key, K0).unwrap();
         fs::write(&file, log).unwrap();
         let mut python = Command::new("python3");
         python.arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/audit_chain/verify.py")).arg(&key);
-        if let Some(expected) = expected {
-            fs::write(&record, expected).unwrap();
-            python.arg("--expect").arg(&record);
+        for (name, text) in options {
+            let record = self.0.join(format!("record{name}"));
+            fs::write(&record, text).unwrap();
+            python.arg(name).arg(&record);
         }
         let output = match python.arg(&file).output() {
             Ok(output) => output,

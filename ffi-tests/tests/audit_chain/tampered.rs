@@ -4,17 +4,18 @@ use std::fs;
 
 use ffi_tests::cprog::Variant;
 use ffi_tests::sim::Sim;
-use genesys_ws_auth::audit::verify::Verdict;
+use genesys_ws_auth::audit::verify::{Verdict, Verifier};
+use genesys_ws_auth::Secret;
 
 use super::place::{verify, Place, Sink, K0};
 
-type Lines = Vec<Vec<u8>>;
+pub type Lines = Vec<Vec<u8>>;
 
-fn lines(text: &[u8]) -> Lines {
+pub fn lines(text: &[u8]) -> Lines {
     text.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).map(<[u8]>::to_vec).collect()
 }
 
-fn joined(lines: &Lines) -> Vec<u8> {
+pub fn joined(lines: &Lines) -> Vec<u8> {
     lines.iter().flat_map(|line| line.iter().copied().chain([b'\n'])).collect()
 }
 
@@ -98,6 +99,31 @@ fn an_end_that_is_missing_is_found_with_a_checkpoint_from_elsewhere() {
 }
 
 #[test]
+fn a_file_that_begins_before_the_known_checkpoint_is_verified_from_there_on() {
+    let (place, audit, ..) = logs();
+    let is_checkpoint = |line: &Vec<u8>| String::from_utf8_lossy(line).contains("audit_checkpoint");
+    for at in (0..audit.len()).filter(|at| is_checkpoint(&audit[*at])) {
+        for (first, until) in [(0, audit.len()), (at / 2, audit.len()), (at + 1, audit.len()), (0, audit.len() - 1)] {
+            let (last, log) = (audit.last().unwrap(), joined(&audit[first.min(until)..until].to_vec()));
+            let mut verifier = Verifier::new(&Secret::new(K0.into())).unwrap();
+            verifier.begin_after(&audit[at]).unwrap();
+            verifier.expect(last).unwrap();
+            verifier.feed(&log);
+            let report = verifier.finish();
+            // Behind the last there is nothing, and nothing is expected.
+            let verdict = match at + 1 == audit.len() {
+                true if first > 0 || until == audit.len() => Verdict::NotAChain,
+                true => Verdict::Tampered,
+                false if until < audit.len() => Verdict::Truncated,
+                false => Verdict::Intact,
+            };
+            assert_eq!(report.verdict, verdict, "{at} in {first}..{until}: {report:?}");
+            place.agrees_with(&log, &[("--after", &audit[at]), ("--expect", last)], &report);
+        }
+    }
+}
+
+#[test]
 fn the_program_tells_them_apart_by_its_exit() {
     let (place, audit, ..) = logs();
     let (file, record) = (place.0.join("a-log"), place.0.join("a-checkpoint"));
@@ -119,6 +145,14 @@ fn the_program_tells_them_apart_by_its_exit() {
     fs::write(&record, joined(&vec![audit[0].clone()])).unwrap();
     assert_eq!(run(&audit[1..].to_vec(), &["--after", &path]).code, Some(0));
     assert_eq!(run(&audit[2..].to_vec(), &["--after", &path]).code, Some(4));
+    // A file that begins before it, and ends before the record that is expected.
+    let last = place.0.join("the-last");
+    fs::write(&last, audit.last().unwrap()).unwrap();
+    let both = ["--after", &path, "--expect", &last.display().to_string()];
+    let told = run(&audit, &both);
+    assert_eq!(told.code, Some(0), "{}", told.text);
+    assert!(told.text.contains("\"skipped\":1,"), "{}", told.text);
+    assert_eq!(run(&audit[..6].to_vec(), &[both[2], both[3], both[0], both[1]]).code, Some(3));
     assert_eq!(run(&vec![b"{}".to_vec()], &[]).code, Some(5));
     assert_eq!(place.by_hand(Variant::Plain, &[], "short", std::slice::from_ref(&file)).code, Some(1));
     let (one, other) = (place.new_key(), place.new_key());

@@ -11,7 +11,7 @@ pub enum Verdict {
     Intact,
     /// So it is, but the log itself says that records are missing, and where.
     DeclaredGap,
-    /// The log ends before the record that was expected.
+    /// The log ends before the record that was expected, or within a record.
     Truncated,
     /// A record is not as it was made, or not where it was.
     Tampered,
@@ -38,8 +38,12 @@ impl Verdict {
 pub enum GapKind {
     /// The queue was full.
     Lost,
-    /// A run ended without being closed: what it made after its last proven checkpoint may be missing.
+    /// A run ended without being closed: what it made after its last proven checkpoint, or without a state file after its
+    /// last record, may be missing.
     Crashed,
+    /// A run was closed, or says so, and begins more epochs later than that takes: starts without a record, or records that
+    /// are not there any more.
+    Skipped,
     /// A run without a state file begins: what was before it, and whether, nobody knows.
     Unlinked,
 }
@@ -50,6 +54,7 @@ impl GapKind {
         match self {
             Self::Lost => "lost",
             Self::Crashed => "crashed",
+            Self::Skipped => "skipped",
             Self::Unlinked => "unlinked",
         }
     }
@@ -64,7 +69,7 @@ pub struct Gap {
     pub line: u64,
     /// `seq` of the record before that line.
     pub after_seq: Option<u64>,
-    /// The epochs of which records may be missing, for `Crashed`.
+    /// The epochs of which records may be missing, for `Crashed` and `Skipped`; with a state file they are known.
     pub epochs: Option<(u64, u64)>,
     /// The first and last number lost, for `Lost`.
     pub lost: Option<(u64, u64)>,
@@ -79,7 +84,9 @@ pub struct Report {
     pub verdict: Verdict,
     /// Lines read.
     pub lines: u64,
-    /// Of these, those that are not empty.
+    /// Of these, those up to the record that the log begins after: they were not verified.
+    pub skipped: u64,
+    /// Of all, those that are not empty.
     pub records: u64,
     /// Of these, good ones.
     pub verified: u64,
@@ -93,10 +100,16 @@ pub struct Report {
     pub bad_seq: Option<u64>,
     /// What is wrong with it.
     pub why: Option<&'static str>,
+    /// The last line, if it is the beginning of a record.
+    pub torn_line: Option<u64>,
     /// Declared gaps, the first thousand.
     pub gaps: Vec<Gap>,
     /// All of them.
     pub gap_count: u64,
+    /// The run of the first good record: who keeps reports can tell that a log begins where the one before ended.
+    pub first_boot_id: Option<String>,
+    /// The run of the last good record.
+    pub last_boot_id: Option<String>,
     /// The last good line.
     pub last_line: u64,
     /// Its number.
@@ -111,6 +124,9 @@ impl Report {
         let mut out = String::new();
         let mut object = Object::begin(&mut out);
         object.text("result", self.verdict.name()).plain("lines", self.lines).plain("records", self.records);
+        if self.skipped > 0 {
+            object.plain("skipped", self.skipped);
+        }
         object.plain("verified", self.verified).text("sink", self.sink).text("chain", self.promise);
         if let Some(line) = self.bad_line {
             object.object("bad", |bad| {
@@ -121,13 +137,20 @@ impl Report {
         if let Some(why) = self.why {
             object.text("why", why);
         }
+        if let Some(boot_id) = &self.first_boot_id {
+            object.object("first", |first| _ = first.text("boot_id", boot_id));
+        }
         object.object("last", |last| {
             last.plain("line", self.last_line);
             number(last, "seq", self.last_seq);
+            if let Some(boot_id) = &self.last_boot_id {
+                last.text("boot_id", boot_id);
+            }
             if let Some((epoch, mac)) = &self.last {
                 last.plain("epoch", epoch).text("mac", &seal::hex(mac));
             }
         });
+        number(&mut object, "torn_line", self.torn_line);
         object.plain("gap_count", self.gap_count);
         object.objects("gaps", &self.gaps, Gap::write);
         object.end();
@@ -142,7 +165,7 @@ impl Gap {
         if let Some((first, last)) = self.lost {
             object.plain("first_lost", first).plain("last_lost", last);
         }
-        if let Some((first, last)) = self.epochs.filter(|_| self.kind == GapKind::Crashed) {
+        if let Some((first, last)) = self.epochs {
             object.plain("first_epoch", first).plain("last_epoch", last);
         }
         number(object, "torn_line", self.torn_line);
@@ -153,27 +176,4 @@ fn number(object: &mut Object<'_>, name: &str, value: Option<u64>) {
     if let Some(value) = value {
         object.plain(name, value);
     }
-}
-
-/// How the formats write the number of a record.
-const SEQ: [&str; 4] = ["\"seq\":", "\"sequence\":", " cn1=", " seq=\""];
-
-/// The number that a record says it has.
-pub(super) fn seq(text: &[u8]) -> Option<u64> {
-    let text = std::str::from_utf8(text).ok()?;
-    SEQ.iter().find_map(|before| number_after(text, before))
-}
-
-/// The first and last number of the records that a marker says are lost.
-pub(super) fn lost(text: &[u8]) -> Option<(u64, u64)> {
-    let text = std::str::from_utf8(text).ok().filter(|text| text.contains("audit_loss"))?;
-    let one = |forms: [&str; 3]| forms.iter().find_map(|before| number_after(text, before));
-    let first = one(["\"first_lost\":", " gwaFirstLost=", " first_lost=\""])?;
-    Some((first, one(["\"last_lost\":", " gwaLastLost=", " last_lost=\""])?))
-}
-
-fn number_after(text: &str, before: &str) -> Option<u64> {
-    let (_, rest) = text.split_once(before)?;
-    let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
-    rest.get(..digits)?.parse().ok()
 }

@@ -7,38 +7,41 @@ use super::*;
 const K0: &str = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
 
 /// What a client with a chain does, without a client: records go to both logs.
-struct Writer {
-    chain: Chain,
+pub(super) struct Writer {
+    pub(super) chain: Chain,
     /// What the state file holds.
-    kept: Chain,
+    pub(super) kept: Chain,
     boot: u64,
     seq: u64,
-    audit: Vec<String>,
+    pub(super) audit: Vec<String>,
     siem: Vec<String>,
 }
 
 impl Writer {
-    fn new(mode: Mode) -> Self {
+    pub(super) fn new(mode: Mode) -> Self {
         let chain = Chain::new(mode, &seal::unhex(K0.as_bytes()).unwrap());
         let kept = chain.clone();
         Self { chain, kept, boot: 0, seq: 0, audit: Vec::new(), siem: Vec::new() }
     }
 
     /// A run begins: its first record ends its first epoch.
-    fn start(&mut self) {
+    pub(super) fn start(&mut self) {
         self.chain = self.kept.resumed();
         self.kept = self.chain.clone();
         (self.boot, self.seq) = (self.boot + 1, 0);
-        self.checkpoint();
+        self.checkpoint("start");
     }
 
-    fn record(&mut self, what: &str) {
+    pub(super) fn record(&mut self, what: &str) {
+        self.write(&format!("\"event_type\":\"{what}\""));
+    }
+
+    fn write(&mut self, members: &str) {
         self.seq += 1;
         let Self { boot, seq, .. } = self;
         let epoch = self.chain.epoch;
-        let text = format!(
-            "{{\"event_type\":\"{what}\",\"seq\":{seq},\"boot_id\":\"b{boot}\",\"mac_epoch\":{epoch},\"mac\":\"{ZEROS}\"}}"
-        );
+        let text =
+            format!("{{{members},\"seq\":{seq},\"boot_id\":\"b{boot}\",\"mac_epoch\":{epoch},\"mac\":\"{ZEROS}\"}}");
         for (log, lines) in [(Log::Audit, &mut self.audit), (Log::Siem, &mut self.siem)] {
             let mut text = text.clone();
             assert!(self.chain.fill(log, &mut text));
@@ -46,28 +49,28 @@ impl Writer {
         }
     }
 
-    fn records(&mut self, count: usize) {
+    pub(super) fn records(&mut self, count: usize) {
         (0..count).for_each(|_| self.record("closed"));
     }
 
-    fn checkpoint(&mut self) {
-        self.record("audit_checkpoint");
+    pub(super) fn checkpoint(&mut self, reason: &str) {
+        self.write(&format!("\"event_type\":\"audit_checkpoint\",\"metadata\":{{\"reason\":\"{reason}\"}}"));
         self.chain = self.chain.turned();
         self.kept = self.chain.clone();
     }
 
-    fn close(&mut self) {
-        self.checkpoint();
+    pub(super) fn close(&mut self) {
+        self.checkpoint("close");
         self.kept.is_closed = true;
     }
 
     /// Two runs of two epochs each, both closed.
-    fn two_runs(mode: Mode) -> Self {
+    pub(super) fn two_runs(mode: Mode) -> Self {
         let mut writer = Self::new(mode);
         for _ in 0..2 {
             writer.start();
             writer.records(3);
-            writer.checkpoint();
+            writer.checkpoint("records");
             writer.records(2);
             writer.close();
         }
@@ -75,15 +78,15 @@ impl Writer {
     }
 }
 
-fn verifier() -> Verifier {
+pub(super) fn verifier() -> Verifier {
     Verifier::new(&Secret::new(K0.into())).unwrap()
 }
 
-fn verify<T: AsRef<[u8]>>(lines: &[T]) -> Report {
+pub(super) fn verify<T: AsRef<[u8]>>(lines: &[T]) -> Report {
     run(verifier(), lines)
 }
 
-fn run<T: AsRef<[u8]>>(mut verifier: Verifier, lines: &[T]) -> Report {
+pub(super) fn run<T: AsRef<[u8]>>(mut verifier: Verifier, lines: &[T]) -> Report {
     for line in lines {
         verifier.feed(line.as_ref());
         verifier.feed(b"\n");
@@ -231,6 +234,12 @@ fn another_key_and_no_chain_are_told_from_a_bad_first_record() {
     assert_eq!(run(other, &lines).verdict, Verdict::NotAChain);
     assert_eq!(verify(&["{\"seq\":1}", "{\"seq\":2}"]).verdict, Verdict::NotAChain);
     assert_eq!(verify::<&str>(&[]).verdict, Verdict::NotAChain);
+    // One alone that is bad may be of another key as well; of two, the second shows whose the first is.
+    let edited = lines[0].replace("start", "sturt");
+    let alone = verify(&[&edited]);
+    assert_eq!(alone.why, Some("no record was made with this key, or too few are left to tell"));
+    assert_eq!((alone.verdict, alone.bad_line), (Verdict::NotAChain, None));
+    assert_tampered(&[&edited, &lines[1]], 1);
     let mut expecting = verifier();
     expecting.expect(lines[0].as_bytes()).unwrap();
     assert_eq!(run::<&str>(expecting, &[]).verdict, Verdict::Truncated);
@@ -245,7 +254,7 @@ fn a_crash_declares_its_gap_and_no_other() {
     let mut writer = Writer::new(Mode::State);
     writer.start();
     writer.records(3);
-    writer.checkpoint();
+    writer.checkpoint("records");
     let at = writer.audit.len();
     writer.records(4);
     // Killed: the state knows of the checkpoint alone.
@@ -273,6 +282,30 @@ fn a_crash_declares_its_gap_and_no_other() {
     assert_tampered(&[&writer.audit[..2], &["{\"event_ty".to_owned()]].concat(), 3);
 }
 
+/// As after a crash without another run, or in a copy of a log that is being written.
+#[test]
+fn a_log_that_ends_within_a_line_is_truncated() {
+    let lines = Writer::two_runs(Mode::State).audit;
+    let syslog = format!("<85>1 - h a 1 closed [s@1 seq=\"9\"][s@1 epoch=\"8\" mac=\"{ZEROS}\"] Clo");
+    for last in [&lines[15][..1], &lines[15][..40], &lines[15][..lines[15].len() - 1], "CEF:0|a|b", &syslog] {
+        let text = lines[..15].join("\n") + "\n" + last;
+        let mut whole = verifier();
+        whole.feed(text.as_bytes());
+        let report = whole.finish();
+        assert_eq!((report.verdict, report.torn_line, report.bad_line), (Verdict::Truncated, Some(16), None), "{last}");
+        assert_eq!((report.verified, report.last_line), (15, 15));
+        assert!(report.to_json().contains("\"why\":\"the log ends within a line\""), "{}", report.to_json());
+        // With an end it is a line that somebody has written.
+        let mut ended = verifier();
+        ended.feed((text + "\n").as_bytes());
+        assert_eq!(ended.finish().verdict, Verdict::Tampered, "{last}");
+    }
+    // A record that is whole is not torn, but altered.
+    let mut altered = verifier();
+    altered.feed((lines[..15].join("\n") + "\n" + &lines[15].replace("close", "clone")).as_bytes());
+    assert_eq!(altered.finish().verdict, Verdict::Tampered);
+}
+
 #[test]
 fn starts_that_made_no_record_are_declared() {
     let mut writer = Writer::new(Mode::State);
@@ -283,11 +316,15 @@ fn starts_that_made_no_record_are_declared() {
     writer.records(1);
     let report = verify(&writer.audit);
     assert_eq!((report.verdict, report.gaps[0].epochs), (Verdict::DeclaredGap, Some((1, 3))), "{report:?}");
-    let mut closed = Writer::new(Mode::State);
+    // So are those that were closed: who has the key of the next epoch can say so of starts that made records.
+    let mut closed = Writer::two_runs(Mode::State);
     closed.kept = closed.kept.resumed();
     closed.kept.is_closed = true;
     closed.start();
-    assert_eq!(verify(&closed.audit).verdict, Verdict::Intact);
+    let report = verify(&closed.audit);
+    let gap = &report.gaps[0];
+    assert_eq!((report.verdict, gap.kind, gap.line), (Verdict::DeclaredGap, GapKind::Skipped, 17), "{report:?}");
+    assert_eq!((gap.epochs, gap.after_seq), (Some((9, 9)), Some(8)));
 }
 
 #[test]
@@ -295,37 +332,13 @@ fn a_marker_of_lost_records_is_a_declared_gap() {
     let mut writer = Writer::new(Mode::State);
     writer.start();
     writer.seq = 8;
-    writer.record("audit_loss\",\"first_lost\":2,\"last_lost\":9,\"count\":\"8");
+    writer.write("\"event_type\":\"audit_loss\",\"first_lost\":2,\"last_lost\":9,\"count\":8");
     writer.records(1);
     let report = verify(&writer.audit);
     assert_eq!(report.verdict, Verdict::DeclaredGap);
     let gap = &report.gaps[0];
     assert_eq!((gap.kind, gap.line, gap.after_seq, gap.lost), (GapKind::Lost, 2, Some(1), Some((2, 9))));
     assert!(report.to_json().contains("\"first_lost\":2,\"last_lost\":9"), "{}", report.to_json());
-}
-
-#[test]
-fn without_a_state_every_run_is_a_chain_of_its_own() {
-    let mut writer = Writer::new(Mode::Run);
-    let fresh = writer.kept.clone();
-    for _ in 0..2 {
-        writer.kept = fresh.clone();
-        writer.start();
-        writer.records(2);
-        writer.close();
-    }
-    let report = verify(&writer.audit);
-    assert_eq!((report.verdict, report.promise), (Verdict::DeclaredGap, "tamper-evident, not forward-secure"));
-    assert_eq!((report.gaps[0].kind, report.gaps[0].line), (GapKind::Unlinked, 5));
-    for line in 0..8 {
-        let mut left = writer.audit.clone();
-        left.remove(line);
-        // What ended a run is missed by nobody.
-        match line {
-            3 | 7 => assert_ne!(verify(&left).verdict, Verdict::Tampered),
-            _ => assert_tampered(&left, line + 1),
-        }
-    }
 }
 
 #[test]
@@ -352,6 +365,47 @@ fn a_later_file_goes_on_from_a_checkpoint() {
 }
 
 #[test]
+fn a_file_that_begins_before_the_known_checkpoint_is_verified_from_there_on() {
+    let mut writer = Writer::two_runs(Mode::State);
+    writer.start();
+    let lines = &writer.audit;
+    let after = |checkpoint: usize, log: &[String]| {
+        let (mut later, last) = (verifier(), lines.last().unwrap());
+        later.begin_after(lines[checkpoint].as_bytes()).unwrap();
+        later.expect(last.as_bytes()).unwrap();
+        run(later, log)
+    };
+    for checkpoint in [0, 4, 7, 8, 15] {
+        for first in 0..=checkpoint {
+            let report = after(checkpoint, &lines[first..]);
+            let skipped = (checkpoint - first + 1) as u64;
+            assert_eq!((report.verdict, report.skipped), (Verdict::Intact, skipped), "{report:?}");
+            assert_eq!((report.verified, report.why), ((lines.len() - checkpoint - 1) as u64, None));
+            assert!(report.to_json().contains(&format!("\"skipped\":{skipped},\"verified\":")), "{}", report.to_json());
+        }
+    }
+    // What is skipped is not looked at; what comes behind it is.
+    let mut edited = lines.clone();
+    edited[2] = "{}".into();
+    assert_eq!(after(7, &edited).verdict, Verdict::Intact);
+    edited[9].push(' ');
+    let report = after(7, &edited);
+    assert_eq!((report.verdict, report.bad_line), (Verdict::Tampered, Some(10)), "{report:?}");
+    // A record that only says that it is the one is none.
+    let mut forged = lines.clone();
+    forged[7] = forged[7].replace("close", "clone");
+    assert_eq!((after(7, &forged).verdict, after(7, &forged).bad_line), (Verdict::Tampered, Some(1)));
+    assert_eq!(after(7, &lines[..6]).verdict, Verdict::Tampered);
+    // Nothing behind it; and what is expected may be older than it.
+    let report = after(15, &lines[..16]);
+    assert_eq!((report.skipped, report.verified, report.verdict), (16, 0, Verdict::Truncated));
+    let mut older = verifier();
+    older.begin_after(lines[7].as_bytes()).unwrap();
+    older.expect(lines[4].as_bytes()).unwrap();
+    assert_eq!(run(older, &lines[8..]).verdict, Verdict::Intact);
+}
+
+#[test]
 fn an_expected_record_that_was_never_there_is_no_mere_end() {
     let (mut writer, foreign) = (Writer::two_runs(Mode::State), Writer::two_runs(Mode::State).siem);
     writer.start();
@@ -367,7 +421,7 @@ fn a_state_that_was_put_back_is_found() {
     writer.start();
     writer.records(2);
     let old = writer.kept.clone();
-    writer.checkpoint();
+    writer.checkpoint("records");
     writer.close();
     writer.kept = old;
     writer.start();
