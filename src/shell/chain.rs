@@ -2,8 +2,8 @@
 //!
 //! *What is kept* is never older than the log by more than an epoch: the key of an epoch is on disk, synced, before the
 //! first record of that epoch is handed out, and the key before it is not there any more. A run begins a new epoch
-//! whatever was kept, so that no key ever seals two versions of a record. That nothing came after the last checkpoint is
-//! written when the client goes: who is killed leaves it out.
+//! whatever was kept, so that no key ever seals two versions of a record. That nothing came after the last checkpoint, and
+//! the sinks have everything, is written when the client goes: who is killed leaves it out.
 //!
 //! *When it cannot be kept* the records go on in the epoch that is, and every checkpoint tries again: a recorder that
 //! stops is worse than a key that lives too long.
@@ -35,6 +35,8 @@ pub struct Sealer {
     is_used: bool,
     /// Its checkpoint was: the next record belongs to the next one.
     is_over: bool,
+    /// Records were made that not every sink was given: whatever is written at the end, this run was not closed.
+    is_short: bool,
     /// A child of `fork` keeps nothing.
     process: u32,
 }
@@ -82,7 +84,15 @@ impl Sealer {
     }
 
     fn new(last: &Chain, before: &'static str, kept: Option<Kept>) -> Self {
-        Self { chain: last.resumed(), kept, before, is_used: false, is_over: false, process: process() }
+        Self {
+            chain: last.resumed(),
+            kept,
+            before,
+            is_used: false,
+            is_over: false,
+            is_short: false,
+            process: process(),
+        }
     }
 
     /// What the chain may be called.
@@ -108,6 +118,11 @@ impl Sealer {
     /// The checkpoint of the epoch has been through all sinks.
     pub fn end_epoch(&mut self) {
         self.is_over = self.is_used;
+    }
+
+    /// The run ends, and records are left that a sink was not given.
+    pub fn leave_open(&mut self) {
+        self.is_short = true;
     }
 
     /// Begins the next epoch if this one is over, else `None`. After an error it goes on, to the next checkpoint.
@@ -138,7 +153,9 @@ impl Sealer {
 
 impl Drop for Sealer {
     fn drop(&mut self) {
-        if self.process != process() || self.turn().is_some_and(|kept| kept.is_err()) || self.is_used {
+        // Whatever is left open, the key of an epoch that is over goes.
+        let is_kept = |kept: Option<Result<(), Error>>| kept.is_none_or(|kept| kept.is_ok());
+        if self.process != process() || !is_kept(self.turn()) || self.is_used || self.is_short {
             return;
         }
         self.chain.is_closed = true;

@@ -137,6 +137,14 @@ impl Delivery {
         self.note_kept(outcome);
     }
 
+    /// A run whose records did not all come to their sinks was not closed, whatever its last record is.
+    pub(super) fn leave_chain(&mut self) {
+        let state = self.state.0.get_mut().unwrap_or_else(PoisonError::into_inner);
+        if let (true, Some(sealer)) = (state.owes_records(), &mut self.sealer) {
+            sealer.get_mut().unwrap_or_else(PoisonError::into_inner).leave_open();
+        }
+    }
+
     fn sealer(&self) -> Option<MutexGuard<'_, Sealer>> {
         Some(self.sealer.as_ref()?.lock().unwrap_or_else(PoisonError::into_inner))
     }

@@ -21,6 +21,8 @@ enum Urgent {
     /// A hook was unregistered.
     Retired,
     Record(Box<Entry>, u64),
+    /// A record that `on_audit` was given, and then an earlier dispatcher ended.
+    Siem(Box<Entry>, u64),
     Line(Line),
 }
 
@@ -90,10 +92,9 @@ impl Delivery {
         let urgent = if state.has_retired(Keeper::Consumer) {
             Some(Urgent::Retired)
         } else {
-            match state.pop_audit() {
-                Some((entry, prev_seq)) => Some(Urgent::Record(Box::new(entry), prev_seq)),
-                None => state.log.pop().map(Urgent::Line),
-            }
+            let siem = state.siem_next.take().map(|(entry, prev_seq)| Urgent::Siem(Box::new(entry), prev_seq));
+            let record = || state.pop_audit().map(|(entry, prev_seq)| Urgent::Record(Box::new(entry), prev_seq));
+            siem.or_else(record).or_else(|| state.log.pop().map(Urgent::Line))
         };
         if urgent.is_none() {
             self.urgent.store(false, Ordering::Relaxed);
@@ -129,8 +130,12 @@ impl<'a> Dispatcher<'a> {
             match self.delivery.take_urgent(delivered.take()) {
                 Some(Urgent::Retired) => self.delivery.leave_table(self.caller.table),
                 Some(Urgent::Record(entry, prev_seq)) => {
-                    self.serve_record(&entry, prev_seq);
                     delivered = Some(entry.seq);
+                    self.serve_record(entry, prev_seq);
+                }
+                Some(Urgent::Siem(entry, prev_seq)) => {
+                    delivered = Some(entry.seq);
+                    self.serve_siem(entry, prev_seq);
                 }
                 Some(Urgent::Line(line)) => self.caller.log(line.level, line.target, &line.text),
                 None => return,
@@ -138,12 +143,22 @@ impl<'a> Dispatcher<'a> {
         }
     }
 
-    fn serve_record(&mut self, entry: &Entry, prev_seq: u64) {
-        self.caller.audit(entry, Sink::Audit, &mut self.json);
-        if entry.is_for_siem() && !self.is_abandoned() {
-            self.caller.audit(entry, Sink::Siem { prev_seq }, &mut self.json);
+    fn serve_record(&mut self, entry: Box<Entry>, prev_seq: u64) {
+        self.caller.audit(&entry, Sink::Audit, &mut self.json);
+        if entry.is_for_siem() {
+            self.serve_siem(entry, prev_seq);
         }
-        self.delivery.rendered(entry);
+    }
+
+    /// The second half of a record, for who comes next if no callback is to begin any more. Checkpoints are for both
+    /// sinks: the epoch is over when both have them.
+    fn serve_siem(&mut self, entry: Box<Entry>, prev_seq: u64) {
+        if self.is_abandoned() {
+            self.delivery.lock().siem_next = Some((*entry, prev_seq));
+            return self.delivery.urgent.store(true, Ordering::Relaxed);
+        }
+        self.caller.audit(&entry, Sink::Siem { prev_seq }, &mut self.json);
+        self.delivery.rendered(&entry);
         self.delivery.turn_chain();
     }
 

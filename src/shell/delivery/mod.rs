@@ -33,6 +33,8 @@ mod tests_bench;
 #[cfg(test)]
 mod tests_chain;
 #[cfg(test)]
+mod tests_chain_end;
+#[cfg(test)]
 mod tests_poll;
 #[cfg(test)]
 mod tests_unregister;
@@ -394,6 +396,12 @@ impl Delivery {
         let (mut state, _) = waited.unwrap_or_else(PoisonError::into_inner);
         state.watchers -= 1;
         state
+    }
+}
+
+impl Drop for Delivery {
+    fn drop(&mut self) {
+        self.leave_chain();
     }
 }
 

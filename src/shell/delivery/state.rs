@@ -27,7 +27,8 @@ pub(super) struct State {
     pub(super) audit: AuditQueue,
     /// When the next checkpoint is due, if there are any.
     pub(super) checkpoints: Option<Checkpoints>,
-    /// A record whose audit form was handed out and whose SIEM form is next, with the `prev_seq` of that (poll mode).
+    /// A record whose audit form was handed out and whose SIEM form is next, with the `prev_seq` of that: in poll mode, and
+    /// where a dispatcher was told to end between the two.
     pub(super) siem_next: Option<(Entry, u64)>,
     pub(super) log: LogQueue,
     /// Counts everything queued: one order for poll mode.
@@ -105,6 +106,11 @@ impl State {
     /// Whether a consumer would find something.
     pub(super) fn has_work(&self) -> bool {
         !self.back.is_empty() || self.has_urgent() || self.siem_next.is_some() || !self.front.is_empty()
+    }
+
+    /// Whether records were made that a sink has yet to be given.
+    pub(super) fn owes_records(&self) -> bool {
+        !self.audit.is_empty() || self.siem_next.is_some()
     }
 
     /// Whether something waits that goes before events: an audit record, a line of log, a release.

@@ -16,19 +16,19 @@ use crate::event::Event;
 use crate::hooks::AuditView;
 use crate::secret::Secret;
 
-const K0: &str = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
+pub(super) const K0: &str = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
 
 /// The logs of both sinks.
 #[derive(Clone, Default)]
-struct Logs(Arc<(Mutex<[Vec<String>; 2]>, Condvar)>);
+pub(super) struct Logs(Arc<(Mutex<[Vec<String>; 2]>, Condvar)>);
 
 impl Logs {
-    fn add(&self, is_siem: bool, json_with_nul: &str) {
+    pub(super) fn add(&self, is_siem: bool, json_with_nul: &str) {
         self.0 .0.lock().unwrap()[usize::from(is_siem)].push(json_with_nul.trim_end_matches('\0').to_owned());
         self.0 .1.notify_all();
     }
 
-    fn hooks(&self) -> Hooks {
+    pub(super) fn hooks(&self) -> Hooks {
         let (audit, siem) = (self.clone(), self.clone());
         let write = |logs: Logs, is_siem| {
             move |view: AuditView<'_>| {
@@ -43,37 +43,37 @@ impl Logs {
         }
     }
 
-    fn lines(&self, is_siem: bool) -> Vec<String> {
+    pub(super) fn lines(&self, is_siem: bool) -> Vec<String> {
         self.0 .0.lock().unwrap()[usize::from(is_siem)].clone()
     }
 
     /// Waits until both have so many records.
-    fn wait_for(&self, records: usize) {
+    pub(super) fn wait_for(&self, records: usize) {
         let is_short = |logs: &mut [Vec<String>; 2]| logs.iter().any(|log| log.len() < records);
         let (_logs, outcome) = self.0 .1.wait_timeout_while(self.0 .0.lock().unwrap(), LONG, is_short).unwrap();
         assert!(!outcome.timed_out());
     }
 
-    fn values(&self) -> Vec<Value> {
+    pub(super) fn values(&self) -> Vec<Value> {
         self.lines(false).iter().map(|line| serde_json::from_str(line).unwrap()).collect()
     }
 
     /// `seq` and reason of every checkpoint.
-    fn checkpoints(&self) -> Vec<(u64, String)> {
+    pub(super) fn checkpoints(&self) -> Vec<(u64, String)> {
         let are = |value: &Value| value["event_type"] == "audit_checkpoint";
         let told =
             |value: Value| (value["seq"].as_u64().unwrap(), value["metadata"]["reason"].as_str().unwrap().into());
         self.values().into_iter().filter(are).map(told).collect()
     }
 
-    fn verify(&self, is_siem: bool) -> Report {
+    pub(super) fn verify(&self, is_siem: bool) -> Report {
         let mut verifier = Verifier::new(&Secret::new(K0.into())).unwrap();
         verifier.feed(self.lines(is_siem).join("\n").as_bytes());
         verifier.finish()
     }
 }
 
-fn sealed(
+pub(super) fn sealed(
     change: impl FnOnce(&mut Settings),
     hooks: Hooks,
     hands: &Hands,
@@ -87,7 +87,7 @@ fn sealed(
     Delivery::new(&settings, hooks, Parts { sealer, ..hands.parts(fd) })
 }
 
-fn expected(checkpoints: &[(u64, &str)]) -> Vec<(u64, String)> {
+pub(super) fn expected(checkpoints: &[(u64, &str)]) -> Vec<(u64, String)> {
     checkpoints.iter().map(|(seq, reason)| (*seq, (*reason).to_owned())).collect()
 }
 
