@@ -16,6 +16,9 @@ use crate::audit::json::{Entry, Sink};
 use crate::config::settings::Delivery as Mode;
 use crate::hooks::Callback;
 
+/// How often the clock of the checkpoints is looked at between events, in milliseconds.
+const LOOK_MS: u64 = 1_000;
+
 /// Work that goes before events.
 enum Urgent {
     /// A hook was unregistered.
@@ -51,7 +54,9 @@ impl Delivery {
             if self.abandoned.load(Ordering::Relaxed) {
                 return false;
             }
-            if state.has_work() || (!state.is_closed && self.look_at_the_clock(&mut state)) {
+            // First of all: a dispatcher that always has work would never look.
+            let is_due = !state.is_closed && self.look_at_the_clock(&mut state);
+            if is_due || state.has_work() {
                 state.events_most = state.events_most.max(state.back.len() as u64);
                 std::mem::swap(&mut state.back, batch);
                 return true;
@@ -112,12 +117,14 @@ struct Dispatcher<'a> {
     caller: Caller<'a>,
     batch: Batch,
     json: String,
+    /// When it looks at the clock between two events; time is read after each callback anyway.
+    look_at_ms: u64,
 }
 
 impl<'a> Dispatcher<'a> {
     fn new(delivery: &'a Delivery, table: &'a Table) -> Self {
         let caller = Caller { delivery, table, slot: &delivery.calling, at_ms: 0 };
-        Self { delivery, caller, batch: Batch::default(), json: String::new() }
+        Self { delivery, caller, batch: Batch::default(), json: String::new(), look_at_ms: 0 }
     }
 
     fn is_abandoned(&self) -> bool {
@@ -177,11 +184,20 @@ impl<'a> Dispatcher<'a> {
                 }
                 None => break,
             }
+            if self.caller.at_ms >= self.look_at_ms {
+                self.look_at_the_clock();
+            }
             if delivery.urgent.load(Ordering::Relaxed) {
                 self.serve_urgent();
             }
         }
         self.batch.rewind();
+    }
+
+    /// A batch of slow callbacks may last for longer than a checkpoint may wait.
+    fn look_at_the_clock(&mut self) {
+        self.look_at_ms = self.caller.at_ms.saturating_add(LOOK_MS);
+        self.delivery.push(|state| _ = !state.is_closed && self.delivery.look_at_the_clock(state));
     }
 }
 

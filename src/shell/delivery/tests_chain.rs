@@ -1,5 +1,6 @@
 //! Checkpoints and seals on their way to the sinks: what is handed out verifies, and says what was made.
 
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
@@ -13,7 +14,7 @@ use crate::audit::{Format, Outcome, Record};
 use crate::config::settings::AuditPolicy;
 use crate::error::{Code, Error, Stage};
 use crate::event::Event;
-use crate::hooks::AuditView;
+use crate::hooks::{AuditView, Message};
 use crate::secret::Secret;
 
 pub(super) const K0: &str = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
@@ -289,4 +290,57 @@ fn a_polled_log_has_its_checkpoint_with_the_next_call() {
     hands.advance(300_000);
     assert_eq!(drain(), 2);
     assert!(!fd.is_readable());
+}
+
+/// Hooks of a sink of messages that takes two seconds for each, by the clock that tests move.
+fn slow(logs: &Logs, hands: &Hands, then: impl Fn(u64) + Send + Sync + 'static) -> Hooks {
+    let (hands, count) = (hands.clone(), std::sync::atomic::AtomicU64::new(0));
+    let message = move |_: Message<'_>| {
+        hands.advance(2_000);
+        then(count.fetch_add(1, Ordering::Relaxed));
+    };
+    Hooks { on_message: Some(Arc::new(message)), ..logs.hooks() }
+}
+
+#[test]
+fn a_busy_dispatcher_looks_at_the_clock_between_two_messages() {
+    let (logs, hands) = (Logs::default(), Hands::default());
+    let hooks = slow(&logs, &hands, |_| ());
+    let delivery = sealed(|settings| settings.chain.checkpoint_ms = 10_000, hooks, &hands, None);
+    record(&delivery, "id", Record::Closed);
+    (0..10).for_each(|_| text(&delivery, b"one of many"));
+    let dispatcher = dispatch(&delivery);
+    logs.wait_for(3);
+    finish(&delivery, dispatcher);
+    assert_eq!(logs.checkpoints()[..2], expected(&[(1, "start"), (3, "time")]), "{:?}", logs.checkpoints());
+    // The log began at 10:30:05.
+    assert_eq!(logs.values()[2]["timestamp"], "2024-05-15T10:30:15.123Z");
+    assert_eq!(logs.verify(false).verdict, Verdict::Intact);
+}
+
+#[test]
+fn a_dispatcher_that_always_has_work_looks_at_the_clock_all_the_same() {
+    let (logs, hands) = (Logs::default(), Hands::default());
+    let me: Arc<Mutex<Option<Arc<Delivery>>>> = Arc::default();
+    let (inside, (done, is_done)) = (Arc::clone(&me), std::sync::mpsc::channel());
+    let again = move |count| {
+        let delivery = inside.lock().unwrap().clone().unwrap();
+        if count < 10 {
+            text(&delivery, b"the next one");
+        } else {
+            done.send(()).unwrap();
+        }
+    };
+    let hooks = slow(&logs, &hands, again);
+    let delivery = sealed(|settings| settings.chain.checkpoint_ms = 10_000, hooks, &hands, None);
+    *me.lock().unwrap() = Some(Arc::clone(&delivery));
+    record(&delivery, "id", Record::Closed);
+    text(&delivery, b"the first one");
+    let dispatcher = dispatch(&delivery);
+    is_done.recv_timeout(LONG).unwrap();
+    finish(&delivery, dispatcher);
+    *me.lock().unwrap() = None;
+    assert_eq!(logs.checkpoints()[..2], expected(&[(1, "start"), (3, "time")]), "{:?}", logs.checkpoints());
+    // The log began at 10:30:05.
+    assert_eq!(logs.values()[2]["timestamp"], "2024-05-15T10:30:15.123Z");
 }
