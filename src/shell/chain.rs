@@ -115,9 +115,14 @@ impl Sealer {
         self.is_used |= self.chain.fill(log, text);
     }
 
+    /// The sink has refused the record that was filled in last: the next one follows the one before it.
+    pub fn take_back(&mut self, log: Log) {
+        self.chain.take_back(log);
+    }
+
     /// The checkpoint of the epoch has been through all sinks.
     pub fn end_epoch(&mut self) {
-        self.is_over = self.is_used;
+        self.is_over = self.is_used && self.chain.may_turn();
     }
 
     /// The run ends, and records are left that a sink was not given.

@@ -118,10 +118,17 @@ impl Delivery {
         let outcome = sealer.turn();
         self.formats.render_with_nul(entry, &self.context, sink, Some(&sealer.seal()), out);
         let nul = out.pop();
-        sealer.fill(if sink == Sink::Audit { Log::Audit } else { Log::Siem }, out);
+        sealer.fill(log(sink), out);
         out.extend(nul);
         drop(sealer);
         self.note_kept(outcome);
+    }
+
+    /// The sink has refused the record that was rendered for it last.
+    pub(super) fn take_back(&self, sink: Sink) {
+        if let Some(mut sealer) = self.sealer() {
+            sealer.take_back(log(sink));
+        }
     }
 
     /// A record has been through all sinks: after a checkpoint the next epoch begins with whatever comes next.
@@ -159,5 +166,12 @@ impl Delivery {
         if !was_failing {
             self.push(|state| self.checkpoint(state, (self.clock)(), Reason::StateFailed(error)));
         }
+    }
+}
+
+fn log(sink: Sink) -> Log {
+    match sink {
+        Sink::Audit => Log::Audit,
+        Sink::Siem { .. } => Log::Siem,
     }
 }

@@ -19,6 +19,7 @@ mod checkpoints;
 mod dispatcher;
 mod end;
 mod log_queue;
+mod missed;
 mod poll;
 mod producer;
 mod state;
@@ -34,6 +35,8 @@ mod tests_bench;
 mod tests_chain;
 #[cfg(test)]
 mod tests_chain_end;
+#[cfg(test)]
+mod tests_chain_refused;
 #[cfg(test)]
 mod tests_poll;
 #[cfg(test)]

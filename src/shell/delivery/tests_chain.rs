@@ -1,6 +1,6 @@
 //! Checkpoints and seals on their way to the sinks: what is handed out verifies, and says what was made.
 
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
@@ -294,7 +294,7 @@ fn a_polled_log_has_its_checkpoint_with_the_next_call() {
 
 /// Hooks of a sink of messages that takes two seconds for each, by the clock that tests move.
 fn slow(logs: &Logs, hands: &Hands, then: impl Fn(u64) + Send + Sync + 'static) -> Hooks {
-    let (hands, count) = (hands.clone(), std::sync::atomic::AtomicU64::new(0));
+    let (hands, count) = (hands.clone(), AtomicU64::new(0));
     let message = move |_: Message<'_>| {
         hands.advance(2_000);
         then(count.fetch_add(1, Ordering::Relaxed));

@@ -15,10 +15,10 @@ use crate::event::Event;
 use crate::hooks::AuditView;
 
 /// The directory of a chain's state, of one test. It goes with it.
-struct Place(PathBuf);
+pub(super) struct Place(PathBuf);
 
 impl Place {
-    fn new(name: &str) -> Self {
+    pub(super) fn new(name: &str) -> Self {
         let path =
             Path::new(env!("CARGO_MANIFEST_DIR")).join("target").join(format!("ends-{name}-{}", std::process::id()));
         let _ = std::fs::remove_dir_all(&path);
@@ -28,15 +28,20 @@ impl Place {
 
     /// A client whose chain goes on here.
     fn client(&self, change: impl FnOnce(&mut Settings), hooks: Hooks, fd: Option<Box<dyn EventFd>>) -> Arc<Delivery> {
-        let kept = self.0.join("state");
         let change = |settings: &mut Settings| {
-            settings.chain.state = kept.display().to_string();
-            if kept.exists() {
-                settings.chain.key = None;
-            }
+            self.settings(settings);
             change(settings);
         };
         sealed(change, hooks, &Hands::default(), fd)
+    }
+
+    /// K0 is given once.
+    pub(super) fn settings(&self, settings: &mut Settings) {
+        let kept = self.0.join("state");
+        settings.chain.state = kept.display().to_string();
+        if kept.exists() {
+            settings.chain.key = None;
+        }
     }
 
     /// A run that ends as it should; how the one before it ended, as it says.
