@@ -5,6 +5,8 @@
 //! whatever was kept, so that no key ever seals two versions of a record. That nothing came after the last checkpoint, and
 //! the sinks have everything, is written when the client goes: who is killed leaves it out.
 //!
+//! *What was kept before* is overwritten with zeros where it lay, when what follows is in its place.
+//!
 //! *When it cannot be kept* the records go on in the epoch that is, and every checkpoint tries again: a recorder that
 //! stops is worse than a key that lives too long.
 
@@ -146,7 +148,7 @@ impl Sealer {
 
     fn keep(&self, chain: &Chain) -> Result<(), Error> {
         let Some(kept) = &self.kept else { return Ok(()) };
-        kept.file.replace(&text(chain), &Entropy::new().uuid_v4())
+        kept.file.replace_and_wipe(&text(chain), &Entropy::new().uuid_v4())
     }
 
     /// Whether the file has this epoch in spite of an error: what could not be synced may be there.
