@@ -184,6 +184,7 @@ impl Loss {
 mod tests {
     use super::*;
     use crate::audit::checkpoint::Reason;
+    use crate::metrics::Metrics;
 
     fn push(queue: &mut AuditQueue, times: u64) {
         for _ in 0..times {
@@ -237,7 +238,7 @@ mod tests {
                 chain: "none",
                 tally: Tally::default(),
                 lost: 0,
-                hook_failures: 0,
+                counted: Metrics::default(),
                 state_failures: 0,
             };
             queue.push_checkpoint(99, 99, String::new(), checkpoint);

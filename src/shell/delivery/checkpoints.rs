@@ -101,7 +101,7 @@ impl Delivery {
             chain: checkpoints.chain,
             tally: Tally::default(),
             lost: state.audit.lost(),
-            hook_failures: self.counters.0.snapshot().hook_failures,
+            counted: self.counters.0.snapshot(),
             state_failures: self.state_failures.load(Ordering::Relaxed),
         };
         let id = checkpoints.entropy.uuid_v4();
