@@ -293,7 +293,8 @@
  *       text of at most 256 characters, none of them a control character: "source" of SIEM events
  *   audit.chain_state
  *       text of at most 4096 characters, none of them a control character: file in which the evolved key of
- *       the chain of MACs over all records is kept, mode 0600; one a client; empty: none
+ *       the chain of MACs over all records is kept, mode 0600; one a client; empty: none. What a sink was
+ *       given must be durable when it returns from an audit_checkpoint record
  *   audit.chain_key
  *       secret text of at most 1048576 characters, none of them a control character: K0 of that chain, 64
  *       hexadecimal digits: given once with audit.chain_state, while there is no such file; without one given

@@ -109,7 +109,8 @@ pub enum Answer {
     },
 }
 
-/// A hook of an audit sink failed; it is counted and logged, and harms nothing.
+/// A hook of an audit sink failed; it is counted and logged, and harms nothing. With a chain it says that the record was
+/// not kept: the sink is given a marker of the loss before the next one.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct HookFailed;
 

@@ -174,23 +174,53 @@ pub(crate) struct Link {
     pub(crate) key: Key,
     /// Of the last record.
     pub(crate) mac: Mac,
-    /// What the next record follows.
-    prev: Mac,
+    at: At,
+    /// The same before the last record, which may be taken back.
+    before: Option<(Mac, At)>,
+}
+
+/// Where a log is in its run.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum At {
+    /// Before the first record, after a run that ended so.
+    Start { before: End, is_refused: bool },
+    /// After the record with the MAC of the link.
+    Within,
 }
 
 impl Link {
     /// A link with this key, after a record with this MAC.
     pub(crate) fn new(key: Key, mac: Mac) -> Self {
-        Self { key, mac, prev: mac }
+        Self { key, mac, at: At::Within, before: None }
+    }
+
+    /// What the next record follows.
+    fn prev(&self) -> Mac {
+        match self.at {
+            At::Start { before, .. } => self.key.link(before, &self.mac),
+            At::Within => self.mac,
+        }
     }
 
     fn evolved(&self) -> Self {
-        Self::new(self.key.next(), self.mac)
+        Self { at: self.at, ..Self::new(self.key.next(), self.mac) }
     }
 
-    fn resumed(&self, end: End) -> Self {
-        let evolved = self.evolved();
-        Self { prev: evolved.key.link(end, &self.mac), ..evolved }
+    fn resumed(&self, before: End) -> Self {
+        Self { at: At::Start { before, is_refused: false }, ..self.evolved() }
+    }
+
+    fn advance(&mut self, mac: Mac) {
+        self.before = Some((self.mac, self.at));
+        (self.mac, self.at) = (mac, At::Within);
+    }
+
+    fn take_back(&mut self) {
+        let Some((mac, mut at)) = self.before.take() else { return };
+        if let At::Start { is_refused, .. } = &mut at {
+            *is_refused = true;
+        }
+        (self.mac, self.at) = (mac, at);
     }
 }
 
@@ -227,14 +257,29 @@ impl Chain {
     /// Fills in the seal of a text; whether there was one.
     pub(crate) fn fill(&mut self, log: Log, text: &mut String) -> bool {
         let Some(place) = seal::find(text.as_bytes()) else { return false };
-        let link = match log {
-            Log::Audit => &mut self.audit,
-            Log::Siem => &mut self.siem,
-        };
-        link.mac = link.key.mac(&link.prev, text.as_bytes(), place);
-        link.prev = link.mac;
+        let link = self.link(log);
+        link.advance(link.key.mac(&link.prev(), text.as_bytes(), place));
         seal::fill(text, place, &link.mac);
         true
+    }
+
+    /// The sink has refused the text that was filled in last: the next one follows what was before it.
+    pub(crate) fn take_back(&mut self, log: Log) {
+        self.link(log).take_back();
+    }
+
+    /// Whether the next epoch may begin. Where every run begins with K0 its first record is of the first epoch, or nobody
+    /// would know it: a sink that has refused it is waited for.
+    pub(crate) fn may_turn(&self) -> bool {
+        let waits = |link: &Link| matches!(link.at, At::Start { is_refused: true, .. });
+        self.mode == Mode::State || !(waits(&self.audit) || waits(&self.siem))
+    }
+
+    fn link(&mut self, log: Log) -> &mut Link {
+        match log {
+            Log::Audit => &mut self.audit,
+            Log::Siem => &mut self.siem,
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 use super::field::{Fields, Value};
 use super::{Kind, Level};
 use crate::error::Error;
-use crate::metrics::{Tally, Totals};
+use crate::metrics::{Metrics, Tally, Totals};
 
 /// A record that the audit log makes of itself.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -16,8 +16,8 @@ pub(crate) struct Checkpoint {
     pub(crate) tally: Tally,
     /// Records lost to the queue's bound so far.
     pub(crate) lost: u64,
-    /// Hooks that failed so far.
-    pub(crate) hook_failures: u64,
+    /// What the threads and machines have counted so far by themselves, whatever is on record of it.
+    pub(crate) counted: Metrics,
     /// How often the chain's state could not be kept so far.
     pub(crate) state_failures: u64,
 }
@@ -66,6 +66,20 @@ impl Checkpoint {
         }
     }
 
+    /// The counters of what has a record of its own: a record that was forgotten is missing beside them.
+    fn counters(&self) -> [(&'static str, u64); 7] {
+        let counted = &self.counted;
+        [
+            ("token_requests", counted.token_requests),
+            ("token_failures", counted.token_failures),
+            ("connects", counted.connects),
+            ("drops", counted.drops),
+            ("gaps", counted.gaps),
+            ("renewals", counted.renewals),
+            ("channels", counted.channels),
+        ]
+    }
+
     /// Its members, in a fixed order.
     pub(crate) fn fields(&self, totals: &Totals, put: &mut Fields<'_>) {
         put("reason", Value::Text(self.reason.name()));
@@ -78,12 +92,13 @@ impl Checkpoint {
         put("success_count", Value::Number(totals.success));
         put("failure_count", Value::Number(totals.failure));
         put("total_latency_ms", Value::Number(totals.latency_ms));
-        put("hook_failures", Value::Number(self.hook_failures));
+        put("hook_failures", Value::Number(self.counted.hook_failures));
         put("state_failures", Value::Number(self.state_failures));
         let kinds = Kind::ALL.iter().map(|kind| (kind.name(), self.tally.of(*kind)));
         put("kinds", Value::Texts(&listed(kinds)));
         let levels = Level::ALL.iter().map(|level| (level.name(), self.tally.at(*level)));
         put("levels", Value::Texts(&listed(levels)));
+        put("counters", Value::Texts(&listed(self.counters().into_iter())));
     }
 }
 

@@ -3,7 +3,8 @@
 //! Sequence numbers and the SIEM sink: `seq` is one row for both sinks, but the scope payload goes to
 //! `on_audit` alone. So that a SIEM can tell a record that was not meant for it from one that was lost,
 //! every SIEM event carries `prev_seq`, the `seq` of the event this sink was given before it (0 for the
-//! first). Real losses come to both sinks as an `audit_loss` record that names the first and last number lost.
+//! first). Real losses come to both sinks as an `audit_loss` record that names the first and last number lost; with a chain
+//! what a sink has refused comes to that sink alone as one.
 
 use super::checkpoint::Checkpoint;
 use super::field::Value;
@@ -48,7 +49,7 @@ pub(crate) enum Body {
     Record(Record),
     /// What the log says of itself.
     Checkpoint(Box<Checkpoint>),
-    /// Records from this number up to the entry's own were lost to the queue's bound.
+    /// Records from this number up to the entry's own were lost to the queue's bound, or refused by this sink.
     Loss {
         /// The first number lost.
         first: u64,

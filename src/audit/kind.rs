@@ -74,7 +74,7 @@ kinds! {
     ConnectionLost = 4, "connection_lost", Warning, "A live socket was lost.", &["connection"];
     Closed = 5, "client_closed", Info, "The application closed the client.", &[];
     Panicked = 6, "panic", Critical, "A panic was caught; the client is Failed.", &["location"];
-    Loss = 7, "audit_loss", Error, "Audit records were lost to the queue's bound.", &[];
+    Loss = 7, "audit_loss", Error, "Audit records were lost to the queue's bound, or refused by a sink with a chain.", &[];
     TokenRequested = 8, "token_requested", Info, "A token is asked for.", &["grant", "authentication"];
     TokenIssued = 9, "token_issued", Info, "A token is in force.", &["serial", "lifetime_ms", "rotated", "trust"];
     TokenRefused = 10, "token_refused", Warning, "No token was granted, or it is not taken.", &[];

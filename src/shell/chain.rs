@@ -2,8 +2,10 @@
 //!
 //! *What is kept* is never older than the log by more than an epoch: the key of an epoch is on disk, synced, before the
 //! first record of that epoch is handed out, and the key before it is not there any more. A run begins a new epoch
-//! whatever was kept, so that no key ever seals two versions of a record. That nothing came after the last checkpoint is
-//! written when the client goes: who is killed leaves it out.
+//! whatever was kept, so that no key ever seals two versions of a record. That nothing came after the last checkpoint, and
+//! the sinks have everything, is written when the client goes: who is killed leaves it out.
+//!
+//! *What was kept before* is overwritten with zeros where it lay, when what follows is in its place.
 //!
 //! *When it cannot be kept* the records go on in the epoch that is, and every checkpoint tries again: a recorder that
 //! stops is worse than a key that lives too long.
@@ -35,6 +37,8 @@ pub struct Sealer {
     is_used: bool,
     /// Its checkpoint was: the next record belongs to the next one.
     is_over: bool,
+    /// Records were made that not every sink was given: whatever is written at the end, this run was not closed.
+    is_short: bool,
     /// A child of `fork` keeps nothing.
     process: u32,
 }
@@ -82,7 +86,15 @@ impl Sealer {
     }
 
     fn new(last: &Chain, before: &'static str, kept: Option<Kept>) -> Self {
-        Self { chain: last.resumed(), kept, before, is_used: false, is_over: false, process: process() }
+        Self {
+            chain: last.resumed(),
+            kept,
+            before,
+            is_used: false,
+            is_over: false,
+            is_short: false,
+            process: process(),
+        }
     }
 
     /// What the chain may be called.
@@ -105,9 +117,19 @@ impl Sealer {
         self.is_used |= self.chain.fill(log, text);
     }
 
+    /// The sink has refused the record that was filled in last: the next one follows the one before it.
+    pub fn take_back(&mut self, log: Log) {
+        self.chain.take_back(log);
+    }
+
     /// The checkpoint of the epoch has been through all sinks.
     pub fn end_epoch(&mut self) {
-        self.is_over = self.is_used;
+        self.is_over = self.is_used && self.chain.may_turn();
+    }
+
+    /// The run ends, and records are left that a sink was not given.
+    pub fn leave_open(&mut self) {
+        self.is_short = true;
     }
 
     /// Begins the next epoch if this one is over, else `None`. After an error it goes on, to the next checkpoint.
@@ -126,7 +148,7 @@ impl Sealer {
 
     fn keep(&self, chain: &Chain) -> Result<(), Error> {
         let Some(kept) = &self.kept else { return Ok(()) };
-        kept.file.replace(&text(chain), &Entropy::new().uuid_v4())
+        kept.file.replace_and_wipe(&text(chain), &Entropy::new().uuid_v4())
     }
 
     /// Whether the file has this epoch in spite of an error: what could not be synced may be there.
@@ -138,7 +160,9 @@ impl Sealer {
 
 impl Drop for Sealer {
     fn drop(&mut self) {
-        if self.process != process() || self.turn().is_some_and(|kept| kept.is_err()) || self.is_used {
+        // Whatever is left open, the key of an epoch that is over goes.
+        let is_kept = |kept: Option<Result<(), Error>>| kept.is_none_or(|kept| kept.is_ok());
+        if self.process != process() || !is_kept(self.turn()) || self.is_used || self.is_short {
             return;
         }
         self.chain.is_closed = true;

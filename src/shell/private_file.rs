@@ -81,6 +81,25 @@ impl PrivateFile {
         Ok(Some(text))
     }
 
+    /// As [`Self::replace`], and then what it held is overwritten where it lay, as far as the file system does that in place.
+    /// For a file that nobody else reads: who had it open would see zeros.
+    pub fn replace_and_wipe(&self, text: &[u8], unique: &str) -> Result<(), Error> {
+        // Before the name is another file's. One that is not ours is no reason to fail, and is not written to.
+        let old = self.open_to_wipe();
+        self.replace(text, unique)?;
+        // What is kept is kept. A disk that fails here has failed to forget, which nobody can mend.
+        let _ = old.map(|(file, len)| wipe(&file, len));
+        Ok(())
+    }
+
+    fn open_to_wipe(&self) -> Option<(File, u64)> {
+        let mut options = OpenOptions::new();
+        options.write(true).custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK);
+        let file = options.open(&self.path).ok()?;
+        let about = file.metadata().ok()?;
+        self.objection(&about).is_none().then_some((file, about.len()))
+    }
+
     /// Replaces what it holds. `unique`, a UUID, names the file that is written first.
     pub fn replace(&self, text: &[u8], unique: &str) -> Result<(), Error> {
         if text.len() as u64 >= MAX_BYTES {
@@ -159,4 +178,10 @@ impl PrivateFile {
         };
         Some(why.to_owned())
     }
+}
+
+/// From its beginning: it was opened, not read.
+fn wipe(mut file: &File, len: u64) -> io::Result<()> {
+    io::copy(&mut io::repeat(0).take(len), &mut file)?;
+    file.sync_all()
 }

@@ -142,3 +142,41 @@ fn each_client_of_a_source_has_the_records_of_its_tokens_once() {
     );
     assert_eq!((name(&own[0]), of(&own, "configuration_loaded").len()), ("configuration_loaded", 1));
 }
+
+/// `name=count` of a checkpoint's list.
+fn counts(checkpoint: &Value, list: &str) -> BTreeMap<String, u64> {
+    let entries = checkpoint[list].as_array().expect("a list").iter().map(|entry| entry.as_str().expect("a text"));
+    let pair = |entry: &str| entry.split_once('=').map(|(name, count)| (name.to_owned(), count.parse().unwrap()));
+    entries.map(|entry| pair(entry).expect("name=count")).collect()
+}
+
+#[test]
+fn the_last_checkpoint_has_the_clients_own_counters_beside_what_is_on_record() {
+    let rig = Setup::default().key("audit.checkpoints", "on").key("audit.checkpoint_records", 4).build();
+    let renewals = |saws: &[Saw]| {
+        let all = records(saws);
+        all.iter().filter(|one| one["metadata"]["phase"] == "renewal" && one["status"] == "success").count() as u64
+    };
+    rig.sim.token().then(TokenReply::Throttle429 { retry_after: None });
+    rig.client.connect(Some(BOUND)).unwrap();
+    for wanted in 1..=2 {
+        rig.client.refresh_now().unwrap();
+        rig.seen.wait("a renewal", |saws| renewals(saws) == wanted);
+    }
+    rig.sim.ws().close_all(1001, "going away");
+    rig.seen.wait_state(State::Ready, 4);
+    let saws = rig.close();
+    let (all, renewed) = (records(&saws), renewals(&saws));
+    let closing = of(&all, "audit_checkpoint").pop().expect("a checkpoint").clone();
+    assert_eq!(closing["reason"], "close");
+    let (kinds, counters) = (counts(&closing, "kinds"), counts(&closing, "counters"));
+    let seen: BTreeMap<String, u64> = tally(&all).into_iter().map(|(name, count)| (name.to_owned(), count)).collect();
+    assert_eq!(kinds, seen);
+    let of_kind = |kind: &str| kinds.get(kind).copied().unwrap_or(0);
+    let own = |counter: &str| counters.get(counter).copied().unwrap_or(0);
+    assert_eq!((own("token_requests"), own("token_failures")), (of_kind("token_requested"), of_kind("token_refused")));
+    assert_eq!((own("connects"), own("renewals")), (of_kind("socket_opened"), renewed), "{counters:?}");
+    assert_eq!([own("drops"), own("gaps")], [of_kind("connection_lost"); 2], "{counters:?}");
+    assert_eq!([own("token_requests"), own("token_failures"), own("connects"), own("drops")], [4, 1, 2, 1]);
+    assert_eq!((renewed, own("channels")), (2, of_kind("channel_made")), "{counters:?}");
+}

@@ -22,7 +22,7 @@ use super::json::{Body, Context, Entry, Sink};
 use super::seal::Seal;
 use super::{Kind, Record};
 use crate::error::Error;
-use crate::metrics::{Tally, Totals};
+use crate::metrics::{Metrics, Tally, Totals};
 use facts::Facts;
 #[cfg(test)]
 use tests::api;
@@ -146,7 +146,8 @@ impl Specimen {
             Self::Checkpoint(error) => {
                 let (reason, chain) = (Reason::StateFailed(error), "forward-secure");
                 let tally = Tally::default().after(Kind::Closed, Kind::Closed.level());
-                let checkpoint = Checkpoint { reason, chain, tally, lost: 1, hook_failures: 2, state_failures: 3 };
+                let counted = Metrics { hook_failures: 2, token_requests: 4, connects: 5, ..Metrics::default() };
+                let checkpoint = Checkpoint { reason, chain, tally, lost: 1, counted, state_failures: 3 };
                 (Totals::default().after(&Record::Closed), Body::Checkpoint(Box::new(checkpoint)))
             }
         };

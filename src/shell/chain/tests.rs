@@ -1,4 +1,5 @@
 use std::fs;
+use std::io::Read;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
@@ -96,6 +97,30 @@ fn keys_of_epochs_that_are_over_are_nowhere() {
         checkpoint(&mut sealer, &mut log).unwrap().unwrap();
     }
     assert!(!format!("{sealer:?}").contains(&hex(root.bytes())));
+}
+
+#[test]
+fn what_the_file_held_before_is_overwritten_where_it_lay() {
+    let (place, mut log) = (Place::new("wiped"), Vec::new());
+    let mut sealer = place.open(Some(K0)).unwrap();
+    for _ in 0..3 {
+        // Who has the old file open still has it: a disk does, too.
+        let mut old = fs::File::open(place.state()).unwrap();
+        checkpoint(&mut sealer, &mut log).unwrap().unwrap();
+        let mut text = Vec::new();
+        old.read_to_end(&mut text).unwrap();
+        assert!(!text.is_empty() && text.iter().all(|byte| *byte == 0), "{}", String::from_utf8_lossy(&text));
+    }
+    // One that is not private, and perhaps not ours, is left alone.
+    let (kept, link) = (place.state(), place.0.join("link"));
+    fs::hard_link(&kept, &link).unwrap();
+    fs::set_permissions(&kept, fs::Permissions::from_mode(0o666)).unwrap();
+    checkpoint(&mut sealer, &mut log).unwrap().unwrap();
+    assert!(fs::read(&link).unwrap().starts_with(b"{\"version\""));
+    fs::remove_file(&link).unwrap();
+    drop(sealer);
+    assert_eq!(place.names(), ["state", "state.lock"]);
+    assert_eq!(verify(&log).verdict, Verdict::Intact);
 }
 
 #[test]

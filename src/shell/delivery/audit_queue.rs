@@ -67,6 +67,8 @@ impl AuditQueue {
     pub(super) fn push_checkpoint(&mut self, order: u64, wall_ms: u64, id: String, mut checkpoint: Checkpoint) {
         self.tally = self.tally.after(Kind::Checkpoint, checkpoint.level());
         checkpoint.tally = self.tally;
+        // The one that goes for this one is among them.
+        checkpoint.lost = self.lost.saturating_add(self.is_full().into());
         self.enter(order, wall_ms, id, Body::Checkpoint(Box::new(checkpoint)));
     }
 
@@ -181,6 +183,8 @@ impl Loss {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::audit::checkpoint::Reason;
+    use crate::metrics::Metrics;
 
     fn push(queue: &mut AuditQueue, times: u64) {
         for _ in 0..times {
@@ -222,6 +226,26 @@ mod tests {
         // Record 4 went for record 6 after the first marker had been taken: a second marker says so.
         assert_eq!(drain(&mut queue), [(4, 4), (5, 5), (6, 6)]);
         assert_eq!(queue.lost(), 4);
+    }
+
+    #[test]
+    fn a_checkpoint_counts_the_record_that_goes_for_it() {
+        for (pushed, lost) in [(1, 0), (2, 1), (5, 4)] {
+            let mut queue = AuditQueue::new(2, AuditPolicy::DropOldest);
+            push(&mut queue, pushed);
+            let checkpoint = Checkpoint {
+                reason: Reason::Time,
+                chain: "none",
+                tally: Tally::default(),
+                lost: 0,
+                counted: Metrics::default(),
+                state_failures: 0,
+            };
+            queue.push_checkpoint(99, 99, String::new(), checkpoint);
+            let last = std::iter::from_fn(|| queue.pop()).last().unwrap();
+            assert!(matches!(&last.body, Body::Checkpoint(it) if it.lost == queue.lost()), "{last:?}");
+            assert_eq!(queue.lost(), lost);
+        }
     }
 
     #[test]

@@ -131,23 +131,40 @@ impl<'a> Caller<'a> {
         self.call(Callback::Thread, || hook(moment, kind));
     }
 
-    /// `on_audit`, or `on_siem` with the `seq` it was given before. `json` is the buffer to render into.
+    /// `on_audit`, or `on_siem` with the `seq` it was given before. `json` is the buffer to render into. A sink with a chain
+    /// that has refused something is told so first; as long as it refuses that, it is given nothing else.
     pub(super) fn audit(&mut self, entry: &Entry, sink: Sink, json: &mut String) {
-        if self.sink(sink).borrow().is_some() {
-            self.delivery.render(entry, sink, json);
-            self.audit_text(sink, AuditView { json_with_nul: json, seq: entry.seq, kind: entry.kind() });
+        if self.sink(sink).borrow().is_none() {
+            return;
+        }
+        let missed = self.delivery.take_missed(sink);
+        let untold = missed.filter(|missed| !self.offer(&missed.marker, missed.sink, json));
+        if untold.is_some() || !self.offer(entry, sink, json) {
+            self.delivery.miss(untold, entry, sink);
         }
     }
 
-    /// `on_audit` or `on_siem` with a record that is already text.
-    pub(super) fn audit_text(&mut self, sink: Sink, view: AuditView<'_>) {
+    /// Whether the sink has kept it.
+    fn offer(&mut self, entry: &Entry, sink: Sink, json: &mut String) -> bool {
+        self.delivery.render(entry, sink, json);
+        let is_kept = self.audit_text(sink, AuditView { json_with_nul: json, seq: entry.seq, kind: entry.kind() });
+        if !is_kept {
+            self.delivery.take_back(sink);
+        }
+        is_kept
+    }
+
+    /// `on_audit` or `on_siem` with a record that is already text; whether it returned, and said that all is well.
+    pub(super) fn audit_text(&mut self, sink: Sink, view: AuditView<'_>) -> bool {
         let callback = if sink == Sink::Audit { Callback::Audit } else { Callback::Siem };
         let hook = self.sink(sink).borrow();
-        let Some(hook) = hook.as_deref() else { return };
-        if self.call(callback, || hook(view)) == Some(Err(HookFailed)) {
+        let Some(hook) = hook.as_deref() else { return false };
+        let outcome = self.call(callback, || hook(view));
+        if outcome == Some(Err(HookFailed)) {
             self.delivery.count(Counter::HookFailures, 1);
             self.delivery.log(1, "delivery", format_args!("{} failed for record {}", callback.name(), view.seq));
         }
+        outcome == Some(Ok(()))
     }
 
     /// `on_log`.

@@ -101,7 +101,7 @@ impl Delivery {
             chain: checkpoints.chain,
             tally: Tally::default(),
             lost: state.audit.lost(),
-            hook_failures: self.counters.0.snapshot().hook_failures,
+            counted: self.counters.0.snapshot(),
             state_failures: self.state_failures.load(Ordering::Relaxed),
         };
         let id = checkpoints.entropy.uuid_v4();
@@ -118,10 +118,17 @@ impl Delivery {
         let outcome = sealer.turn();
         self.formats.render_with_nul(entry, &self.context, sink, Some(&sealer.seal()), out);
         let nul = out.pop();
-        sealer.fill(if sink == Sink::Audit { Log::Audit } else { Log::Siem }, out);
+        sealer.fill(log(sink), out);
         out.extend(nul);
         drop(sealer);
         self.note_kept(outcome);
+    }
+
+    /// The sink has refused the record that was rendered for it last.
+    pub(super) fn take_back(&self, sink: Sink) {
+        if let Some(mut sealer) = self.sealer() {
+            sealer.take_back(log(sink));
+        }
     }
 
     /// A record has been through all sinks: after a checkpoint the next epoch begins with whatever comes next.
@@ -135,6 +142,14 @@ impl Delivery {
     pub(super) fn turn_chain(&self) {
         let outcome = self.sealer().and_then(|mut sealer| sealer.turn());
         self.note_kept(outcome);
+    }
+
+    /// A run whose records did not all come to their sinks was not closed, whatever its last record is.
+    pub(super) fn leave_chain(&mut self) {
+        let state = self.state.0.get_mut().unwrap_or_else(PoisonError::into_inner);
+        if let (true, Some(sealer)) = (state.owes_records(), &mut self.sealer) {
+            sealer.get_mut().unwrap_or_else(PoisonError::into_inner).leave_open();
+        }
     }
 
     fn sealer(&self) -> Option<MutexGuard<'_, Sealer>> {
@@ -151,5 +166,12 @@ impl Delivery {
         if !was_failing {
             self.push(|state| self.checkpoint(state, (self.clock)(), Reason::StateFailed(error)));
         }
+    }
+}
+
+fn log(sink: Sink) -> Log {
+    match sink {
+        Sink::Audit => Log::Audit,
+        Sink::Siem { .. } => Log::Siem,
     }
 }

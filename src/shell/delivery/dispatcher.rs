@@ -16,11 +16,16 @@ use crate::audit::json::{Entry, Sink};
 use crate::config::settings::Delivery as Mode;
 use crate::hooks::Callback;
 
+/// How often the clock of the checkpoints is looked at between events, in milliseconds.
+const LOOK_MS: u64 = 1_000;
+
 /// Work that goes before events.
 enum Urgent {
     /// A hook was unregistered.
     Retired,
     Record(Box<Entry>, u64),
+    /// A record that `on_audit` was given, and then an earlier dispatcher ended.
+    Siem(Box<Entry>, u64),
     Line(Line),
 }
 
@@ -49,7 +54,9 @@ impl Delivery {
             if self.abandoned.load(Ordering::Relaxed) {
                 return false;
             }
-            if state.has_work() || (!state.is_closed && self.look_at_the_clock(&mut state)) {
+            // First of all: a dispatcher that always has work would never look.
+            let is_due = !state.is_closed && self.look_at_the_clock(&mut state);
+            if is_due || state.has_work() {
                 state.events_most = state.events_most.max(state.back.len() as u64);
                 std::mem::swap(&mut state.back, batch);
                 return true;
@@ -90,10 +97,9 @@ impl Delivery {
         let urgent = if state.has_retired(Keeper::Consumer) {
             Some(Urgent::Retired)
         } else {
-            match state.pop_audit() {
-                Some((entry, prev_seq)) => Some(Urgent::Record(Box::new(entry), prev_seq)),
-                None => state.log.pop().map(Urgent::Line),
-            }
+            let siem = state.siem_next.take().map(|(entry, prev_seq)| Urgent::Siem(Box::new(entry), prev_seq));
+            let record = || state.pop_audit().map(|(entry, prev_seq)| Urgent::Record(Box::new(entry), prev_seq));
+            siem.or_else(record).or_else(|| state.log.pop().map(Urgent::Line))
         };
         if urgent.is_none() {
             self.urgent.store(false, Ordering::Relaxed);
@@ -111,12 +117,14 @@ struct Dispatcher<'a> {
     caller: Caller<'a>,
     batch: Batch,
     json: String,
+    /// When it looks at the clock between two events; time is read after each callback anyway.
+    look_at_ms: u64,
 }
 
 impl<'a> Dispatcher<'a> {
     fn new(delivery: &'a Delivery, table: &'a Table) -> Self {
         let caller = Caller { delivery, table, slot: &delivery.calling, at_ms: 0 };
-        Self { delivery, caller, batch: Batch::default(), json: String::new() }
+        Self { delivery, caller, batch: Batch::default(), json: String::new(), look_at_ms: 0 }
     }
 
     fn is_abandoned(&self) -> bool {
@@ -129,8 +137,12 @@ impl<'a> Dispatcher<'a> {
             match self.delivery.take_urgent(delivered.take()) {
                 Some(Urgent::Retired) => self.delivery.leave_table(self.caller.table),
                 Some(Urgent::Record(entry, prev_seq)) => {
-                    self.serve_record(&entry, prev_seq);
                     delivered = Some(entry.seq);
+                    self.serve_record(entry, prev_seq);
+                }
+                Some(Urgent::Siem(entry, prev_seq)) => {
+                    delivered = Some(entry.seq);
+                    self.serve_siem(entry, prev_seq);
                 }
                 Some(Urgent::Line(line)) => self.caller.log(line.level, line.target, &line.text),
                 None => return,
@@ -138,12 +150,22 @@ impl<'a> Dispatcher<'a> {
         }
     }
 
-    fn serve_record(&mut self, entry: &Entry, prev_seq: u64) {
-        self.caller.audit(entry, Sink::Audit, &mut self.json);
-        if entry.is_for_siem() && !self.is_abandoned() {
-            self.caller.audit(entry, Sink::Siem { prev_seq }, &mut self.json);
+    fn serve_record(&mut self, entry: Box<Entry>, prev_seq: u64) {
+        self.caller.audit(&entry, Sink::Audit, &mut self.json);
+        if entry.is_for_siem() {
+            self.serve_siem(entry, prev_seq);
         }
-        self.delivery.rendered(entry);
+    }
+
+    /// The second half of a record, for who comes next if no callback is to begin any more. Checkpoints are for both
+    /// sinks: the epoch is over when both have them.
+    fn serve_siem(&mut self, entry: Box<Entry>, prev_seq: u64) {
+        if self.is_abandoned() {
+            self.delivery.lock().siem_next = Some((*entry, prev_seq));
+            return self.delivery.urgent.store(true, Ordering::Relaxed);
+        }
+        self.caller.audit(&entry, Sink::Siem { prev_seq }, &mut self.json);
+        self.delivery.rendered(&entry);
         self.delivery.turn_chain();
     }
 
@@ -162,11 +184,20 @@ impl<'a> Dispatcher<'a> {
                 }
                 None => break,
             }
+            if self.caller.at_ms >= self.look_at_ms {
+                self.look_at_the_clock();
+            }
             if delivery.urgent.load(Ordering::Relaxed) {
                 self.serve_urgent();
             }
         }
         self.batch.rewind();
+    }
+
+    /// A batch of slow callbacks may last for longer than a checkpoint may wait.
+    fn look_at_the_clock(&mut self) {
+        self.look_at_ms = self.caller.at_ms.saturating_add(LOOK_MS);
+        self.delivery.push(|state| _ = !state.is_closed && self.delivery.look_at_the_clock(state));
     }
 }
 

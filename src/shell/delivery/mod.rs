@@ -19,6 +19,7 @@ mod checkpoints;
 mod dispatcher;
 mod end;
 mod log_queue;
+mod missed;
 mod poll;
 mod producer;
 mod state;
@@ -32,6 +33,10 @@ mod tests_audit;
 mod tests_bench;
 #[cfg(test)]
 mod tests_chain;
+#[cfg(test)]
+mod tests_chain_end;
+#[cfg(test)]
+mod tests_chain_refused;
 #[cfg(test)]
 mod tests_poll;
 #[cfg(test)]
@@ -394,6 +399,12 @@ impl Delivery {
         let (mut state, _) = waited.unwrap_or_else(PoisonError::into_inner);
         state.watchers -= 1;
         state
+    }
+}
+
+impl Drop for Delivery {
+    fn drop(&mut self) {
+        self.leave_chain();
     }
 }
 

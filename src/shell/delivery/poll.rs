@@ -216,7 +216,8 @@ impl Delivery {
             Event::Audit { json_with_nul, seq, kind, siem } => {
                 // The text is there already: which one came before makes no difference any more.
                 let sink = if *siem { Sink::Siem { prev_seq: 0 } } else { Sink::Audit };
-                caller.audit_text(sink, AuditView { json_with_nul, seq: *seq, kind });
+                // Whatever it says of it: the caller of `next_event` has the record.
+                let _ = caller.audit_text(sink, AuditView { json_with_nul, seq: *seq, kind });
             }
             Event::Log { level, target, text } => caller.log(*level, target, text),
         }

@@ -7,6 +7,7 @@ use super::audit_queue::AuditQueue;
 use super::batch::{Batch, ENTRY_BYTES};
 use super::checkpoints::Checkpoints;
 use super::log_queue::LogQueue;
+use super::missed::Missed;
 use super::unregister::{Keeper, Retired};
 use crate::audit::json::Entry;
 use crate::hooks::{Callback, Hooks, Reply};
@@ -27,8 +28,11 @@ pub(super) struct State {
     pub(super) audit: AuditQueue,
     /// When the next checkpoint is due, if there are any.
     pub(super) checkpoints: Option<Checkpoints>,
-    /// A record whose audit form was handed out and whose SIEM form is next, with the `prev_seq` of that (poll mode).
+    /// A record whose audit form was handed out and whose SIEM form is next, with the `prev_seq` of that: in poll mode, and
+    /// where a dispatcher was told to end between the two.
     pub(super) siem_next: Option<(Entry, u64)>,
+    /// What `on_audit` and `on_siem` have refused, if there is a chain.
+    pub(super) missed: [Option<Missed>; 2],
     pub(super) log: LogQueue,
     /// Counts everything queued: one order for poll mode.
     pub(super) order: u64,
@@ -78,6 +82,7 @@ impl State {
             audit,
             checkpoints,
             siem_next: None,
+            missed: [None, None],
             log: LogQueue::default(),
             order: 0,
             siem_seq: 0,
@@ -105,6 +110,11 @@ impl State {
     /// Whether a consumer would find something.
     pub(super) fn has_work(&self) -> bool {
         !self.back.is_empty() || self.has_urgent() || self.siem_next.is_some() || !self.front.is_empty()
+    }
+
+    /// Whether records were made that a sink has yet to be given.
+    pub(super) fn owes_records(&self) -> bool {
+        !self.audit.is_empty() || self.siem_next.is_some() || self.missed.iter().any(Option::is_some)
     }
 
     /// Whether something waits that goes before events: an audit record, a line of log, a release.

@@ -1,5 +1,6 @@
 //! Checkpoints and seals on their way to the sinks: what is handed out verifies, and says what was made.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
@@ -13,22 +14,22 @@ use crate::audit::{Format, Outcome, Record};
 use crate::config::settings::AuditPolicy;
 use crate::error::{Code, Error, Stage};
 use crate::event::Event;
-use crate::hooks::AuditView;
+use crate::hooks::{AuditView, Message};
 use crate::secret::Secret;
 
-const K0: &str = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
+pub(super) const K0: &str = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
 
 /// The logs of both sinks.
 #[derive(Clone, Default)]
-struct Logs(Arc<(Mutex<[Vec<String>; 2]>, Condvar)>);
+pub(super) struct Logs(Arc<(Mutex<[Vec<String>; 2]>, Condvar)>);
 
 impl Logs {
-    fn add(&self, is_siem: bool, json_with_nul: &str) {
+    pub(super) fn add(&self, is_siem: bool, json_with_nul: &str) {
         self.0 .0.lock().unwrap()[usize::from(is_siem)].push(json_with_nul.trim_end_matches('\0').to_owned());
         self.0 .1.notify_all();
     }
 
-    fn hooks(&self) -> Hooks {
+    pub(super) fn hooks(&self) -> Hooks {
         let (audit, siem) = (self.clone(), self.clone());
         let write = |logs: Logs, is_siem| {
             move |view: AuditView<'_>| {
@@ -43,37 +44,37 @@ impl Logs {
         }
     }
 
-    fn lines(&self, is_siem: bool) -> Vec<String> {
+    pub(super) fn lines(&self, is_siem: bool) -> Vec<String> {
         self.0 .0.lock().unwrap()[usize::from(is_siem)].clone()
     }
 
     /// Waits until both have so many records.
-    fn wait_for(&self, records: usize) {
+    pub(super) fn wait_for(&self, records: usize) {
         let is_short = |logs: &mut [Vec<String>; 2]| logs.iter().any(|log| log.len() < records);
         let (_logs, outcome) = self.0 .1.wait_timeout_while(self.0 .0.lock().unwrap(), LONG, is_short).unwrap();
         assert!(!outcome.timed_out());
     }
 
-    fn values(&self) -> Vec<Value> {
+    pub(super) fn values(&self) -> Vec<Value> {
         self.lines(false).iter().map(|line| serde_json::from_str(line).unwrap()).collect()
     }
 
     /// `seq` and reason of every checkpoint.
-    fn checkpoints(&self) -> Vec<(u64, String)> {
+    pub(super) fn checkpoints(&self) -> Vec<(u64, String)> {
         let are = |value: &Value| value["event_type"] == "audit_checkpoint";
         let told =
             |value: Value| (value["seq"].as_u64().unwrap(), value["metadata"]["reason"].as_str().unwrap().into());
         self.values().into_iter().filter(are).map(told).collect()
     }
 
-    fn verify(&self, is_siem: bool) -> Report {
+    pub(super) fn verify(&self, is_siem: bool) -> Report {
         let mut verifier = Verifier::new(&Secret::new(K0.into())).unwrap();
         verifier.feed(self.lines(is_siem).join("\n").as_bytes());
         verifier.finish()
     }
 }
 
-fn sealed(
+pub(super) fn sealed(
     change: impl FnOnce(&mut Settings),
     hooks: Hooks,
     hands: &Hands,
@@ -87,7 +88,7 @@ fn sealed(
     Delivery::new(&settings, hooks, Parts { sealer, ..hands.parts(fd) })
 }
 
-fn expected(checkpoints: &[(u64, &str)]) -> Vec<(u64, String)> {
+pub(super) fn expected(checkpoints: &[(u64, &str)]) -> Vec<(u64, String)> {
     checkpoints.iter().map(|(seq, reason)| (*seq, (*reason).to_owned())).collect()
 }
 
@@ -289,4 +290,57 @@ fn a_polled_log_has_its_checkpoint_with_the_next_call() {
     hands.advance(300_000);
     assert_eq!(drain(), 2);
     assert!(!fd.is_readable());
+}
+
+/// Hooks of a sink of messages that takes two seconds for each, by the clock that tests move.
+fn slow(logs: &Logs, hands: &Hands, then: impl Fn(u64) + Send + Sync + 'static) -> Hooks {
+    let (hands, count) = (hands.clone(), AtomicU64::new(0));
+    let message = move |_: Message<'_>| {
+        hands.advance(2_000);
+        then(count.fetch_add(1, Ordering::Relaxed));
+    };
+    Hooks { on_message: Some(Arc::new(message)), ..logs.hooks() }
+}
+
+#[test]
+fn a_busy_dispatcher_looks_at_the_clock_between_two_messages() {
+    let (logs, hands) = (Logs::default(), Hands::default());
+    let hooks = slow(&logs, &hands, |_| ());
+    let delivery = sealed(|settings| settings.chain.checkpoint_ms = 10_000, hooks, &hands, None);
+    record(&delivery, "id", Record::Closed);
+    (0..10).for_each(|_| text(&delivery, b"one of many"));
+    let dispatcher = dispatch(&delivery);
+    logs.wait_for(3);
+    finish(&delivery, dispatcher);
+    assert_eq!(logs.checkpoints()[..2], expected(&[(1, "start"), (3, "time")]), "{:?}", logs.checkpoints());
+    // The log began at 10:30:05.
+    assert_eq!(logs.values()[2]["timestamp"], "2024-05-15T10:30:15.123Z");
+    assert_eq!(logs.verify(false).verdict, Verdict::Intact);
+}
+
+#[test]
+fn a_dispatcher_that_always_has_work_looks_at_the_clock_all_the_same() {
+    let (logs, hands) = (Logs::default(), Hands::default());
+    let me: Arc<Mutex<Option<Arc<Delivery>>>> = Arc::default();
+    let (inside, (done, is_done)) = (Arc::clone(&me), std::sync::mpsc::channel());
+    let again = move |count| {
+        let delivery = inside.lock().unwrap().clone().unwrap();
+        if count < 10 {
+            text(&delivery, b"the next one");
+        } else {
+            done.send(()).unwrap();
+        }
+    };
+    let hooks = slow(&logs, &hands, again);
+    let delivery = sealed(|settings| settings.chain.checkpoint_ms = 10_000, hooks, &hands, None);
+    *me.lock().unwrap() = Some(Arc::clone(&delivery));
+    record(&delivery, "id", Record::Closed);
+    text(&delivery, b"the first one");
+    let dispatcher = dispatch(&delivery);
+    is_done.recv_timeout(LONG).unwrap();
+    finish(&delivery, dispatcher);
+    *me.lock().unwrap() = None;
+    assert_eq!(logs.checkpoints()[..2], expected(&[(1, "start"), (3, "time")]), "{:?}", logs.checkpoints());
+    // The log began at 10:30:05.
+    assert_eq!(logs.values()[2]["timestamp"], "2024-05-15T10:30:15.123Z");
 }
