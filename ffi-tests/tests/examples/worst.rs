@@ -1,0 +1,87 @@
+//! Sinks at their worst: lines that a crash has torn, checkpoints that are not on disk yet, names that somebody has taken,
+//! numbers that are none.
+
+use std::fs::{self, File};
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use ffi_tests::cprog::{output, Variant};
+use ffi_tests::example::{command, Recipe};
+use serde_json::Value;
+
+use crate::eventful;
+use crate::sinks::{lives_on, start, wait_for, Place};
+
+const K0: &str = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
+
+fn run(source: &str, arguments: &[&Path], variables: &[(&str, &str)]) -> Output {
+    let mut command = command(&Recipe::c(source, &["-std=c99"]).build(Variant::Plain), Variant::Plain);
+    command.args(arguments).env_clear().envs(variables.iter().copied()).output().unwrap()
+}
+
+fn said(output: &Output) -> String {
+    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+}
+
+fn file_of(place: &Place, name: &str, text: &str) -> PathBuf {
+    let path = place.0.join(name);
+    fs::write(&path, text).unwrap();
+    path
+}
+
+/// Killed three times, each time with its last line cut: the next run ends that line, and the chain says what is missing.
+#[test]
+fn what_a_crash_has_torn_is_declared() {
+    let (sim, place) = (eventful(Variant::Plain), Place::new());
+    let (path, state) = (place.0.join("audit.jsonl"), place.0.join("chain"));
+    let read = || fs::read_to_string(&path).unwrap_or_default();
+    let attempts = |text: &str| text.matches("\"authentication_attempt\"").count();
+    let mut variables = vec![("AUDIT_FILE", path.to_str().unwrap()), ("GWA_CHAIN_STATE", state.to_str().unwrap())];
+    variables.push(("GWA_CHAIN_KEY", K0));
+    // The last one is in the seal.
+    let cuts: [&dyn Fn(usize) -> usize; 3] = [&|_| 1, &|len| len / 2, &|len| len - 3];
+    for keep in cuts {
+        let before = attempts(&read());
+        let live = start("c/audit_to_file.c", &sim, Variant::Plain, &variables);
+        wait_for("a record of this run", || attempts(&read()) > before);
+        live.signal("KILL");
+        live.finish();
+        variables.retain(|(name, _)| *name != "GWA_CHAIN_KEY");
+        let text = read();
+        let whole = text.trim_end_matches('\n');
+        let begins = whole.rfind('\n').unwrap() + 1;
+        fs::write(&path, &text[..begins + keep(text.len() - begins)]).unwrap();
+    }
+    let live = start("c/audit_to_file.c", &sim, Variant::Plain, &variables);
+    lives_on(&sim);
+    live.signal("TERM");
+    live.finish().well();
+    let report = run("c/verify_audit.c", &[&file_of(&place, "k0", K0), &path], &[]);
+    assert_eq!(report.status.code(), Some(2), "{}", said(&report));
+    let report: Value = serde_json::from_slice(&report.stdout).unwrap();
+    let gaps = report["gaps"].as_array().unwrap();
+    assert!(gaps.len() == 3 && gaps.iter().all(|gap| gap["torn_line"].is_u64()), "{report:#}");
+}
+
+/// A pipe cannot be synced. What is synced fails there, and the chain's last checkpoint tells how often: once, as the one at
+/// the start was.
+#[test]
+fn a_checkpoint_is_synced_under_every_policy() {
+    let (sim, place) = (eventful(Variant::Plain), Place::new());
+    let path = place.0.join("pipe");
+    output(Command::new("mkfifo").arg(&path)).unwrap();
+    let mut pipe = File::options().read(true).write(true).open(&path).unwrap();
+    let variables = [("AUDIT_FILE", path.to_str().unwrap()), ("AUDIT_SYNC", "rotate"), ("GWA_CHAIN_KEY", K0)];
+    let live = start("c/audit_to_file.c", &sim, Variant::Plain, &variables);
+    lives_on(&sim);
+    live.signal("TERM");
+    live.finish();
+    let mut bytes = vec![0; 64 * 1024];
+    let len = pipe.read(&mut bytes).unwrap();
+    let text = std::str::from_utf8(&bytes[..len]).unwrap();
+    let records: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).expect(line)).collect();
+    let checkpoints = records.iter().filter(|record| record["event_type"] == "audit_checkpoint");
+    let failures: Vec<_> = checkpoints.map(|record| record["metadata"]["hook_failures"].as_u64()).collect();
+    assert_eq!(failures, [Some(0), Some(1)], "{text}");
+}
