@@ -11,6 +11,7 @@
  */
 #define _XOPEN_SOURCE 700
 #include "lines.h"
+#include "number.h"
 #include "settings.h"
 #include <genesys_ws_auth.h>
 #include <signal.h>
@@ -40,7 +41,7 @@ int main(void)
     int number;
     file.path = getenv("AUDIT_FILE") != NULL ? getenv("AUDIT_FILE") : "audit.jsonl";
     sync_all = getenv("AUDIT_SYNC") == NULL || strcmp(getenv("AUDIT_SYNC"), "rotate") != 0;
-    file.max = getenv("AUDIT_MAX_BYTES") != NULL ? (off_t)atol(getenv("AUDIT_MAX_BYTES")) : 10000000;
+    file.max = number_from_env("AUDIT_MAX_BYTES", 10000000);
     sigemptyset(&ends), sigaddset(&ends, SIGINT), sigaddset(&ends, SIGTERM);
     sigprocmask(SIG_BLOCK, &ends, NULL);
     if (open_file() == 0 && status == GWA_OK && (status = settings_from_env(config, &error)) == GWA_OK &&

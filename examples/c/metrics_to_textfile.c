@@ -9,6 +9,7 @@
  * old the file is, it says itself (node_textfile_mtime_seconds). Reads the environment: see settings.h.
  */
 #define _POSIX_C_SOURCE 200809L
+#include "number.h"
 #include "settings.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -65,13 +66,11 @@ static gwa_status_t make(gwa_client_t **client, gwa_error_t **error)
 int main(void)
 {
     const char *path = getenv("METRICS_FILE") != NULL ? getenv("METRICS_FILE") : "genesys_ws_auth.prom";
-    struct timespec period = {15, 0};
+    const struct timespec period = {number_from_env("METRICS_SECONDS", 15), 0};
     gwa_client_t *client = NULL;
     gwa_error_t *error = NULL;
     gwa_status_t status = make(&client, &error);
     sigset_t ends;
-    if (getenv("METRICS_SECONDS") != NULL)
-        period.tv_sec = atol(getenv("METRICS_SECONDS"));
     sigemptyset(&ends);
     sigaddset(&ends, SIGINT);
     sigaddset(&ends, SIGTERM);

@@ -85,3 +85,15 @@ fn a_checkpoint_is_synced_under_every_policy() {
     let failures: Vec<_> = checkpoints.map(|record| record["metadata"]["hook_failures"].as_u64()).collect();
     assert_eq!(failures, [Some(0), Some(1)], "{text}");
 }
+
+#[test]
+fn numbers_that_are_none_are_refused() {
+    let sinks = [("c/audit_to_file.c", "AUDIT_MAX_BYTES"), ("c/metrics_to_textfile.c", "METRICS_SECONDS")];
+    for (source, name) in sinks {
+        for value in ["1e7", "0", "-5", "", "x", "15s", "99999999999999999999"] {
+            let ended = run(source, &[], &[(name, value)]);
+            assert_eq!(ended.status.code(), Some(2), "{name}={value}: {}", said(&ended));
+            assert!(said(&ended).starts_with(name), "{}", said(&ended));
+        }
+    }
+}
