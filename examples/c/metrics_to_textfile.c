@@ -19,14 +19,18 @@
 #include <time.h>
 #include <unistd.h>
 
-/* Writes a file beside it, and gives that its name. No fsync: after a loss of power the numbers begin anew anyway. */
+/*
+ * Writes a file beside it, and gives that its name: one of our own, not what somebody else has put or linked there. No fsync:
+ * after a loss of power the numbers begin anew anyway.
+ */
 static int replace(const char *path, const char *data, size_t size)
 {
     char beside[4096];
     ssize_t n = 0;
     int fd, failed;
     snprintf(beside, sizeof beside, "%s.%ld", path, (long)getpid());
-    if ((fd = open(beside, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644)) < 0)
+    unlink(beside); /* a process of this number that was killed may have left it */
+    if ((fd = open(beside, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644)) < 0)
         return 1;
     while (size > 0 && (n = write(fd, data, size)) > 0)
         data += n, size -= (size_t)n;

@@ -3,6 +3,7 @@
 
 use std::fs::{self, File};
 use std::io::Read as _;
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
@@ -96,4 +97,20 @@ fn numbers_that_are_none_are_refused() {
             assert!(said(&ended).starts_with(name), "{}", said(&ended));
         }
     }
+}
+
+/// Whoever may write to the directory cannot have another file overwritten.
+#[test]
+fn a_link_that_was_planted_is_not_followed() {
+    let (sim, place) = (eventful(Variant::Plain), Place::new());
+    let (path, other) = (place.0.join("recorder.prom"), file_of(&place, "other", "precious"));
+    let variables = [("METRICS_FILE", path.to_str().unwrap()), ("METRICS_SECONDS", "1")];
+    let live = start("c/metrics_to_textfile.c", &sim, Variant::Plain, &variables);
+    let beside = place.0.join(format!("recorder.prom.{}", live.id()));
+    wait_for("a moment to plant it", || symlink(&other, &beside).is_ok());
+    wait_for("an end of the link", || beside.symlink_metadata().is_err());
+    live.signal("TERM");
+    live.finish().well();
+    assert_eq!(fs::read_to_string(&other).unwrap(), "precious");
+    assert!(path.symlink_metadata().unwrap().is_file());
 }
