@@ -114,3 +114,9 @@ fn a_link_that_was_planted_is_not_followed() {
     assert_eq!(fs::read_to_string(&other).unwrap(), "precious");
     assert!(path.symlink_metadata().unwrap().is_file());
 }
+
+#[test]
+fn a_path_that_is_too_long_for_a_socket_is_refused() {
+    let ended = run("c/audit_to_unix_socket.c", &[], &[("SYSLOG_SOCKET", &"x".repeat(108))]);
+    assert_eq!(ended.status.code(), Some(2), "{}", said(&ended));
+}
