@@ -120,3 +120,13 @@ fn a_path_that_is_too_long_for_a_socket_is_refused() {
     let ended = run("c/audit_to_unix_socket.c", &[], &[("SYSLOG_SOCKET", &"x".repeat(108))]);
     assert_eq!(ended.status.code(), Some(2), "{}", said(&ended));
 }
+
+/// The reason that the library gives, not what was known before it was asked.
+#[test]
+fn verify_audit_says_why() {
+    let place = Place::new();
+    let (key, log) = (file_of(&place, "k0", "not a key"), file_of(&place, "log", ""));
+    let ended = run("c/verify_audit.c", &[&key, &log], &[]);
+    assert_eq!(ended.status.code(), Some(1));
+    assert!(!said(&ended).contains("cannot be read"), "{}", said(&ended));
+}
