@@ -1754,6 +1754,66 @@ typedef struct gwa_metrics {
      * Times that the token endpoint throttled it.
      */
     uint64_t source_throttles;
+    /**
+     * Live connections made again after a loss.
+     */
+    uint64_t reconnects;
+    /**
+     * Made again for sockets lost to a reset, or an end without a close frame.
+     */
+    uint64_t reconnects_reset;
+    /**
+     * Made again for sockets lost to silence: no pong, no heartbeat.
+     */
+    uint64_t reconnects_silence;
+    /**
+     * Made again for sockets that the server had closed with a code of class retry.
+     */
+    uint64_t reconnects_close_retry;
+    /**
+     * Made again for sockets that the server had closed with a code of class drain.
+     */
+    uint64_t reconnects_close_drain;
+    /**
+     * Made again for sockets that the server had closed with a code of class token.
+     */
+    uint64_t reconnects_close_token;
+    /**
+     * Made again for sockets that the server had closed with a code of class final.
+     */
+    uint64_t reconnects_close_final;
+    /**
+     * Made again for sockets lost to a fault of TLS.
+     */
+    uint64_t reconnects_tls;
+    /**
+     * Made again for sockets lost because the peer broke the protocol, or sent too large a message.
+     */
+    uint64_t reconnects_protocol;
+    /**
+     * Made again for sockets lost because their token had expired or was revoked.
+     */
+    uint64_t reconnects_token;
+    /**
+     * Made again for sockets lost because their channel was gone or refused.
+     */
+    uint64_t reconnects_channel;
+    /**
+     * Made again for sockets lost to another client that took the channel.
+     */
+    uint64_t reconnects_displaced;
+    /**
+     * Made again for sockets lost to anything else.
+     */
+    uint64_t reconnects_other;
+    /**
+     * Token requests made after one that failed.
+     */
+    uint64_t retries_token_request;
+    /**
+     * Authentication attempts made after one that failed.
+     */
+    uint64_t retries_attempt;
 } gwa_metrics_t;
 
 /**

@@ -10,7 +10,7 @@ mod timing;
 
 use crate::audit::{Kind, Level, Outcome, Record};
 
-pub(crate) use cause::{counter_of_failure, counter_of_loss};
+pub(crate) use cause::{counter_of_failure, counter_of_loss, counter_of_reconnect};
 pub(crate) use histogram::{CallTimes, Histogram};
 pub use schema::schema;
 pub(crate) use schema::PERCENTILES;

@@ -12,6 +12,7 @@
  */
 #define _DEFAULT_SOURCE
 #include "settings.h"
+#include <errno.h>
 #include <genesys_ws_auth.h>
 #include <signal.h>
 #include <stdio.h>
@@ -22,17 +23,17 @@
 #include <unistd.h>
 
 static int to = -1;
+static const char *path = "/dev/log";
 
 static int reopen(void)
 {
     struct sockaddr_un address;
     const struct timeval patience = {1, 0};
-    const char *path = getenv("SYSLOG_SOCKET") != NULL ? getenv("SYSLOG_SOCKET") : "/dev/log";
     if (to >= 0)
         close(to);
     memset(&address, 0, sizeof address);
     address.sun_family = AF_UNIX;
-    strncpy(address.sun_path, path, sizeof address.sun_path - 1);
+    memcpy(address.sun_path, path, strlen(path)); /* main has looked: it fits */
     to = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
     return to < 0 || setsockopt(to, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience) != 0 ||
            connect(to, (const struct sockaddr *)&address, sizeof address) != 0;
@@ -40,7 +41,7 @@ static int reopen(void)
 
 /*
  * On gwa-dispatch. A daemon that was restarted has another socket of the same name: one more try. One that does not read holds
- * a record up for a second; then the record is gone, which the library counts and its number shows.
+ * a record up for a second, not for another one; then the record is gone, which the library counts and its number shows.
  */
 static int32_t on_siem(void *user_data, const gwa_audit_t *record)
 {
@@ -49,7 +50,7 @@ static int32_t on_siem(void *user_data, const gwa_audit_t *record)
     (void)user_data;
     if (to >= 0 && send(to, message, size, MSG_NOSIGNAL) == (ssize_t)size)
         return 0;
-    return reopen() || send(to, message, size, MSG_NOSIGNAL) != (ssize_t)size;
+    return (to >= 0 && errno == EAGAIN) || reopen() || send(to, message, size, MSG_NOSIGNAL) != (ssize_t)size;
 }
 
 static gwa_status_t make(gwa_client_t **client, gwa_error_t **error)
@@ -72,12 +73,16 @@ int main(void)
 {
     gwa_client_t *client = NULL;
     gwa_error_t *error = NULL;
-    gwa_status_t status = make(&client, &error);
+    gwa_status_t status;
     sigset_t ends;
     int number;
-    sigemptyset(&ends);
-    sigaddset(&ends, SIGINT);
-    sigaddset(&ends, SIGTERM);
+    path = getenv("SYSLOG_SOCKET") != NULL ? getenv("SYSLOG_SOCKET") : path;
+    if (strlen(path) >= sizeof ((struct sockaddr_un *)0)->sun_path) {
+        fprintf(stderr, "%s: the path of a socket is shorter\n", path);
+        return 2; /* cut off, it would be another socket's */
+    }
+    status = make(&client, &error);
+    sigemptyset(&ends), sigaddset(&ends, SIGINT), sigaddset(&ends, SIGTERM);
     sigprocmask(SIG_BLOCK, &ends, NULL);
     if (status == GWA_OK && (status = gwa_client_start(client, &error)) == GWA_OK) {
         sigwait(&ends, &number);

@@ -9,6 +9,7 @@
  * old the file is, it says itself (node_textfile_mtime_seconds). Reads the environment: see settings.h.
  */
 #define _POSIX_C_SOURCE 200809L
+#include "number.h"
 #include "settings.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -18,14 +19,18 @@
 #include <time.h>
 #include <unistd.h>
 
-/* Writes a file beside it, and gives that its name. No fsync: after a loss of power the numbers begin anew anyway. */
+/*
+ * Writes a file beside it, and gives that its name: one of our own, not what somebody else has put or linked there. No fsync:
+ * after a loss of power the numbers begin anew anyway.
+ */
 static int replace(const char *path, const char *data, size_t size)
 {
     char beside[4096];
     ssize_t n = 0;
     int fd, failed;
     snprintf(beside, sizeof beside, "%s.%ld", path, (long)getpid());
-    if ((fd = open(beside, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644)) < 0)
+    unlink(beside); /* a process of this number that was killed may have left it */
+    if ((fd = open(beside, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644)) < 0)
         return 1;
     while (size > 0 && (n = write(fd, data, size)) > 0)
         data += n, size -= (size_t)n;
@@ -65,13 +70,11 @@ static gwa_status_t make(gwa_client_t **client, gwa_error_t **error)
 int main(void)
 {
     const char *path = getenv("METRICS_FILE") != NULL ? getenv("METRICS_FILE") : "genesys_ws_auth.prom";
-    struct timespec period = {15, 0};
+    const struct timespec period = {number_from_env("METRICS_SECONDS", 15), 0};
     gwa_client_t *client = NULL;
     gwa_error_t *error = NULL;
     gwa_status_t status = make(&client, &error);
     sigset_t ends;
-    if (getenv("METRICS_SECONDS") != NULL)
-        period.tv_sec = atol(getenv("METRICS_SECONDS"));
     sigemptyset(&ends);
     sigaddset(&ends, SIGINT);
     sigaddset(&ends, SIGTERM);

@@ -2,7 +2,7 @@
  * verify_audit.c - is this audit log whole, and as it was made? Offline, with the key that left the host.
  *
  *   cc verify_audit.c $(pkg-config --cflags --libs genesys-ws-auth) -o verify_audit
- *   ./verify_audit --new-key > k0                                  # once: audit.chain_key; keep it elsewhere
+ *   (umask 077; ./verify_audit --new-key > k0)                     # once: audit.chain_key; keep it elsewhere
  *   ./verify_audit k0 audit.log.1 audit.log                        # the files of one sink, the oldest first
  *   ./verify_audit --after then.json --expect now.json k0 audit.log # from behind a checkpoint on, as far as another at least
  *
@@ -21,10 +21,11 @@ static void fail(const char *what, gwa_error_t *err)
     exit(1);
 }
 
-static void ok(const char *what, gwa_status_t status, gwa_error_t *err)
+/* Where the error is, not what it was: the call that gives the status may be made after the other arguments were read. */
+static void ok(const char *what, gwa_status_t status, gwa_error_t *const *err)
 {
     if (status != GWA_OK) {
-        fail(what, err);
+        fail(what, *err);
     }
 }
 
@@ -75,23 +76,23 @@ int main(int argc, char **argv)
         fail("usage", NULL);
     }
     len = first_line(argv[at], data, sizeof data);
-    ok(argv[at], gwa_audit_verify_new(data, len, &verify, &err), err);
+    ok(argv[at], gwa_audit_verify_new(data, len, &verify, &err), &err);
     for (option = 1; option < at; option += 2) {
         int follows = strcmp(argv[option], "--after") == 0;
         len = first_line(argv[option + 1], data, sizeof data);
         ok(argv[option + 1], follows ? gwa_audit_verify_begin_after(verify, data, len, &err)
-                                     : gwa_audit_verify_expect(verify, data, len, &err), err);
+                                     : gwa_audit_verify_expect(verify, data, len, &err), &err);
     }
     while (++at < argc) {
         FILE *file = fopen(argv[at], "rb");
         while (file && (len = fread(data, 1, sizeof data, file)) > 0) {
-            ok(argv[at], gwa_audit_verify_feed(verify, data, len, &err), err);
+            ok(argv[at], gwa_audit_verify_feed(verify, data, len, &err), &err);
         }
         if (!file || ferror(file) || fclose(file) != 0) {
             fail(argv[at], NULL);
         }
     }
-    ok("finish", gwa_audit_verify_finish(verify, &result, &report, &err), err);
+    ok("finish", gwa_audit_verify_finish(verify, &result, &report, &err), &err);
     puts(gwa_text_data(report, NULL));
     gwa_text_free(report);
     gwa_audit_verify_free(verify);

@@ -2,7 +2,7 @@
  * A panic in the thread that argument 1 names (or "main": in a call of the program's own thread), planted by a clock that
  * fails once or always (argument 2): std panics where it reads one. It is caught, silent, and told: a record (which
  * needs a clock) and an error that say where, the state Failed, GWA_E_PANIC from then on; and the client can still be
- * shut down and freed.
+ * shut down and freed. With an argument 3 the records have another format than the native one.
  */
 #define _GNU_SOURCE
 #include "common.h"
@@ -71,7 +71,8 @@ int main(int argc, char **argv)
     gwa_error_t *err = NULL;
     gwa_shutdown_report_t report;
 
-    CHECK_EQ(argc, 3);
+    CHECK(argc == 3 || argc == 4);
+    probe.any_format = argc == 4;
     always = strcmp(argv[2], "always") == 0;
     client = new_client(&probe);
     probe.extra = keep;

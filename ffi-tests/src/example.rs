@@ -141,6 +141,11 @@ impl<'a> Live<'a> {
         Self { name, child, shown, stderr, sim, limit: variant.limit() }
     }
 
+    /// Its number as a process.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Waits until what it printed so far satisfies `wanted`.
     ///
     /// # Panics

@@ -206,6 +206,36 @@ pub struct gwa_metrics_t {
     pub source_token_failures: u64,
     /// Times that the token endpoint throttled it.
     pub source_throttles: u64,
+    /// Live connections made again after a loss.
+    pub reconnects: u64,
+    /// Made again for sockets lost to a reset, or an end without a close frame.
+    pub reconnects_reset: u64,
+    /// Made again for sockets lost to silence: no pong, no heartbeat.
+    pub reconnects_silence: u64,
+    /// Made again for sockets that the server had closed with a code of class retry.
+    pub reconnects_close_retry: u64,
+    /// Made again for sockets that the server had closed with a code of class drain.
+    pub reconnects_close_drain: u64,
+    /// Made again for sockets that the server had closed with a code of class token.
+    pub reconnects_close_token: u64,
+    /// Made again for sockets that the server had closed with a code of class final.
+    pub reconnects_close_final: u64,
+    /// Made again for sockets lost to a fault of TLS.
+    pub reconnects_tls: u64,
+    /// Made again for sockets lost because the peer broke the protocol, or sent too large a message.
+    pub reconnects_protocol: u64,
+    /// Made again for sockets lost because their token had expired or was revoked.
+    pub reconnects_token: u64,
+    /// Made again for sockets lost because their channel was gone or refused.
+    pub reconnects_channel: u64,
+    /// Made again for sockets lost to another client that took the channel.
+    pub reconnects_displaced: u64,
+    /// Made again for sockets lost to anything else.
+    pub reconnects_other: u64,
+    /// Token requests made after one that failed.
+    pub retries_token_request: u64,
+    /// Authentication attempts made after one that failed.
+    pub retries_attempt: u64,
 }
 
 impl gwa_metrics_t {
@@ -317,6 +347,21 @@ impl gwa_metrics_t {
             source_token_requests,
             source_token_failures,
             source_throttles,
+            reconnects,
+            reconnects_reset,
+            reconnects_silence,
+            reconnects_close_retry,
+            reconnects_close_drain,
+            reconnects_close_token,
+            reconnects_close_final,
+            reconnects_tls,
+            reconnects_protocol,
+            reconnects_token,
+            reconnects_channel,
+            reconnects_displaced,
+            reconnects_other,
+            retries_token_request,
+            retries_attempt,
         )
     }
 }

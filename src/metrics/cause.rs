@@ -26,6 +26,24 @@ pub(crate) fn counter_of_loss(error: &Error, class: CloseClass) -> Counter {
     }
 }
 
+/// What is counted when a socket that was lost for this is live again. `loss` is from [`counter_of_loss`].
+pub(crate) fn counter_of_reconnect(loss: Counter) -> Counter {
+    match loss {
+        Counter::DropsReset => Counter::ReconnectsReset,
+        Counter::DropsSilence => Counter::ReconnectsSilence,
+        Counter::DropsCloseRetry => Counter::ReconnectsCloseRetry,
+        Counter::DropsCloseDrain => Counter::ReconnectsCloseDrain,
+        Counter::DropsCloseToken => Counter::ReconnectsCloseToken,
+        Counter::DropsCloseFinal => Counter::ReconnectsCloseFinal,
+        Counter::DropsTls => Counter::ReconnectsTls,
+        Counter::DropsProtocol => Counter::ReconnectsProtocol,
+        Counter::DropsToken => Counter::ReconnectsToken,
+        Counter::DropsChannel => Counter::ReconnectsChannel,
+        Counter::DropsDisplaced => Counter::ReconnectsDisplaced,
+        _ => Counter::ReconnectsOther,
+    }
+}
+
 /// Where an authentication attempt failed.
 pub(crate) fn counter_of_failure(error: &Error) -> Counter {
     match error.code().category() {
@@ -67,7 +85,11 @@ mod tests {
 
     #[test]
     fn the_table_of_causes() {
-        let of = |code, class| label(counter_of_loss(&Error::new(code, Stage::Live, ""), class));
+        let of = |code, class| {
+            let loss = counter_of_loss(&Error::new(code, Stage::Live, ""), class);
+            assert_eq!(label(counter_of_reconnect(loss)), label(loss));
+            label(loss)
+        };
         for (class, told) in [
             (CloseClass::Retry, "close_retry"),
             (CloseClass::Drain, "close_drain"),

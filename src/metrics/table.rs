@@ -195,6 +195,21 @@ table! {
     source_token_requests: "source_token_requests", "Token requests of that source, for all its clients.";
     source_token_failures: "source_token_failures", "Of these, those that failed.";
     source_throttles: "source_throttles", "Times that the token endpoint throttled it.";
+    @Reconnects reconnects: "", "Live connections made again after a loss.";
+    @ReconnectsReset reconnects_reset: "reconnects" "reset", "Made again for sockets lost to a reset, or an end without a close frame.";
+    @ReconnectsSilence reconnects_silence: "reconnects" "silence", "Made again for sockets lost to silence: no pong, no heartbeat.";
+    @ReconnectsCloseRetry reconnects_close_retry: "reconnects" "close_retry", "Made again for sockets that the server had closed with a code of class retry.";
+    @ReconnectsCloseDrain reconnects_close_drain: "reconnects" "close_drain", "Made again for sockets that the server had closed with a code of class drain.";
+    @ReconnectsCloseToken reconnects_close_token: "reconnects" "close_token", "Made again for sockets that the server had closed with a code of class token.";
+    @ReconnectsCloseFinal reconnects_close_final: "reconnects" "close_final", "Made again for sockets that the server had closed with a code of class final.";
+    @ReconnectsTls reconnects_tls: "reconnects" "tls", "Made again for sockets lost to a fault of TLS.";
+    @ReconnectsProtocol reconnects_protocol: "reconnects" "protocol", "Made again for sockets lost because the peer broke the protocol, or sent too large a message.";
+    @ReconnectsToken reconnects_token: "reconnects" "token", "Made again for sockets lost because their token had expired or was revoked.";
+    @ReconnectsChannel reconnects_channel: "reconnects" "channel", "Made again for sockets lost because their channel was gone or refused.";
+    @ReconnectsDisplaced reconnects_displaced: "reconnects" "displaced", "Made again for sockets lost to another client that took the channel.";
+    @ReconnectsOther reconnects_other: "reconnects" "other", "Made again for sockets lost to anything else.";
+    @RetriesToken retries_token_request: "retries" "token_request", "Token requests made after one that failed.";
+    @RetriesAttempt retries_attempt: "retries" "attempt", "Authentication attempts made after one that failed.";
 }
 
 macro_rules! families {
@@ -214,6 +229,8 @@ families! {
     "lead_goals" Counter None "outcome", "Service level of renewals: tokens replaced while they had their goal of life left, and others.";
     "connects" Counter None "", "Sockets opened.";
     "connection_losses" Counter None "cause", "Live sockets lost, by cause.";
+    "reconnects" Counter None "cause", "Live connections made again, by what the one before was lost to.";
+    "retries" Counter None "what", "Token requests, and authentication attempts as a whole, that were made after one that failed.";
     "gaps" Counter None "", "Stretches of time during which messages may have been missed.";
     "token_requests" Counter None "", "Token requests made; by a shared source: none of the client's own.";
     "token_failures" Counter None "", "Token requests that failed.";
@@ -330,7 +347,8 @@ mod tests {
     }
 
     /// What is not told as a sample can be computed from samples, or is a quantile, which OpenMetrics leaves to the reader.
-    const NO_SAMPLE: [&str; 5] = ["total_latency_ms", "request_count", "drops", "audit_records", "gap_ms"];
+    const NO_SAMPLE: [&str; 6] =
+        ["total_latency_ms", "request_count", "drops", "audit_records", "gap_ms", "reconnects"];
 
     #[test]
     fn every_row_is_a_sample_of_its_own() {

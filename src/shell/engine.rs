@@ -16,7 +16,7 @@ use super::gate::{Deadline, Promise};
 use super::inbox::Inbox;
 use super::random::Entropy;
 use super::shared::Shared;
-use super::socket_thread::{Finished, SocketThread};
+use super::socket_thread::{Before, Finished, SocketThread};
 use super::source::{Lease, Outlet, Source};
 use super::subscriptions::Subscriptions;
 pub use super::threads::Threads;
@@ -235,6 +235,7 @@ fn driver(
         shared: Arc::clone(&parts.shared),
         links: Vec::new(),
         orphan: None,
+        before: Before::default(),
         send_on: None,
         writing: None,
         connecting: told,

@@ -73,6 +73,8 @@ pub struct RefreshThread {
     pub endpoint: String,
     /// A request that was cancelled; the machine hears of it after the close.
     pub broken_off: Option<(u64, Error)>,
+    /// The token request before failed: the next one is a retry.
+    pub failed: bool,
     /// Who waits for a browser, while a question is open.
     pub listening: Option<Listening>,
     /// The machine was told to stop.
@@ -192,7 +194,7 @@ impl RefreshThread {
 
     fn request(&mut self, epoch: u64, request: &Request) {
         if request.purpose == Purpose::Token {
-            self.source.delivery.count(Counter::TokenRequests, 1);
+            self.count_token_request();
         }
         self.cancel.set_grace(if request.purpose == Purpose::Token { self.grace_ms() } else { 0 });
         // A token is revoked after the close, which has cancelled all else.
@@ -215,6 +217,11 @@ impl RefreshThread {
                 self.handle(Input::Replied { epoch, outcome });
             }
         }
+    }
+
+    fn count_token_request(&mut self) {
+        self.source.delivery.count(Counter::TokenRequests, 1);
+        self.source.delivery.count(Counter::RetriesToken, u64::from(std::mem::take(&mut self.failed)));
     }
 
     /// Makes the REST call whose turn it is, if there is one and nothing about tokens is to be done before.
@@ -319,7 +326,10 @@ impl RefreshThread {
         }
         match &news {
             News::Throttled { .. } => self.source.delivery.count(Counter::Throttles, 1),
-            News::Waiting | News::Blocked { .. } => self.source.delivery.count(Counter::TokenFailures, 1),
+            News::Waiting | News::Blocked { .. } => {
+                self.source.delivery.count(Counter::TokenFailures, 1);
+                self.failed = true;
+            }
             News::Fetching
             | News::Verifying
             | News::Declined { .. }

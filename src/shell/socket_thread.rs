@@ -6,6 +6,7 @@ mod telling;
 use std::sync::mpsc::Receiver;
 use std::sync::{Arc, Mutex};
 
+pub use self::telling::Before;
 use super::active::{Active, Held, Leaving, Turn};
 use super::clock::Clock;
 use super::delivery::{Delivery, Scratch};
@@ -57,6 +58,8 @@ pub struct SocketThread {
     pub writing: Option<(u64, Outgoing)>,
     /// Who waits for the outcome of the start.
     pub connecting: Option<Promise<()>>,
+    /// What the next attempt comes after.
+    pub before: Before,
     pub stopped: Option<bool>,
 }
 

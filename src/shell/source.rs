@@ -356,6 +356,7 @@ impl Source {
             calls: calls.clone(),
             source: Arc::clone(self),
             broken_off: None,
+            failed: false,
             listening: None,
             closed: false,
             stopped: false,

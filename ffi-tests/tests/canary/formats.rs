@@ -44,17 +44,27 @@ fn a_server_that_repeats(sim: &Sim, both: &dyn Fn(&mut Config)) {
 
 /// Both sinks were given this format, and in it what the server has said, struck out.
 fn is_heard(format: Format) {
-    let begins = match format {
+    are_told(format, &["not ***", "the token *** is not good", "1008 ***", "audit_checkpoint"]);
+}
+
+/// Both sinks were given this format, and these texts in it.
+pub fn are_told(format: Format, texts: &[&str]) {
+    let begins = begins(format);
+    for sink in ["audit: ", "siem: "] {
+        for told in texts {
+            let is_one = |line: &&String| line.starts_with(&format!("{sink}{begins}")) && line.contains(told);
+            assert!(said().iter().any(|line| is_one(&line)), "{format:?}: {sink}never told {told:?}: {:#?}", said());
+        }
+    }
+}
+
+/// How a record of this format begins.
+pub fn begins(format: Format) -> &'static str {
+    match format {
         Format::Native => "{\"id\":",
         Format::Ocsf => "{\"time\":",
         Format::Ecs => "{\"@timestamp\":",
         Format::Cef => "CEF:0|",
         _ => "<8",
-    };
-    for sink in ["audit: ", "siem: "] {
-        for told in ["not ***", "the token *** is not good", "1008 ***", "audit_checkpoint"] {
-            let is_one = |line: &&String| line.starts_with(&format!("{sink}{begins}")) && line.contains(told);
-            assert!(said().iter().any(|line| is_one(&line)), "{format:?}: {sink}never told {told:?}: {:#?}", said());
-        }
     }
 }

@@ -4,10 +4,12 @@
 use std::panic;
 use std::path::PathBuf;
 
-use ffi_tests::cprog::{each, Program};
+use ffi_tests::cprog::{each, Program, Variant};
 use ffi_tests::sim::{Forgery, IssuerReply, Retired, SignAlg};
+use genesys_ws_auth::audit::Format;
 use serde_json::json;
 
+use super::formats::{are_told, begins};
 use super::*;
 
 /// Of the chain of audit records: 64 digits.
@@ -281,16 +283,23 @@ fn no_key_of_the_chain_is_said() {
     }
 }
 
-/// The application's code panics in every callback, on the dispatcher and on the socket's thread.
+/// The application's code panics in every callback, on the dispatcher and on the socket's thread, whatever the format of what
+/// it was given.
 #[test]
 fn nothing_is_said_when_callbacks_panic() {
     let _alone = alone();
     let before = panic::take_hook();
     panic::set_hook(Box::new(|info| say("panic", format!("{info}"))));
-    for delivery in ["callbacks", "inline"] {
+    let inline = ("inline", Format::Native);
+    for (delivery, format) in Format::ALL.iter().map(|format| ("callbacks", *format)).chain([inline]) {
+        said().clear();
         let sim = signing(TokenForm::Signed(SignAlg::Es256));
         let mut config = verifying(&sim);
-        config.set("delivery", delivery).unwrap();
+        for (key, value) in
+            [("delivery", delivery), ("audit.format", format.name()), ("audit.siem_format", format.name())]
+        {
+            config.set(key, value).unwrap();
+        }
         live_with(config, panicking, |client, _| {
             assert!(sim.record().wait_until(BOUND, |log| log.reauths() >= 2));
             for callback in ["on_message", "on_audit", "on_siem", "on_token"] {
@@ -299,7 +308,8 @@ fn nothing_is_said_when_callbacks_panic() {
             assert!(client.metrics().hook_failures >= 4);
             show("token", &*client.token(Duration::ZERO, Some(BOUND)).unwrap());
         });
-        is_clean_of(&sim, &format!("panics of callbacks, {delivery}"));
+        are_told(format, &["audit_checkpoint"]);
+        is_clean_of(&sim, &format!("panics of callbacks, {delivery}, {}", format.name()));
     }
     panic::set_hook(before);
 }
@@ -332,18 +342,31 @@ fn panicking(config: &mut Config) {
 #[test]
 fn nothing_is_said_when_a_thread_of_ours_panics() {
     for thread in ["gwa-refresh", "gwa-socket"] {
-        each("panic_place", |variant| {
-            let mut options = Options::default();
-            options.token.form = TokenForm::Signed(SignAlg::Es256);
-            let sim = Sim::start(options);
-            sim.token().always(TokenReply::Issue(about(SUBJECT)));
-            let program = Program::new("panic_place", variant).against(&sim).arg(thread).arg("once");
-            let program = program.set("token.verify", "jwt").set("token.issuer", sim.issuer());
-            let program = program.set("token.audience", "genesys-cloud").set("token.jwks_url", sim.keys_url());
-            let run = program.set("!audit.chain_key", K0).run().passed();
-            for (what, secret) in more_secrets(&sim) {
-                assert!(!run.stdout.contains(&secret) && !run.stderr.contains(&secret), "{what} was said");
-            }
-        });
+        each("panic_place", |variant| panics(thread, variant, Format::Native));
+        // What is on record of it is in the other formats too; the tools need not look again.
+        for format in Format::ALL.iter().filter(|format| **format != Format::Native) {
+            panics(thread, Variant::Plain, *format);
+        }
+    }
+}
+
+fn panics(thread: &str, variant: Variant, format: Format) {
+    let mut options = Options::default();
+    options.token.form = TokenForm::Signed(SignAlg::Es256);
+    let sim = Sim::start(options);
+    sim.token().always(TokenReply::Issue(about(SUBJECT)));
+    let program = Program::new("panic_place", variant).against(&sim).arg(thread).arg("once");
+    let program = program.set("token.verify", "jwt").set("token.issuer", sim.issuer());
+    let program = program.set("token.audience", "genesys-cloud").set("token.jwks_url", sim.keys_url());
+    let program = program.set("audit.format", format.name()).set("audit.siem_format", format.name());
+    let program = if format == Format::Native { program } else { program.arg("another format") };
+    let run = program.set("!audit.chain_key", K0).run().passed();
+    for sink in ["audit", "siem"] {
+        let begins = format!("{sink}: {}", begins(format));
+        let is_told = |line: &str| line.starts_with(&begins) && line.contains(thread) && line.contains(".rs:");
+        assert!(run.stdout.lines().any(is_told), "{begins} {}", run.stdout);
+    }
+    for (what, secret) in more_secrets(&sim) {
+        assert!(!run.stdout.contains(&secret) && !run.stderr.contains(&secret), "{what} was said");
     }
 }

@@ -10,6 +10,7 @@ mod sinks;
 mod syslog;
 mod tenant;
 mod tokens;
+mod worst;
 
 use std::collections::BTreeSet;
 use std::time::Duration;

@@ -16,10 +16,10 @@ use serde_json::Value;
 use crate::{closed_with_1000, drop_a_renewed_socket, eventful, is_live, BOUND};
 
 /// A directory that goes with the test.
-struct Place(PathBuf);
+pub struct Place(pub PathBuf);
 
 impl Place {
-    fn new() -> Self {
+    pub fn new() -> Self {
         // Paths of sockets are short.
         Self(PathBuf::from(output(Command::new("mktemp").arg("-d")).unwrap().trim_end()))
     }
@@ -33,7 +33,7 @@ impl Drop for Place {
 
 /// Looks again and again, for a program that tells nobody what it has written.
 #[track_caller]
-fn wait_for(what: &str, mut is_there: impl FnMut() -> bool) {
+pub fn wait_for(what: &str, mut is_there: impl FnMut() -> bool) {
     let began = Instant::now();
     while !is_there() {
         assert!(began.elapsed() < BOUND, "there never was {what}");
@@ -42,14 +42,14 @@ fn wait_for(what: &str, mut is_there: impl FnMut() -> bool) {
 }
 
 /// Lets the client live through a renewal and a drop, until it is back.
-fn lives_on(sim: &Sim) {
+pub fn lives_on(sim: &Sim) {
     let dropped = drop_a_renewed_socket(sim);
     let back = |log: &ffi_tests::sim::Log| log.connections.iter().enumerate().skip(dropped + 1).find_map(is_live);
     assert!(sim.record().wait_until(BOUND, |log| back(log).is_some()), "{:?}", sim.record().snapshot().connections);
 }
 
 /// Starts a program of `examples/c` with these variables.
-fn start<'a>(source: &str, sim: &'a Sim, variant: Variant, variables: &[(&str, &str)]) -> Live<'a> {
+pub fn start<'a>(source: &str, sim: &'a Sim, variant: Variant, variables: &[(&str, &str)]) -> Live<'a> {
     let mut command = command(&Recipe::c(source, &["-std=c99"]).build(variant), variant);
     command.envs(variables.iter().copied());
     Live::start(command, sim, variant)

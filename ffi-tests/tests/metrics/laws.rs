@@ -49,6 +49,24 @@ fn agree(metrics: &Metrics) {
         m.drops_other,
     ];
     assert_eq!(causes.iter().sum::<u64>(), drops, "{m:?}");
+    let mended = [
+        m.reconnects_reset,
+        m.reconnects_silence,
+        m.reconnects_close_retry,
+        m.reconnects_close_drain,
+        m.reconnects_close_token,
+        m.reconnects_close_final,
+        m.reconnects_tls,
+        m.reconnects_protocol,
+        m.reconnects_token,
+        m.reconnects_channel,
+        m.reconnects_displaced,
+        m.reconnects_other,
+    ];
+    assert_eq!(mended.iter().sum::<u64>(), m.reconnects, "{m:?}");
+    assert!(mended.iter().zip(causes).all(|(mended, lost)| *mended <= lost), "{m:?}");
+    assert!(m.retries_token_request <= m.token_failures.min(m.token_requests), "{m:?}");
+    assert!(m.retries_attempt <= failure_count.min(request_count), "{m:?}");
     let failures = [
         m.failures_dns,
         m.failures_tcp,
@@ -87,6 +105,36 @@ fn watch(client: Arc<Client>, stop: Arc<AtomicBool>) -> thread::JoinHandle<usize
     })
 }
 
+/// Attempts on record that come after one that failed.
+fn retries(saws: &[Saw]) -> u64 {
+    let records = saws.iter().filter_map(|saw| if let Saw::Audit(record) = saw { Some(record) } else { None });
+    let attempts = records.filter(|record| record["event_type"] == "authentication_attempt");
+    let failed: Vec<bool> = attempts.map(|record| record["status"] == "failure").collect();
+    failed.iter().zip(failed.iter().skip(1)).filter(|(before, _)| **before).count() as u64
+}
+
+/// While nothing is live again, a loss is a loss alone; a token request that fails for ever is tried for ever.
+#[test]
+fn a_loss_without_a_reconnect_and_requests_without_success() {
+    let rig = Setup::default().lifetime(3_000).connect();
+    rig.sim.token().always(TokenReply::Status { code: 503, headers: Vec::new(), body: String::new() });
+    rig.sim.ws().on_upgrade(UpgradeReply::Status { code: 503, headers: Vec::new(), body: String::new() });
+    rig.sim.ws().act(None, [Action::Reset]);
+    came_back(&rig, 1);
+    rig.seen.wait_state(State::Degraded, 1);
+    let metrics = rig.client.metrics();
+    assert_eq!((metrics.drops_reset, metrics.reconnects, metrics.reconnects_reset), (1, 1, 1), "{metrics:?}");
+    rig.sim.down();
+    rig.seen.wait("another loss", |saws| count(saws, |saw| matches!(saw, Saw::GapBegin(_))) == 2);
+    let client = Arc::clone(&rig.client);
+    let saws = rig.close();
+    let metrics = client.metrics();
+    agree(&metrics);
+    assert_eq!((metrics.drops, metrics.reconnects), (2, 1), "{metrics:?}");
+    assert_eq!(metrics.retries_attempt, retries(&saws), "{metrics:?}");
+    assert!(metrics.retries_token_request + 1 >= metrics.token_failures, "{metrics:?}");
+}
+
 #[test]
 fn counters_never_fall_and_sums_agree() {
     let pump = Pump::every(Duration::from_millis(1));
@@ -118,6 +166,12 @@ fn counters_never_fall_and_sums_agree() {
     agree(&metrics);
     let told = [metrics.drops_reset, metrics.drops_close_drain, metrics.drops_close_token, metrics.drops_protocol];
     assert_eq!((told, metrics.drops), ([1; 4], 4), "{metrics:?}");
+    let Metrics { reconnects_reset, reconnects_close_drain, reconnects_close_token, reconnects_protocol, .. } = metrics;
+    let told = [reconnects_reset, reconnects_close_drain, reconnects_close_token, reconnects_protocol];
+    assert_eq!((told, metrics.reconnects), ([1; 4], 4), "{metrics:?}");
+    assert!(metrics.retries_token_request >= 1, "the throttle: {metrics:?}");
+    assert_eq!(metrics.retries_attempt, retries(&saws), "{metrics:?}");
+    assert!(metrics.retries_attempt >= 1, "the refused upgrade: {metrics:?}");
     assert_eq!(metrics.gaps, gaps(&saws) as u64);
     let lengths = |saw: &Saw| if let Saw::GapEnd(gap) = saw { Some(gap.duration_ms) } else { None };
     assert_eq!(metrics.gap_ms, saws.iter().filter_map(lengths).sum::<u64>());

@@ -7,7 +7,6 @@ use super::RefreshThread;
 use crate::error::{Code, Error, Stage};
 use crate::event::{Notice, Question};
 use crate::hooks::Answer;
-use crate::metrics::Counter;
 use crate::proto::loopback::{Page, Place};
 use crate::proto::oauth::Authorization;
 use crate::proto::refresher::{Input, News};
@@ -45,9 +44,10 @@ impl RefreshThread {
             }
             question => question,
         };
-        let delivery = &self.source.delivery;
-        delivery.count(Counter::TokenRequests, u64::from(question == Question::AccessToken));
-        delivery.push_notice(Notice::Ask { id, question });
+        if question == Question::AccessToken {
+            self.count_token_request();
+        }
+        self.source.delivery.push_notice(Notice::Ask { id, question });
     }
 
     fn listens_for(&self, id: u64) -> bool {

@@ -4,7 +4,16 @@ use super::SocketThread;
 use crate::audit::{Outcome, Record};
 use crate::error::{Code, Error, Stage};
 use crate::event::{Notice, State};
-use crate::metrics::{counter_of_loss, Counter, Timing};
+use crate::metrics::{counter_of_loss, counter_of_reconnect, Counter, Timing};
+
+/// What an attempt comes after, for the counters.
+#[derive(Debug, Default)]
+pub struct Before {
+    /// What the live socket was lost to, until there is another.
+    loss: Option<Counter>,
+    /// The attempt before failed.
+    failed: bool,
+}
 
 impl SocketThread {
     pub(super) fn notice(&mut self, mut notice: Notice) {
@@ -58,17 +67,35 @@ impl SocketThread {
         self.delivery.push_record(self.clock.now(), id, record);
     }
 
-    /// Losses by cause, and throttles of the socket's server and the API: the refresher counts those of the token endpoint.
-    fn count_record(&self, record: &Record) {
+    /// Losses and reconnects by cause, retries, and throttles of the socket's server and the API: the refresher counts those
+    /// of the token endpoint.
+    fn count_record(&mut self, record: &Record) {
         match record {
             Record::ConnectionLost { error, .. } => {
+                let loss = counter_of_loss(error, self.machine.class_of(error));
                 self.delivery.count(Counter::Drops, 1);
-                self.delivery.count(counter_of_loss(error, self.machine.class_of(error)), 1);
+                self.delivery.count(loss, 1);
+                self.before.loss = Some(loss);
             }
-            Record::Attempt { outcome: Outcome::Failure(error), .. } => {
-                let is_throttle = matches!(error.code(), Code::Throttled | Code::ThrottledLong | Code::AuthThrottled);
-                let is_own = is_throttle && error.detail().stage != Stage::Token;
-                self.delivery.count(Counter::Throttles, u64::from(is_own));
+            Record::Attempt { outcome, .. } => {
+                let failed = matches!(outcome, Outcome::Failure(_));
+                let again = std::mem::replace(&mut self.before.failed, failed);
+                self.delivery.count(Counter::RetriesAttempt, u64::from(again));
+                match outcome {
+                    Outcome::Failure(error) => {
+                        let is_throttle =
+                            matches!(error.code(), Code::Throttled | Code::ThrottledLong | Code::AuthThrottled);
+                        let is_own = is_throttle && error.detail().stage != Stage::Token;
+                        self.delivery.count(Counter::Throttles, u64::from(is_own));
+                    }
+                    // Without a live socket no other attempt succeeds than the one that makes the next.
+                    Outcome::Success { .. } => {
+                        if let Some(loss) = self.before.loss.take() {
+                            self.delivery.count(Counter::Reconnects, 1);
+                            self.delivery.count(counter_of_reconnect(loss), 1);
+                        }
+                    }
+                }
             }
             _ => {}
         }
