@@ -8,11 +8,15 @@
 #[path = "live/harness.rs"]
 mod harness;
 
+use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
 use ffi_tests::sim::{Action, Log, Pump};
+use genesys_ws_auth::audit::verify::{GapKind, Verdict, Verifier};
+use genesys_ws_auth::error::Code;
 use genesys_ws_auth::metrics::Metrics;
+use genesys_ws_auth::{Client, Secret};
 use serde_json::Value;
 
 use harness::*;
@@ -278,4 +282,53 @@ fn a_shutdown_names_the_callback_that_hangs() {
     assert_eq!(report.stuck_callback, Some("on_audit"), "{report:?}");
     assert!(report.events_undelivered >= 50 && report.audit_undelivered > 0, "{report:?}");
     stall.latch.open();
+}
+
+/// The latch is left shut until the shutdown has given up: what the sink was never given is missing, and the next run says so.
+#[test]
+fn a_run_that_ends_in_a_stall_is_declared_by_the_next_one() {
+    const K0: &str = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
+    let place = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("stalled-{}", std::process::id()));
+    std::fs::create_dir_all(&place).unwrap();
+    let (latch, log) = (Arc::<Latch>::default(), Arc::<Mutex<Vec<String>>>::default());
+    let (inside, sink) = (Arc::clone(&latch), Arc::clone(&log));
+    let mut setup = at_will().key("audit.chain_state", place.join("chain").display());
+    setup.config.set_secret("audit.chain_key", Secret::new(K0.into())).unwrap();
+    let mut rig = setup.build_with(move |hooks, _| {
+        hooks.on_audit = Some(Arc::new(move |record| {
+            inside.pass();
+            sink.lock().unwrap().push(record.json_with_nul.trim_end_matches('\0').to_owned());
+            Ok(())
+        }));
+    });
+    rig.client.start().unwrap();
+    latch.wait_reached();
+    let until = Instant::now() + BOUND;
+    while rig.client.metrics().connects == 0 {
+        assert!(Instant::now() < until, "it does not connect");
+        std::thread::yield_now();
+    }
+    let report = rig.client.shutdown(Some(Duration::from_millis(200)));
+    assert!(!report.complete && report.audit_undelivered > 3, "{report:?}");
+    latch.open();
+    rig.config.set_secret("audit.chain_key", Secret::new(String::new())).unwrap();
+    drop(rig.client);
+    // The state is free when the thread that hung has ended.
+    let next = loop {
+        match Client::new(&rig.config) {
+            Ok(next) => break next,
+            Err(error) => assert!(error.code() == Code::Store && Instant::now() < until, "{error}"),
+        }
+        std::thread::yield_now();
+    };
+    next.connect(Some(BOUND)).unwrap();
+    assert!(next.shutdown(Some(BOUND)).complete);
+    let log = log.lock().unwrap();
+    assert!(log.iter().any(|line| line.contains("\"run_before\":\"crashed\"")), "{log:#?}");
+    let mut verifier = Verifier::new(&Secret::new(K0.into())).unwrap();
+    verifier.feed(log.join("\n").as_bytes());
+    let verified = verifier.finish();
+    assert_eq!((verified.verdict, verified.gap_count), (Verdict::DeclaredGap, 1), "{verified:?}");
+    assert_eq!(verified.gaps[0].kind, GapKind::Crashed);
+    std::fs::remove_dir_all(&place).unwrap();
 }
