@@ -954,7 +954,7 @@ extern "C" {
 #define GWA_AUDIT_DECLARED_GAP 2
 
 /**
- * The log ends before the record that gwa_audit_verify_expect() named.
+ * The log ends before the record that gwa_audit_verify_expect() named, or within a line.
  */
 #define GWA_AUDIT_TRUNCATED 3
 
@@ -2167,7 +2167,8 @@ gwa_status_t gwa_audit_verify_expect(gwa_audit_verify_t *verify,
 
 /**
  * Says that the log begins right after this record, because older files are not at hand: a checkpoint that was verified
- * with them. Before anything is fed.
+ * with them. What is fed may begin earlier: lines up to and with this record are then skipped, which the report says
+ * ("skipped"). Before anything is fed.
  *
  * Returns GWA_OK; GWA_E_INVALID_ARGUMENT for NULL and for a text that no chain has sealed; GWA_E_BAD_STATE when lines
  * were fed, and after gwa_audit_verify_finish().
@@ -2196,8 +2197,9 @@ gwa_status_t gwa_audit_verify_feed(gwa_audit_verify_t *verify,
 
 /**
  * The log ends here: writes one of GWA_AUDIT_... to `result`, and to `report`, if that is not NULL, one JSON object:
- * {"result", "lines", "records", "verified", "sink", "chain", "bad": {"line", "seq"}, "why", "last": {"line", "seq",
- * "epoch", "mac"}, "gap_count", "gaps": [{"kind", "line", ...}]}. Afterwards the object can only be freed.
+ * {"result", "lines", "records", "skipped", "verified", "sink", "chain", "bad": {"line", "seq"}, "why", "first":
+ * {"boot_id"}, "last": {"line", "seq", "boot_id", "epoch", "mac"}, "torn_line", "gap_count", "gaps": [{"kind", "line",
+ * ...}]}, without what does not apply. Afterwards the object can only be freed.
  *
  * Returns GWA_OK, whatever was found; GWA_E_INVALID_ARGUMENT for NULL; GWA_E_BAD_STATE the second time.
  *
