@@ -170,7 +170,7 @@ impl Cursor {
     fn anew(&self, epoch: u64, follows: impl Fn(&Key, &Mac) -> bool) -> Option<(Step, Key, Mac)> {
         let key = self.root.as_ref().filter(|_| epoch == 1)?.next();
         let is_after_close = self.tail == Tail::Close;
-        follows(&key, &key.link(End::Closed, &NOTHING)).then(|| (Step::Unlinked { is_after_close }, key, NOTHING))
+        follows(&key, &key.link(End::Closed, &NOTHING)).then_some((Step::Unlinked { is_after_close }, key, NOTHING))
     }
 }
 
