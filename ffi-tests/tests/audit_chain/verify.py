@@ -90,7 +90,8 @@ class Chain:
     def step(self, record, text):
         """How the record follows: "next", "closed", "skipped", "crashed", "unlinked", or None; moves on if it does."""
         epoch, mac, _ = record
-        found = self.follows(*record)
+        kind, _, _, _, names_lost = says(text)
+        found = self.follows(*record, kind == "audit_loss" and names_lost)
         if found:
             how, self.key, self.start = found
             # A run that closes has one more if its state could not be kept.
@@ -100,7 +101,7 @@ class Chain:
             return how
         return None
 
-    def follows(self, epoch, mac, blank):
+    def follows(self, epoch, mac, blank, is_marker):
         """How, the key of the record's epoch, and the mac that the state held when that epoch began."""
         def fits(key, prev):
             return hmac.compare_digest(sign(key, prev, blank), mac)
@@ -110,18 +111,19 @@ class Chain:
 
         if epoch == self.epoch > 0 and fits(self.key, self.last):
             return "next", self.key, self.start
-        if self.epoch < epoch <= self.epoch + (1 if self.is_run else 10**6):
+        if self.epoch < epoch <= self.epoch + (1 if self.is_run and not is_marker else 10**6):
             key = evolved(self.key, epoch - self.epoch)
-            if self.tail != "record":
-                if epoch == self.epoch + 1 and self.epoch and fits(key, self.last):
-                    return "next", key, self.last
-                if linked(key, b"closed", self.last):
-                    run_begins = self.epoch + (2 if self.tail == "close" else 1)
-                    if epoch == run_begins and self.tail != "checkpoint":
-                        return "closed", key, self.last
-                    return ("skipped", key, self.last) if epoch > run_begins else None
-                if epoch > self.epoch + 1 and linked(key, b"crashed", self.last):
-                    return "crashed", key, self.last
+            # A sink that refused checkpoints has a marker in their place.
+            may_end = self.tail != "record" and epoch == self.epoch + 1
+            if (may_end or is_marker) and self.epoch and fits(key, self.last):
+                return "next", key, self.last
+            if self.tail != "record" and linked(key, b"closed", self.last):
+                run_begins = self.epoch + (2 if self.tail == "close" else 1)
+                if epoch == run_begins and self.tail != "checkpoint":
+                    return "closed", key, self.last
+                return ("skipped", key, self.last) if epoch > run_begins else None
+            if epoch > self.epoch + 1 and linked(key, b"crashed", self.last):
+                return "crashed", key, self.last
             if self.epoch and self.start is not None and linked(key, b"crashed", self.start):
                 return "crashed", key, self.start
         if self.is_run and epoch == 1:

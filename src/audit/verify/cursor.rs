@@ -121,31 +121,39 @@ impl Cursor {
             return Some(Step::Next);
         }
         let (step, key, start) =
-            self.in_a_later_epoch(place.epoch, follows).or_else(|| self.anew(place.epoch, follows))?;
+            self.in_a_later_epoch(place.epoch, told, follows).or_else(|| self.anew(place.epoch, follows))?;
         self.tail = if step == Step::Next { self.tail.then(told) } else { Tail::of(told) };
         (self.epoch, self.key, self.start, self.last) = (place.epoch, key, Some(start), *mac);
         Some(step)
     }
 
     /// How the first record of a later epoch follows, its key, and what the state held then.
-    fn in_a_later_epoch(&self, epoch: u64, follows: impl Fn(&Key, &Mac) -> bool) -> Option<(Step, Key, Mac)> {
+    fn in_a_later_epoch(
+        &self,
+        epoch: u64,
+        told: &Told,
+        follows: impl Fn(&Key, &Mac) -> bool,
+    ) -> Option<(Step, Key, Mac)> {
         let Self { epoch: from, last, start, tail, .. } = self;
-        if epoch <= *from || (self.mode == Mode::Run && epoch > from + 1) {
+        let is_marker = told.lost.is_some();
+        if epoch <= *from || (self.mode == Mode::Run && epoch > from + 1 && !is_marker) {
             return None;
         }
         let key = evolved(&self.key, *from, epoch)?;
         let is_linked = |end, mac| follows(&key, &key.link(end, mac));
-        if *tail != Tail::Record {
-            if epoch == from + 1 && *from > 0 && follows(&key, last) {
-                return Some((Step::Next, key, *last));
-            }
-            if is_linked(End::Closed, last) {
-                return self.closed(epoch).map(|step| (step, key, *last));
-            }
-            // The checkpoint is here, and the run went on, or could have.
-            if epoch > from + 1 && is_linked(End::Crashed, last) {
-                return Some((Step::Crashed(from + 1, epoch - 1), key, *last));
-            }
+        // A sink that refused checkpoints has a marker in their place: it declares what is missing, as a crash does.
+        let may_end = *tail != Tail::Record && epoch == from + 1;
+        if (may_end || is_marker) && *from > 0 && follows(&key, last) {
+            return Some((Step::Next, key, *last));
+        }
+        if *tail != Tail::Record && is_linked(End::Closed, last) {
+            return self.closed(epoch).map(|step| (step, key, *last));
+        }
+        // The run went on, or could have: after a checkpoint with the next epoch, else within this one, if a sink refused its
+        // last checkpoint.
+        if epoch > from + 1 && is_linked(End::Crashed, last) {
+            let first = if *tail == Tail::Record { *from } else { from + 1 };
+            return Some((Step::Crashed(first, epoch - 1), key, *last));
         }
         let start = start.as_ref().filter(|_| *from > 0)?;
         is_linked(End::Crashed, start).then(|| (Step::Crashed(*from, epoch - 1), key, *start))

@@ -87,11 +87,14 @@ fn what_is_missing_is_named_by_its_epochs() {
         let gap = &report.gaps[0];
         assert_eq!((gap.kind, gap.line, gap.epochs), (GapKind::Skipped, cut as u64 + 1, Some((first, 7))));
     }
-    // After a record that ends no epoch there is no such way at all.
-    for link in [macs[3], key.link(End::Closed, &macs[3]), key.link(End::Crashed, &macs[3])] {
+    // After a record that ends no epoch nothing goes on, and no run was closed; that one crashed there is declared.
+    for link in [macs[3], key.link(End::Closed, &macs[3])] {
         let report = verify(&[&writer.audit[..3], &forged(key, 8, &link)].concat());
         assert_eq!((report.verdict, report.bad_line), (Verdict::Tampered, Some(4)));
     }
+    let report = verify(&[&writer.audit[..3], &forged(key, 8, &key.link(End::Crashed, &macs[3]))].concat());
+    let gap = &report.gaps[0];
+    assert_eq!((gap.kind, gap.line, gap.epochs), (GapKind::Crashed, 4, Some((2, 7))), "{report:?}");
 }
 
 #[test]

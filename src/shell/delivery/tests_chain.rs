@@ -85,7 +85,10 @@ pub(super) fn sealed(
     settings.chain.key = Some(Secret::new(K0.into()));
     change(&mut settings);
     let sealer = Sealer::open(&mut settings).unwrap();
-    Delivery::new(&settings, hooks, Parts { sealer, ..hands.parts(fd) })
+    // No two runs have one name: a verifier would take the second for the first, repeated.
+    static RUNS: AtomicU64 = AtomicU64::new(0);
+    let boot_id = format!("run-{}", RUNS.fetch_add(1, Ordering::Relaxed));
+    Delivery::new(&settings, hooks, Parts { sealer, boot_id, ..hands.parts(fd) })
 }
 
 pub(super) fn expected(checkpoints: &[(u64, &str)]) -> Vec<(u64, String)> {
