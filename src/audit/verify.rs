@@ -1,7 +1,7 @@
 //! The offline verifier: reads a log line by line with K0 in hand, and says whether it is whole.
 //!
-//! It knows no format: it finds seals in texts ([`super::seal`]), and which record follows which is for the MACs to say
-//! ([`super::chain`]). Memory does not grow with the log.
+//! It knows no format: it finds seals in texts (`seal.rs`), and which record follows which is for the MACs to say
+//! (`chain.rs`). Memory does not grow with the log.
 
 mod cursor;
 mod report;
