@@ -25,12 +25,16 @@ static int sync_all = 1;
 static int32_t on_audit(void *user_data, const gwa_audit_t *record)
 {
     size_t size;
+    off_t before;
     const char *json = gwa_audit_json(record, &size);
     int sync = sync_all || strcmp(gwa_audit_kind(record, NULL), "audit_checkpoint") == 0;
     (void)user_data;
     if ((file.fd < 0 && open_file()) || (file.size > 0 && file.size + (off_t)size + 1 > file.max && rotate()))
         return 1; /* this record is missing: counted, logged, and seen by its number */
-    return append(json, size) || (sync && fdatasync(file.fd) != 0); /* not synced: a loss of power may take it */
+    before = file.size;
+    if (append(json, size))
+        return 1;
+    return sync && fdatasync(file.fd) != 0 ? refuse(before) : 0;
 }
 
 int main(void)

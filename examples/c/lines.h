@@ -53,6 +53,16 @@ static int rotate(void)
     return open_file() || failed;
 }
 
+/* What came behind is refused: half a line is worse than none, and a chain wants nothing kept that was refused. Where it
+ * stays all the same, opening the file anew ends its line. */
+static int refuse(off_t size)
+{
+    if (ftruncate(file.fd, size) != 0)
+        close(file.fd), file.fd = -1;
+    file.size = size;
+    return 1;
+}
+
 /* The text and the end of its line in one call; whatever a full disk has left out, in another. */
 static int append(const char *json, size_t size)
 {
@@ -60,11 +70,8 @@ static int append(const char *json, size_t size)
     while (done <= size) {
         struct iovec rest[2] = {{(void *)(json + done), size - done}, {"\n", 1}};
         ssize_t n = writev(file.fd, rest, 2);
-        if (n <= 0) { /* half a line is worse than none; where it stays, opening the file anew ends it */
-            if (ftruncate(file.fd, file.size) != 0)
-                close(file.fd), file.fd = -1;
-            return 1;
-        }
+        if (n <= 0)
+            return refuse(file.size);
         done += (size_t)n;
     }
     file.size += (off_t)done;
