@@ -66,15 +66,13 @@ int main(int argc, char **argv)
     int32_t result = 0;
     int at = 1, option;
     size_t len;
-    if (argc == 2 && strcmp(argv[1], "--new-key") == 0) {
+    if (argc == 2 && strcmp(argv[1], "--new-key") == 0)
         return new_key();
-    }
     while (at < argc && (strcmp(argv[at], "--expect") == 0 || strcmp(argv[at], "--after") == 0)) {
         at += 2;
     }
-    if (argc < at + 2) {
+    if (argc < at + 2)
         fail("usage", NULL);
-    }
     len = first_line(argv[at], data, sizeof data);
     ok(argv[at], gwa_audit_verify_new(data, len, &verify, &err), &err);
     for (option = 1; option < at; option += 2) {
