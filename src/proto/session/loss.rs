@@ -235,11 +235,16 @@ impl Session {
     /// The server serves an old token's socket for a while after it expired, and no longer.
     pub(super) fn drop_expired(&mut self, now: Now) {
         let grace = self.settings.expired_grace_ms;
-        let kept = active(Mutant::ExpiredKept);
-        let expired = |link: &Link| !kept && link.usable_ms().is_some_and(|usable| usable + grace <= now.boot_ms);
+        let over = |usable: u64| usable + grace <= now.boot_ms && !active(Mutant::ExpiredKept);
+        let expired = |link: &Link| link.usable_ms().is_some_and(over);
         let Some(epoch) = self.primary.as_ref().filter(|link| expired(link)).map(|link| link.epoch) else { return };
-        self.out.push_back(Output::Abort { epoch });
-        self.lost(now, epoch, Error::new(Code::TokenExpired, ErrorStage::Live, ""));
+        // A socket that is to replace it and is as old would be lost in the same step: with what it brings between two gaps.
+        let is_as_old = |link: &&Link| link.token.as_ref().is_some_and(|token| over(token.schedule.usable_ms));
+        let second = self.standby.as_ref().filter(is_as_old).map(|link| link.epoch);
+        for epoch in second.into_iter().chain([epoch]) {
+            self.out.push_back(Output::Abort { epoch });
+            self.lost(now, epoch, Error::new(Code::TokenExpired, ErrorStage::Live, ""));
+        }
         if self.primary.is_none() {
             self.dial_ms = Some(now.boot_ms.max(self.not_before_ms));
         }

@@ -161,8 +161,12 @@ fn recover(w: &mut World, ping_ms: u64) {
 /// What an application does that reads states.
 fn help(w: &mut World) {
     let refused = w.watch.states.last().is_some_and(|change| change.reason == "credentials refused");
+    // A lost scope is looked for again after a quarter of the token's life; who has given it back does not wait for that.
+    let denied = w.watch.states.last().is_some_and(|change| change.reason == "scopes denied");
     if w.state() == State::ReauthRequired || w.state() == State::Degraded && refused {
         w.new_credential();
+    } else if w.state() == State::Degraded && denied {
+        w.refresh_now();
     }
 }
 
