@@ -27,6 +27,7 @@ pub const ALL: &[fn()] = &[
     topics_are_changed_on_the_live_channel,
     topics_that_are_refused_degrade,
     a_closing_notice_replaces_the_socket,
+    a_sleep_ends_both_sockets_of_one_token_in_one_gap,
     what_a_server_repeats_is_struck_out,
     a_revoked_token_is_replaced_and_the_socket_stays_until_then,
     another_client_is_not_fought,
@@ -356,6 +357,23 @@ fn a_closing_notice_replaces_the_socket() {
     assert!(lone.has("leave 1") && lone.has("Draining"), "{:?}", lone.said);
     read_out(&mut lone, 1);
     assert_eq!(lone.until(6_000), ["AskSpare"]);
+}
+
+#[test]
+fn a_sleep_ends_both_sockets_of_one_token_in_one_gap() {
+    let mut lone = Lone::with(Settings { linger_ms: 3_000, ..settings() }).become_live();
+    lone.hears(1, CLOSING);
+    assert_eq!(lone.until(5_000), ["AskSpare"]);
+    lone.feed(Input::SpareGranted);
+    lone.made();
+    lone.subscribed();
+    lone.until(8_000);
+    lone.handshake(2);
+    lone.holds(2, &event("c-1", 1));
+    lone.at_ms = 2 * HOUR;
+    lone.feed(Input::Timeout);
+    assert!(lone.has("abort 1") && lone.has("abort 2") && !lone.has("release 2"), "{:?}", lone.said);
+    assert!(lone.gaps.len() == 1 && !lone.has("gap ends"), "{:?}", lone.said);
 }
 
 /// A channel's URI is all that it takes to read its events.
