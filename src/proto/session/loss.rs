@@ -238,9 +238,9 @@ impl Session {
         let over = |usable: u64| usable + grace <= now.boot_ms && !active(Mutant::ExpiredKept);
         let expired = |link: &Link| link.usable_ms().is_some_and(over);
         let Some(epoch) = self.primary.as_ref().filter(|link| expired(link)).map(|link| link.epoch) else { return };
-        // A socket that is to replace it and is as old would be lost in the same step: with what it brings between two gaps.
+        // The second channel's socket, if it is as old, would be lost in the same step: with what it brings between two gaps.
         let is_as_old = |link: &&Link| link.token.as_ref().is_some_and(|token| over(token.schedule.usable_ms));
-        let second = self.standby.as_ref().filter(is_as_old).map(|link| link.epoch);
+        let second = self.standby.as_ref().filter(is_as_old).filter(|_| self.has_channels()).map(|link| link.epoch);
         for epoch in second.into_iter().chain([epoch]) {
             self.out.push_back(Output::Abort { epoch });
             self.lost(now, epoch, Error::new(Code::TokenExpired, ErrorStage::Live, ""));
