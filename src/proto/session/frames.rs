@@ -139,10 +139,12 @@ impl Session {
     fn late_frame(&mut self, now: Now, epoch: u64, frame: &Frame) {
         let behind = |left: &&Leaving| left.epoch == epoch && left.successor.is_some() && left.is_behind;
         let Some(heard_wall_ms) = self.leaving.iter().find(behind).map(|left| left.heard_wall_ms) else { return };
-        if matches!(frame, Frame::NoLongerSubscribed { .. } | Frame::TokenRevoked { .. }) {
-            let error = Error::new(Code::Displaced, ErrorStage::Live, "The notice was read late.");
-            self.brief_gap(now, heard_wall_ms, &error);
-        }
+        let code = match frame {
+            Frame::NoLongerSubscribed { .. } => Code::Displaced,
+            Frame::TokenRevoked { .. } => Code::TokenRevoked,
+            _ => return,
+        };
+        self.brief_gap(now, heard_wall_ms, &Error::new(code, ErrorStage::Live, "The notice was read late."));
     }
 
     /// The link whose channel a frame names; one that names none is about the socket it came by. A channel that is not in use
