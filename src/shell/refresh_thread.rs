@@ -165,7 +165,11 @@ impl RefreshThread {
         if self.machine.wants_fresh() {
             crypto::fresh().into_iter().for_each(|fresh| self.machine.refill(fresh));
         }
+        let failed = self.machine.attempts_failed();
         self.machine.handle(self.source.clock.now(), random, input);
+        let failed = self.machine.attempts_failed().saturating_sub(failed);
+        self.source.delivery.count(Counter::TokenFailures, failed);
+        self.failed |= failed > 0;
     }
 
     fn obey(&mut self) {
@@ -324,18 +328,7 @@ impl RefreshThread {
         {
             *error = self.located(error.clone());
         }
-        match &news {
-            News::Throttled { .. } => self.source.delivery.count(Counter::Throttles, 1),
-            News::Waiting | News::Blocked { .. } => {
-                self.source.delivery.count(Counter::TokenFailures, 1);
-                self.failed = true;
-            }
-            News::Fetching
-            | News::Verifying
-            | News::Declined { .. }
-            | News::ScopesLost { .. }
-            | News::RoundFailed { .. } => {}
-        }
+        self.source.delivery.count(Counter::Throttles, u64::from(matches!(news, News::Throttled { .. })));
         if let News::RoundFailed { error, .. } | News::ScopesLost { error, .. } | News::Blocked { error, .. } = &news {
             self.log_failure(error);
         }

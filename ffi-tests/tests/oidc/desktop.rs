@@ -149,5 +149,8 @@ fn nobody_is_sent_to_a_port_that_is_somebody_elses() {
     let (status, ..) = visited(&user(&server, &["login", &url_of(&question), "--visit"]));
     assert_eq!(status, 200);
     app.wait_for("state Ready");
-    app.close();
+    // That nobody could listen is no request of its own.
+    let failures = app.client.metrics().token_failures;
+    let refused = app.close().iter().filter(|line| line.contains(r#""event_type":"token_refused""#)).count();
+    assert_eq!(failures, refused as u64);
 }

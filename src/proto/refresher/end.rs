@@ -75,13 +75,13 @@ impl Refresher {
             Ok(granted) => granted,
             Err(error) => {
                 if error.code() != Code::Cancelled {
-                    self.record_refusal(&error);
+                    self.attempt_failed(&error);
                 }
                 return self.finally(now);
             }
         };
         if let Err(error) = self.check_claimed(&granted) {
-            self.record_refusal(&error);
+            self.attempt_failed(&error);
             return self.finally(now);
         }
         let rotated = self.adopt(&granted);

@@ -125,6 +125,8 @@ pub struct Refresher {
     /// Only the answer to the request in flight is still waited for.
     closing: bool,
     closed: bool,
+    /// Attempts that failed, ever.
+    attempts_failed: u64,
     senseless: u64,
     dice: Dice,
     out: VecDeque<Output>,
@@ -175,6 +177,7 @@ impl Refresher {
             verify: |_, _, _, _| false,
             closing: false,
             closed: false,
+            attempts_failed: 0,
             senseless: 0,
             dice: Dice::new(0),
             out: VecDeque::new(),
@@ -361,7 +364,7 @@ impl Refresher {
     fn failed(&mut self, now: Now, error: Error) {
         self.round_attempts += 1;
         let error = error.with(|detail| detail.attempt = self.round_attempts);
-        self.record_refusal(&error);
+        self.attempt_failed(&error);
         if self.outlives(now, &error) {
             return self.scopes_lost(now, error);
         }

@@ -42,8 +42,18 @@ impl Refresher {
         self.out.push_back(Output::Audit(record));
     }
 
+    /// How many attempts have failed. Counted beside the records, so that one that is missing is seen.
+    pub fn attempts_failed(&self) -> u64 {
+        self.attempts_failed
+    }
+
     /// An attempt has failed, whether something was sent or not.
-    pub(super) fn record_refusal(&mut self, error: &Error) {
+    pub(super) fn attempt_failed(&mut self, error: &Error) {
+        self.attempts_failed += 1;
+        self.record_refusal(error);
+    }
+
+    fn record_refusal(&mut self, error: &Error) {
         self.is_open = false;
         if !active(Mutant::RefusalUnrecorded) {
             self.out.push_back(Output::Audit(Record::TokenRefused { error: error.clone() }));

@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 
 use crate::audit::{Kind, Outcome, Phase, Record};
+use crate::error::Code;
 use crate::event::{Notice, Question, State};
 use crate::metrics::{Tally, Totals};
 use crate::proto::http::Method;
@@ -41,6 +42,8 @@ pub struct RecordLaws {
     keeps: Option<u32>,
     /// The attempts that failed without a request.
     unsent: u64,
+    /// Those that came to nothing because the client was closed.
+    cancelled: u64,
     failed: bool,
     // Of sockets.
     opened: BTreeSet<u64>,
@@ -105,6 +108,7 @@ impl RecordLaws {
             Record::TokenRefused { error } => {
                 assert!(self.open || self.prepares, "a failure of nothing is on record: {error}");
                 self.unsent += u64::from(!self.open);
+                self.cancelled += u64::from(error.code() == Code::Cancelled);
                 // That its refresh token is to be kept was said before, and nobody waits for the answer.
                 (self.open, self.prepares, self.failed, self.keeps) = (false, false, true, None);
             }
@@ -115,7 +119,8 @@ impl RecordLaws {
         }
     }
 
-    pub fn after_refresher(&self) {
+    /// `failed`: attempts, as the machine counts them.
+    pub fn after_refresher(&self, failed: u64) {
         assert_eq!(self.announced, None, "a request is on record that was not made");
         assert_eq!(self.issued, None, "a token is on record that is not in force");
         let tally = self.tally;
@@ -123,6 +128,7 @@ impl RecordLaws {
         assert_eq!(tally.of(Kind::TokenIssued), self.done.tokens, "tokens");
         let ended = tally.of(Kind::TokenIssued) + tally.of(Kind::TokenRefused) - self.unsent;
         assert_eq!(ended + u64::from(self.open), self.done.requests, "every request ends once");
+        assert_eq!(tally.of(Kind::TokenRefused) - self.cancelled, failed, "failed attempts");
     }
 
     // ---- the session ----------------------------------------------------------------------------------------

@@ -313,7 +313,7 @@ impl World {
             self.watch.refresher_said(self.now_ms, &output, &mut self.dice);
             self.do_refresher(output);
         }
-        self.watch.after_refresher();
+        self.watch.after_refresher(self.refresher.attempts_failed());
         self.token_laws.after(self.now(), &self.refresher);
     }
 

@@ -39,7 +39,7 @@ impl Platform {
             self.watch.refresher_said(self.now_ms, &output, &mut self.dice);
             self.do_source(output);
         }
-        self.watch.after_refresher();
+        self.watch.after_refresher(self.source.attempts_failed());
         self.token_laws.after(self.now(), &self.source);
     }
 

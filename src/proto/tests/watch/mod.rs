@@ -196,9 +196,10 @@ impl Watch {
         }
     }
 
-    pub fn after_refresher(&mut self) {
+    /// `failed`: attempts, as the machine counts them.
+    pub fn after_refresher(&mut self, failed: u64) {
         assert!(self.granted.is_none(), "the refresh token of an answer is lost");
-        self.on_record.after_refresher();
+        self.on_record.after_refresher(failed);
     }
 
     /// A hot loop is impossible: at most the breaker's pace, and what somebody asked for.
