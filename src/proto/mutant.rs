@@ -43,6 +43,8 @@ mutants! {
     LostScopeHidden,
 
     // The refresher.
+    /// A failed attempt is on record, and not counted.
+    FailureUncounted,
     /// A failed early renewal discards the token that is still good.
     FailureDropsToken,
     /// A second request while one is in flight.
@@ -355,6 +357,8 @@ mutants! {
     LeavesAtOnce,
     /// The second socket is dialled before all that it may bring is noted of the first.
     DialsAtOnce,
+    /// A notice of the end of a channel that is read late is no gap.
+    LateNoticeIgnored,
     /// Nobody hears that nothing more comes by a channel whose socket is still open.
     DryIsNoGap,
 }

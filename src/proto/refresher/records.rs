@@ -49,7 +49,7 @@ impl Refresher {
 
     /// An attempt has failed, whether something was sent or not.
     pub(super) fn attempt_failed(&mut self, error: &Error) {
-        self.attempts_failed += 1;
+        self.attempts_failed += u64::from(!active(Mutant::FailureUncounted));
         self.record_refusal(error);
     }
 

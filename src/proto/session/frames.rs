@@ -138,7 +138,8 @@ impl Session {
     /// The old socket's channel may have ended before its successor had the topics, while the application read nothing.
     fn late_frame(&mut self, now: Now, epoch: u64, frame: &Frame) {
         let behind = |left: &&Leaving| left.epoch == epoch && left.successor.is_some() && left.is_behind;
-        let Some(heard_wall_ms) = self.leaving.iter().find(behind).map(|left| left.heard_wall_ms) else { return };
+        let left = self.leaving.iter().find(behind).filter(|_| !active(Mutant::LateNoticeIgnored));
+        let Some(heard_wall_ms) = left.map(|left| left.heard_wall_ms) else { return };
         let code = match frame {
             Frame::NoLongerSubscribed { .. } => Code::Displaced,
             Frame::TokenRevoked { .. } => Code::TokenRevoked,

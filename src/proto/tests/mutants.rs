@@ -24,6 +24,7 @@ const WALK_NOTICES: &[Mutant] = &[
     Mutant::LostScopeKept,
     Mutant::LostScopeHidden,
     Mutant::NoLead,
+    Mutant::FailureUncounted,
     Mutant::FailureDropsToken,
     Mutant::SecondRequest,
     Mutant::PublishFirst,
