@@ -5,6 +5,7 @@
 #ifndef EXAMPLE_LINES_H
 #define EXAMPLE_LINES_H
 
+#include <errno.h>
 #include <fcntl.h>
 #include <libgen.h>
 #include <stdio.h>
@@ -48,7 +49,11 @@ static int rotate(void)
     for (n = KEEP; n > 0; n--) {
         snprintf(to, sizeof to, "%s.%d", file.path, n);
         snprintf(from, sizeof from, n > 1 ? "%s.%d" : "%s", file.path, n - 1);
-        rename(from, to); /* those that are not there yet are not there */
+        /* One that is not there yet is not there. Nothing takes the name of one that cannot be moved: the file grows on. */
+        if (rename(from, to) != 0 && errno != ENOENT) {
+            perror(from);
+            break;
+        }
     }
     return open_file() || failed;
 }

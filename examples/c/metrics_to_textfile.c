@@ -49,8 +49,11 @@ static void publish(gwa_client_t *client, const char *path)
     gwa_text_t *text = NULL;
     size_t size = 0;
     const char *data;
-    if (gwa_metrics_text(clients, names, 1, GWA_STATS_PROMETHEUS, &text) != GWA_OK)
+    gwa_status_t status = gwa_metrics_text(clients, names, 1, GWA_STATS_PROMETHEUS, &text);
+    if (status != GWA_OK) {
+        fprintf(stderr, "%s: %s\n", path, gwa_status_text(status));
         return;
+    }
     data = gwa_text_data(text, &size);
     if (replace(path, data, size))
         perror(path);

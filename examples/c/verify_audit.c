@@ -54,7 +54,7 @@ static int new_key(void)
     for (i = 0; i < sizeof bytes; i++) {
         printf("%02x", bytes[i]);
     }
-    return puts("") < 0;
+    return puts("") < 0 || fflush(stdout) != 0;
 }
 
 int main(int argc, char **argv)
@@ -72,7 +72,7 @@ int main(int argc, char **argv)
         at += 2;
     }
     if (argc < at + 2)
-        fail("usage", NULL);
+        return fputs("wanted: verify_audit [--after FILE] [--expect FILE] KEY LOG...\n", stderr), 1;
     len = first_line(argv[at], data, sizeof data);
     ok(argv[at], gwa_audit_verify_new(data, len, &verify, &err), &err);
     for (option = 1; option < at; option += 2) {
