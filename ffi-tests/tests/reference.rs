@@ -107,6 +107,10 @@ fn audit() -> String {
         let (level, what) = (kind.level().name(), cell(kind.text()));
         _ = writeln!(text, "| {} | `{}` | {level} | {what} | {} |", kind.id(), kind.name(), members.join(", "));
     }
+    text.push_str(
+        "\nThe log's own two have members outside `metadata`: `audit_loss` has `first_lost`, `last_lost` and `count`, \
+         [`audit_checkpoint`](audit-chain.md) what it counts.\n",
+    );
     _ = write!(text, "\n## Levels\n\nHow each format says how bad a record is:\n\n{}", levels());
     text
 }

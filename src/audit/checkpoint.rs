@@ -53,8 +53,8 @@ impl Checkpoint {
     /// How bad it is.
     pub(crate) fn level(&self) -> Level {
         match self.reason {
-            Reason::StateFailed(_) => Level::Error,
-            _ => Kind::Checkpoint.level(),
+            Reason::StateFailed(_) => Kind::Checkpoint.level(),
+            _ => Level::Info,
         }
     }
 

@@ -92,7 +92,7 @@ kinds! {
     TrustLoaded = 22, "trust_loaded", Info, "These authorities are trusted.", &["store", "roots", "pins"];
     ClockStepped = 23, "clock_stepped", Notice, "The wall clock was set.", &["by_ms"];
     Resumed = 24, "resumed", Notice, "The machine slept.", &["slept_ms"];
-    Checkpoint = 25, "audit_checkpoint", Info, "Counters of the audit log, and its state.", &[];
+    Checkpoint = 25, "audit_checkpoint", Error, "Counters of the audit log, and its state.", &[];
 }
 
 impl Kind {
