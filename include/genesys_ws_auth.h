@@ -144,8 +144,9 @@
  *       texts separated by commas: what a token may call itself (typ); letter case does not matter;
  *       at+jwt,jwt for issuers that do not follow RFC 9068
  *   token.leeway_ms = 60000
- *       whole number, 0 to 300000 ms: how far clocks may be apart when exp, nbf and iat are judged; the clock
- *       is the token endpoint's, as far as it is known
+ *       whole number, 0 to 300000 ms: how far clocks may be apart when nbf and iat are judged; a token whose
+ *       exp is past has no life left, whatever the leeway; the clock is the token endpoint's, as far as it is
+ *       known
  *   token.introspection_url
  *       https URL (http to a loopback address) without credentials and fragment: where the issuer is asked
  *       about a token, with client.authentication; needed with token.verify = introspection
@@ -2709,8 +2710,8 @@ gwa_status_t gwa_config_on_message(gwa_config_t *config,
                                    gwa_release_fn release);
 
 /**
- * Audit records: one JSON object for each authentication attempt, scope check and other security-relevant fact.
- * Replaces the callback set before, whose release is called. NULL for `function` unregisters; `release` is then
+ * Audit records: one text for each authentication attempt, scope check and other security-relevant step, in the format
+ * `audit.format` (a JSON object unless it is cef or rfc5424). Replaces the callback set before, whose release is called. NULL for `function` unregisters; `release` is then
  * called at once. Clients made before keep what they have.
  *
  * Returns GWA_OK or GWA_E_BAD_HANDLE; `release` is called exactly once in every case.
@@ -2724,8 +2725,8 @@ gwa_status_t gwa_config_on_audit(gwa_config_t *config,
                                  gwa_release_fn release);
 
 /**
- * SIEM events: each authentication attempt with severity and source, after its audit record. Replaces the
- * callback set before, whose release is called. NULL for `function` unregisters; `release` is then called at
+ * SIEM events: the same steps but scope_validation, each after its audit record, in the format `audit.siem_format`;
+ * as native with severity, source and the number before it. Replaces the callback set before, whose release is called. NULL for `function` unregisters; `release` is then called at
  * once. Clients made before keep what they have.
  *
  * Returns GWA_OK or GWA_E_BAD_HANDLE; `release` is called exactly once in every case.
@@ -2829,12 +2830,13 @@ gwa_status_t gwa_config_on_thread(gwa_config_t *config,
 
 /**
  * Makes a client with a copy of the configuration, which is checked as a whole. Starts no thread, calls no callback,
- * opens no connection; reads the file tls.ca_file names.
+ * opens no connection; reads the file tls.ca_file names; with audit.chain_state reads, writes and syncs that file.
  *
  * Returns GWA_OK; GWA_E_BAD_HANDLE; GWA_E_INVALID_ARGUMENT for NULL; GWA_E_MISSING_KEY or GWA_E_BAD_VALUE, naming the key;
- * GWA_E_TRUST_STORE, naming the file; GWA_E_INTERNAL. `out` is written only with GWA_OK.
+ * GWA_E_TRUST_STORE or GWA_E_STORE (audit.chain_state), naming the file; GWA_E_INTERNAL. `out` is written only with GWA_OK.
  *
- * Thread: any. Callback: allowed. Fork: GWA_E_FORKED. Signal: unsafe. Blocking: reads files.
+ * Thread: any. Callback: allowed. Fork: GWA_E_FORKED. Signal: unsafe. Blocking: reads files, and with
+ * audit.chain_state writes one.
  * Ownership: the caller frees `*out` with gwa_client_free(), `*err` with gwa_error_free() (NULL for `err` is allowed), and
  * keeps the configuration. Since: 0.1.0.
  */
@@ -3218,10 +3220,11 @@ gwa_status_t gwa_client_unregister_later(gwa_client_t *client,
  * token endpoint refuses the credentials.
  *
  * Returns GWA_OK; GWA_E_BAD_HANDLE; GWA_E_INVALID_ARGUMENT for NULL; GWA_E_MISSING_KEY or GWA_E_BAD_VALUE, naming the key
- * (delivery = poll or inline among them); GWA_E_TRUST_STORE, naming the file; GWA_E_INTERNAL. `out` is written only with
- * GWA_OK.
+ * (delivery = poll or inline among them); GWA_E_TRUST_STORE or GWA_E_STORE (audit.chain_state), naming the file;
+ * GWA_E_INTERNAL. `out` is written only with GWA_OK.
  *
- * Thread: any. Callback: allowed. Fork: GWA_E_FORKED. Signal: unsafe. Blocking: reads files.
+ * Thread: any. Callback: allowed. Fork: GWA_E_FORKED. Signal: unsafe. Blocking: reads files, and with
+ * audit.chain_state writes one.
  * Ownership: the caller frees `*out` with gwa_token_source_free(), `*err` with gwa_error_free() (NULL for `err` is allowed),
  * and keeps the configuration. Since: 0.1.0.
  */
@@ -3256,7 +3259,8 @@ gwa_status_t gwa_token_source_free(gwa_token_source_t *source);
  *
  * Returns as gwa_client_new(), and GWA_E_BAD_HANDLE for a source that is dead. `out` is written only with GWA_OK.
  *
- * Thread: any. Callback: allowed. Fork: GWA_E_FORKED. Signal: unsafe. Blocking: reads files.
+ * Thread: any. Callback: allowed. Fork: GWA_E_FORKED. Signal: unsafe. Blocking: reads files, and with
+ * audit.chain_state writes one.
  * Ownership: the caller frees `*out` with gwa_client_free(), `*err` with gwa_error_free() (NULL for `err` is allowed), and
  * keeps the configuration and the source, which it may free at once. Since: 0.1.0.
  */

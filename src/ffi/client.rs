@@ -61,12 +61,13 @@ impl Checked for gwa_client_t {
 }
 
 /// Makes a client with a copy of the configuration, which is checked as a whole. Starts no thread, calls no callback,
-/// opens no connection; reads the file tls.ca_file names.
+/// opens no connection; reads the file tls.ca_file names; with audit.chain_state reads, writes and syncs that file.
 ///
 /// Returns GWA_OK; GWA_E_BAD_HANDLE; GWA_E_INVALID_ARGUMENT for NULL; GWA_E_MISSING_KEY or GWA_E_BAD_VALUE, naming the key;
-/// GWA_E_TRUST_STORE, naming the file; GWA_E_INTERNAL. `out` is written only with GWA_OK.
+/// GWA_E_TRUST_STORE or GWA_E_STORE (audit.chain_state), naming the file; GWA_E_INTERNAL. `out` is written only with GWA_OK.
 ///
-/// Thread: any. Callback: allowed. Fork: GWA_E_FORKED. Signal: unsafe. Blocking: reads files.
+/// Thread: any. Callback: allowed. Fork: GWA_E_FORKED. Signal: unsafe. Blocking: reads files, and with
+/// audit.chain_state writes one.
 /// Ownership: the caller frees `*out` with gwa_client_free(), `*err` with gwa_error_free() (NULL for `err` is allowed), and
 /// keeps the configuration. Since: 0.1.0.
 #[no_mangle]

@@ -53,10 +53,11 @@ impl Checked for gwa_token_source_t {
 /// token endpoint refuses the credentials.
 ///
 /// Returns GWA_OK; GWA_E_BAD_HANDLE; GWA_E_INVALID_ARGUMENT for NULL; GWA_E_MISSING_KEY or GWA_E_BAD_VALUE, naming the key
-/// (delivery = poll or inline among them); GWA_E_TRUST_STORE, naming the file; GWA_E_INTERNAL. `out` is written only with
-/// GWA_OK.
+/// (delivery = poll or inline among them); GWA_E_TRUST_STORE or GWA_E_STORE (audit.chain_state), naming the file;
+/// GWA_E_INTERNAL. `out` is written only with GWA_OK.
 ///
-/// Thread: any. Callback: allowed. Fork: GWA_E_FORKED. Signal: unsafe. Blocking: reads files.
+/// Thread: any. Callback: allowed. Fork: GWA_E_FORKED. Signal: unsafe. Blocking: reads files, and with
+/// audit.chain_state writes one.
 /// Ownership: the caller frees `*out` with gwa_token_source_free(), `*err` with gwa_error_free() (NULL for `err` is allowed),
 /// and keeps the configuration. Since: 0.1.0.
 #[no_mangle]
@@ -111,7 +112,8 @@ pub extern "C" fn gwa_token_source_free(source: *mut gwa_token_source_t) -> gwa_
 ///
 /// Returns as gwa_client_new(), and GWA_E_BAD_HANDLE for a source that is dead. `out` is written only with GWA_OK.
 ///
-/// Thread: any. Callback: allowed. Fork: GWA_E_FORKED. Signal: unsafe. Blocking: reads files.
+/// Thread: any. Callback: allowed. Fork: GWA_E_FORKED. Signal: unsafe. Blocking: reads files, and with
+/// audit.chain_state writes one.
 /// Ownership: the caller frees `*out` with gwa_client_free(), `*err` with gwa_error_free() (NULL for `err` is allowed), and
 /// keeps the configuration and the source, which it may free at once. Since: 0.1.0.
 #[no_mangle]

@@ -111,7 +111,7 @@ table! {
     @Drops drops: "", "Sockets lost while live.";
     @Gaps gaps: "gaps", "Gaps reported.";
     @TokenRequests token_requests: "token_requests", "Token requests made.";
-    @TokenFailures token_failures: "token_failures", "Token requests that failed.";
+    @TokenFailures token_failures: "token_failures", "Attempts to get a token that failed, sent or not.";
     @Throttles throttles: "throttles", "Times a server throttled us.";
     @MessagesReceived messages_received: "messages" "received", "Application messages received.";
     @BytesReceived bytes_received: "message_bytes" "received", "Bytes of application messages received.";
@@ -193,7 +193,7 @@ table! {
     lead_p50_ms: "", "Life left of the old token in the worse half of the renewals, in milliseconds.";
     source_clients: "source_clients", "Clients that run on the token source that this one shares; 0: it has one of its own.";
     source_token_requests: "source_token_requests", "Token requests of that source, for all its clients.";
-    source_token_failures: "source_token_failures", "Of these, those that failed.";
+    source_token_failures: "source_token_failures", "Its attempts to get a token that failed, sent or not.";
     source_throttles: "source_throttles", "Times that the token endpoint throttled it.";
     @Reconnects reconnects: "", "Live connections made again after a loss.";
     @ReconnectsReset reconnects_reset: "reconnects" "reset", "Made again for sockets lost to a reset, or an end without a close frame.";
@@ -233,7 +233,7 @@ families! {
     "retries" Counter None "what", "Token requests, and authentication attempts as a whole, that were made after one that failed.";
     "gaps" Counter None "", "Stretches of time during which messages may have been missed.";
     "token_requests" Counter None "", "Token requests made; by a shared source: none of the client's own.";
-    "token_failures" Counter None "", "Token requests that failed.";
+    "token_failures" Counter None "", "Attempts to get a token that failed, sent or not.";
     "throttles" Counter None "", "Times a server asked to wait (429, 400 rate limit exceeded).";
     "messages" Counter None "direction", "Application messages.";
     "message_bytes" Counter Bytes "direction", "Their bytes.";
@@ -255,7 +255,7 @@ families! {
     "token_usable_for_seconds" Gauge Seconds "", "Until the token is presented no more.";
     "source_clients" Gauge None "", "Clients of the token source that this one shares, itself included.";
     "source_token_requests" Counter None "", "Token requests of the shared source: the same for all its clients, so take the maximum, not the sum.";
-    "source_token_failures" Counter None "", "Of these, those that failed.";
+    "source_token_failures" Counter None "", "Its attempts to get a token that failed, sent or not.";
     "source_throttles" Counter None "", "Times that the token endpoint throttled the shared source.";
     "queue_items" Gauge None "queue", "What waits in a queue: events, audit records, messages to send.";
     "queue_items_most" Gauge None "queue", "The most that ever waited in it.";
