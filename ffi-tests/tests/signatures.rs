@@ -36,7 +36,7 @@ fn rules() -> Rules {
     Rules { issuer: Some("https://issuer.example".into()), audience: Some("socket".into()), ..Rules::default() }
 }
 
-/// Good as it is, and refused with its last character changed, by another set, or for another audience.
+/// Good as it is, and refused with any byte changed, by another set, or for another audience.
 fn judge(name: &str, token: &str, keys: &KeySet) {
     let checked = |token: &str, keys: &KeySet, rules: &Rules| check(token, keys, rules, now_ms(), verify_signature);
     let verified = checked(token, keys, &rules()).unwrap_or_else(|refusal| panic!("{name}: {refusal:?}"));
@@ -44,6 +44,11 @@ fn judge(name: &str, token: &str, keys: &KeySet) {
     assert_eq!(verified.client_id.as_deref(), Some("c"), "{name}");
     assert_eq!(verified.scopes, Some(vec!["a".to_owned(), "b".to_owned()]), "{name}");
     assert_eq!(verified.lifetime_ms, Some(300_000), "{name}");
+    for (at, byte) in token.char_indices() {
+        let other = if byte == 'A' { "B" } else { "A" };
+        let changed = [&token[..at], other, &token[at + 1..]].concat();
+        assert!(checked(&changed, keys, &rules()).is_err(), "{name}: byte {at}");
+    }
     let (body, signature) = token.rsplit_once('.').expect("a signature");
     let first = if signature.starts_with('A') { 'B' } else { 'A' };
     let changed = format!("{body}.{first}{}", &signature[1..]);

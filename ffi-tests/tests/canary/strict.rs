@@ -283,6 +283,9 @@ fn no_key_of_the_chain_is_said() {
     }
 }
 
+const CALLBACKS: [&str; 8] =
+    ["on_message", "on_token", "on_state", "on_sent", "on_ask", "on_audit", "on_siem", "on_log"];
+
 /// The application's code panics in every callback, on the dispatcher and on the socket's thread, whatever the format of what
 /// it was given.
 #[test]
@@ -301,11 +304,13 @@ fn nothing_is_said_when_callbacks_panic() {
             config.set(key, value).unwrap();
         }
         live_with(config, panicking, |client, _| {
+            wait("state", "is Ready", 1);
+            client.send(MessageKind::Text, b"a message").unwrap();
             assert!(sim.record().wait_until(BOUND, |log| log.reauths() >= 2));
-            for callback in ["on_message", "on_audit", "on_siem", "on_token"] {
+            for callback in CALLBACKS {
                 wait("panic", callback, 1);
             }
-            assert!(client.metrics().hook_failures >= 4);
+            assert!(client.metrics().hook_failures >= CALLBACKS.len() as u64);
             show("token", &*client.token(Duration::ZERO, Some(BOUND)).unwrap());
         });
         are_told(format, &["audit_checkpoint"]);
@@ -316,25 +321,26 @@ fn nothing_is_said_when_callbacks_panic() {
 
 /// Hooks that panic after they were told.
 fn panicking(config: &mut Config) {
-    let hooks = &mut config.hooks;
-    let (message, token) = (hooks.on_message.take().unwrap(), hooks.on_token.take().unwrap());
-    let (audit, siem) = (hooks.on_audit.take().unwrap(), hooks.on_siem.take().unwrap());
-    hooks.on_message = Some(Arc::new(move |event| {
-        message(event);
-        panic!("on_message");
-    }));
-    hooks.on_token = Some(Arc::new(move |event| {
-        token(event);
-        panic!("on_token");
-    }));
-    hooks.on_audit = Some(Arc::new(move |record| {
-        let _ = audit(record);
-        panic!("on_audit");
-    }));
-    hooks.on_siem = Some(Arc::new(move |record| {
-        let _ = siem(record);
-        panic!("on_siem");
-    }));
+    /// The hook that was there, and then a panic that names it.
+    macro_rules! breaks {
+        ($($hook:ident($($given:ident),*);)*) => {$(
+            let hook = config.hooks.$hook.take().expect("one that listens");
+            config.hooks.$hook = Some(Arc::new(move |$($given),*| {
+                let _ = hook($($given),*);
+                panic!(stringify!($hook));
+            }));
+        )*};
+    }
+    breaks! {
+        on_message(event);
+        on_token(token);
+        on_state(notice);
+        on_sent(sent);
+        on_ask(request);
+        on_audit(record);
+        on_siem(record);
+        on_log(level, target, text);
+    }
 }
 
 /// A panic in a thread of the library, which holds the token and the key of the chain: the harness searches the output

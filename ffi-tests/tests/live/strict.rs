@@ -135,7 +135,7 @@ fn keys_that_cannot_be_had_or_read_are_told_from_bad_tokens() {
         ("reset", |_| IssuerReply::Reset),
     ];
     let check = |which: &str, reply: &dyn Fn(&Sim) -> IssuerReply| {
-        let rig = verifying(strict(SignAlg::Es256).key("token.timeout_ms", 1_000));
+        let rig = verifying(strict(SignAlg::Es256).key("token.timeout_ms", 5_000));
         rig.sim.keys().always(reply(&rig.sim));
         let error = refused(&rig);
         assert_eq!((error.code(), error.detail().stage), (Code::IssuerKeys, Stage::Token), "{which}: {error}");
@@ -367,7 +367,7 @@ fn what_the_issuer_does_not_vouch_for_is_refused() {
         ("redirect", IssuerReply::Redirect { to: "https://elsewhere.example/".into() }, Code::Introspection),
     ];
     each(cases, |(which, reply, code)| {
-        let rig = introspecting(opaque().key("token.timeout_ms", 1_000));
+        let rig = introspecting(opaque().key("token.timeout_ms", 5_000));
         rig.sim.introspection().always(reply);
         let error = refused(&rig);
         assert_eq!((error.code(), error.detail().stage), (code, Stage::Token), "{which}: {error}");
