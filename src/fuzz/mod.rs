@@ -4,6 +4,7 @@
 //! A target panics when a law is broken; what it is given decides everything it does.
 
 mod audit;
+mod said;
 mod server;
 mod signed;
 

@@ -14,7 +14,7 @@ fn corpus() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("ffi-tests/fuzz/corpus")
 }
 
-fn files(name: &str) -> Vec<(PathBuf, Vec<u8>)> {
+pub(super) fn files(name: &str) -> Vec<(PathBuf, Vec<u8>)> {
     let directory = corpus().join(name);
     let entries = fs::read_dir(&directory).unwrap_or_else(|error| panic!("{}: {error}", directory.display()));
     let mut paths: Vec<_> = entries.map(|entry| entry.unwrap().path()).collect();
@@ -44,19 +44,28 @@ fn the_corpus_breaks_no_law() {
     }
 }
 
-#[test]
-fn every_target_has_a_program() {
-    let manifest = fs::read_to_string(corpus().join("../Cargo.toml")).unwrap();
-    for (name, _) in TARGETS {
-        assert!(manifest.contains(&format!("name = \"{name}\"")), "{name}");
-        assert!(corpus().join(format!("../fuzz_targets/{name}.rs")).is_file(), "{name}");
-    }
+/// One file of the corpus.
+pub(super) fn seed(name: &str, file: &str) -> Vec<u8> {
+    let path = corpus().join(name).join(file);
+    fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+/// A law that holds whatever is done is none: it has to be broken here, with these words.
+pub(super) fn assert_broken(words: &str, law: impl FnOnce()) {
+    let panic = catch_unwind(AssertUnwindSafe(law)).err().unwrap_or_else(|| panic!("kept, not broken: {words}"));
+    let said = panic.downcast_ref::<String>().cloned();
+    let said = said.or_else(|| panic.downcast_ref::<&str>().map(|said| (*said).to_owned())).unwrap_or_default();
+    assert!(said.contains(words), "broken, but not because of {words}: {said}");
 }
 
 #[test]
-fn a_law_can_be_broken() {
-    let broken = catch_unwind(|| run("nothing of this name", b""));
-    assert!(broken.is_err());
+fn every_target_has_a_program_and_no_other_has() {
+    let manifest = fs::read_to_string(corpus().join("../Cargo.toml")).unwrap();
+    let programs = manifest.split("[[bin]]").skip(1).map(|table| table.split('"').nth(1).unwrap());
+    assert_eq!(programs.collect::<Vec<_>>(), TARGETS.map(|(name, _)| name));
+    for (name, _) in TARGETS {
+        assert!(corpus().join(format!("../fuzz_targets/{name}.rs")).is_file(), "{name}");
+    }
 }
 
 /// One to four changes: a bit turned, a byte of JSON or base64url put in, bytes gone, repeated, or from another file.

@@ -3,14 +3,13 @@
 
 use std::panic::catch_unwind;
 
+use super::walk::{DENSE, LONG};
 use super::{channels, frames, rollovers, walk};
 use crate::proto::mutant::{activate, Mutant};
 use crate::proto::tests::{muted, random};
 
-/// Dense walks that look for a mutant; after the first of them, long ones.
-const DENSE: u64 = 150;
+/// Dense walks that look for a mutant before long ones do.
 const DENSE_FIRST: u64 = 15;
-const WALKS: u64 = 10;
 
 /// What the walks notice without the help of a story.
 const WALK_NOTICES: &[Mutant] = &[
@@ -60,7 +59,7 @@ fn by_walk() -> Option<String> {
     let words = |panic: Box<dyn std::any::Any + Send>| random::words(&*panic);
     let dense = |seed| Some(format!("dense walk {seed}: {}", words(catch_unwind(|| walk::dense(seed)).err()?)));
     let long = |seed| Some(format!("walk {seed}: {}", words(catch_unwind(|| walk::walk(seed)).err()?)));
-    let first = (0..DENSE_FIRST).find_map(dense).or_else(|| (0..WALKS).find_map(long));
+    let first = (0..DENSE_FIRST).find_map(dense).or_else(|| (0..LONG).find_map(long));
     first.or_else(|| (DENSE_FIRST..DENSE).find_map(dense))
 }
 
@@ -99,7 +98,7 @@ fn mutants_of_the_profile_the_walks_alone_notice() {
     muted(|| {
         let fails = |walk: fn(u64) -> u64, seed: u64| catch_unwind(|| walk(seed)).err();
         let well = |walk, most| (0..most).filter(|seed| fails(walk, *seed).is_none()).collect::<Vec<u64>>();
-        let (dense, long) = (well(walk::dense, DENSE), well(walk::walk, WALKS));
+        let (dense, long) = (well(walk::dense, DENSE), well(walk::walk, LONG));
         for mutant in WALK_NOTICES.iter().chain(STORY_NOTICES) {
             activate(Some(*mutant));
             let by = |walk, seeds: &[u64]| {
