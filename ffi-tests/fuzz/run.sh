@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Runs every fuzz target for a while, two at a time: run.sh [SECONDS [TARGET…]]. Needs clang or g++ and the stable
 # toolchain, no cargo-fuzz. Inputs that break a law are left in target/fuzz/artifacts, new ones that do not in
-# target/fuzz/found; the committed corpus is only read.
+# target/fuzz/found; the committed corpus is only read. GWA_FUZZ_SEED: the same inputs every time; else new ones.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 seconds=${1:-15}
@@ -40,7 +40,7 @@ fuzz() { # fuzz TARGET
   mkdir -p "$found"
   files=$(find "$found" "$corpus" -type f | wc -l)
   if ! "target/fuzz/$host/release/$1" "$found" "$corpus" -max_total_time="$seconds" -max_len=8192 \
-    -timeout=20 -rss_limit_mb=1024 -print_final_stats=1 -verbosity=1 \
+    -seed="${GWA_FUZZ_SEED:-0}" -timeout=20 -rss_limit_mb=1024 -print_final_stats=1 -verbosity=1 \
     -artifact_prefix="target/fuzz/artifacts/$1-" >"$log" 2>&1; then
     printf '%-16s FAILED, see %s\n' "$1" "$log"
     tail -n 40 "$log"
