@@ -96,6 +96,24 @@ fn no_file_is_too_long_and_no_test_sleeps() {
     assert!(broken.is_empty(), "\n{}", broken.join("\n"));
 }
 
+/// The test runner keeps what `eprintln!` writes if the test passes, and one that skips does.
+#[test]
+fn what_is_skipped_is_seen() {
+    let tests = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut said = 0;
+    for path in ["tests", "src", "peers"].iter().flat_map(|dir| files(&tests.join(dir))) {
+        let text = fs::read_to_string(&path).unwrap();
+        if path.ends_with("tests/house.rs") {
+            continue;
+        }
+        let lines: Vec<&str> = text.lines().filter(|line| line.contains("\"SKIPPED: ")).collect();
+        let unseen = lines.iter().find(|line| line.contains("print!(") || line.contains("println!("));
+        assert!(unseen.is_none(), "{}: {unseen:?} is not seen", path.display());
+        said += lines.len();
+    }
+    assert!(said > 5, "the skips were not found");
+}
+
 #[test]
 fn the_walls_can_be_broken() {
     assert!(names("use std::net::TcpStream;", "std::net"));
