@@ -96,6 +96,52 @@ fn no_file_is_too_long_and_no_test_sleeps() {
     assert!(broken.is_empty(), "\n{}", broken.join("\n"));
 }
 
+/// The test runner keeps what `eprintln!` writes if the test passes, and one that skips does.
+#[test]
+fn what_is_skipped_is_seen() {
+    let tests = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut said = 0;
+    for path in ["tests", "src", "peers"].iter().flat_map(|dir| files(&tests.join(dir))) {
+        let text = fs::read_to_string(&path).unwrap();
+        if path.ends_with("tests/house.rs") {
+            continue;
+        }
+        let lines: Vec<&str> = text.lines().filter(|line| line.contains("\"SKIPPED: ")).collect();
+        let unseen = lines.iter().find(|line| line.contains("print!(") || line.contains("println!("));
+        assert!(unseen.is_none(), "{}: {unseen:?} is not seen", path.display());
+        said += lines.len();
+    }
+    assert!(said > 5, "the skips were not found");
+}
+
+/// What is left out for its length has a job that does it. Others write a file, or are children of a test.
+#[test]
+fn what_is_ignored_has_a_job() {
+    let jobs = fs::read_to_string(root().join(".ci/long")).unwrap();
+    let dir = root().join("ffi-tests/tests");
+    let mut long = Vec::new();
+    for path in files(&dir).into_iter().filter(|path| !path.ends_with("tests/house.rs")) {
+        let text = fs::read_to_string(&path).unwrap();
+        let inside = path.strip_prefix(&dir).unwrap().with_extension("").display().to_string();
+        let (program, module) = inside.split_once('/').unwrap_or((&inside, "main"));
+        for after in text.split("\n#[ignore = \"").skip(1) {
+            if !["writes ", "run by ", "one cell, started by "].iter().any(|why| after.starts_with(why)) {
+                let name = after.split_once("fn ").unwrap().1.split('(').next().unwrap();
+                long.push((program.to_owned(), format!("{module}::{name}")));
+            }
+        }
+    }
+    assert!(long.len() > 6, "{long:?}");
+    let without = long.iter().filter(|(program, name)| {
+        let mut runs = jobs.lines().filter_map(|job| job.split_once(&format!("--test {program} -- --ignored")));
+        !runs.any(|(_, words)| {
+            let mut filters = words.split_whitespace().filter(|word| !word.starts_with("--")).peekable();
+            filters.peek().is_none() || filters.any(|filter| name.contains(filter))
+        })
+    });
+    assert_eq!(without.collect::<Vec<_>>(), Vec::<&(String, String)>::new(), "no job in .ci/long");
+}
+
 #[test]
 fn the_walls_can_be_broken() {
     assert!(names("use std::net::TcpStream;", "std::net"));

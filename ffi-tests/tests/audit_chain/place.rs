@@ -2,11 +2,11 @@
 
 use std::env;
 use std::fs;
-use std::io::Write;
+use std::io::{self, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use ffi_tests::cprog::{Outcome, Program, Variant};
@@ -203,7 +203,10 @@ pub fn line<'a>(outcome: &'a Outcome, name: &str) -> &'a str {
     found.unwrap_or_else(|| panic!("no {name} in {}", outcome.stdout))
 }
 
+/// Past the capture of tests that pass: what is skipped is seen.
 fn skip(what: &str, why: &str) {
+    static SKIPPED: AtomicUsize = AtomicUsize::new(0);
     assert!(env::var_os("GWA_REQUIRE_ALL").is_none_or(|value| value != "1"), "{what} is required: {why}");
-    eprintln!("SKIPPED: {what}: {why}");
+    let count = SKIPPED.fetch_add(1, Ordering::Relaxed) + 1;
+    writeln!(io::stderr(), "SKIPPED: {what}: {why} ({count} skipped so far)").expect("stderr");
 }

@@ -116,7 +116,8 @@ fn retries(saws: &[Saw]) -> u64 {
 /// While nothing is live again, a loss is a loss alone; a token request that fails for ever is tried for ever.
 #[test]
 fn a_loss_without_a_reconnect_and_requests_without_success() {
-    let rig = Setup::default().lifetime(3_000).connect();
+    // Two reconnects may take 2.5 s by their delays alone, and no other token comes: this one is usable for 9 s.
+    let rig = Setup::default().lifetime(10_000).connect();
     rig.sim.token().always(TokenReply::Status { code: 503, headers: Vec::new(), body: String::new() });
     rig.sim.ws().on_upgrade(UpgradeReply::Status { code: 503, headers: Vec::new(), body: String::new() });
     rig.sim.ws().act(None, [Action::Reset]);

@@ -138,10 +138,34 @@ fn alerts_fire_when_they_should() {
     if let Err(why) = Command::new("promtool").arg("--version").output() {
         return skip("promtool", &why.to_string());
     }
-    let tests = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/metrics/alerts_test.yml");
-    let output = Command::new("promtool").args(["test", "rules"]).arg(tests).output().expect("it runs");
+    let output = Command::new("promtool").args(["test", "rules"]).arg(alert_tests()).output().expect("it runs");
     let said = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{said}");
+}
+
+/// No rule is without a series that raises it, and a moment at which it is quiet: a condition that never holds is no alert.
+#[test]
+fn every_alert_is_raised_and_is_quiet() {
+    let Some(rules) = judge("rules", &read("alerts.yml")) else { return };
+    let text = fs::read_to_string(alert_tests()).expect("it can be read");
+    let Some(document) = judge("rules", &text) else { return };
+    let mut names = Vec::new();
+    all(&rules, "alert", &mut names);
+    let names: BTreeSet<&str> = names.into_iter().collect();
+    let (mut raised, mut quiet) = (BTreeSet::new(), BTreeSet::new());
+    for test in document["tests"].as_array().expect("tests") {
+        for case in test["alert_rule_test"].as_array().expect("cases") {
+            let is_raised = case["exp_alerts"].as_array().is_some_and(|alerts| !alerts.is_empty());
+            (if is_raised { &mut raised } else { &mut quiet }).insert(case["alertname"].as_str().expect("a name"));
+        }
+    }
+    assert!(!names.is_empty());
+    assert_eq!((&raised, &quiet), (&names, &names), "raised, and quiet");
+}
+
+/// The made-up series.
+fn alert_tests() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/metrics/alerts_test.yml")
 }
 
 fn promtool(arguments: &[&str], input: &[u8]) {
