@@ -1424,7 +1424,7 @@ typedef struct gwa_metrics {
      */
     uint64_t token_requests;
     /**
-     * Token requests that failed.
+     * Attempts to get a token that failed, sent or not.
      */
     uint64_t token_failures;
     /**
@@ -1748,7 +1748,7 @@ typedef struct gwa_metrics {
      */
     uint64_t source_token_requests;
     /**
-     * Of these, those that failed.
+     * Its attempts to get a token that failed, sent or not.
      */
     uint64_t source_token_failures;
     /**

@@ -198,7 +198,7 @@ codes! {
     TrustStore = 4116, "GWA_E_TRUST_STORE", Tls, Caller, false, "The trust store cannot be read or holds no certificate.", "Check tls.trust and the file it names; a bare container image may have no system roots.";
     ClientCertificate = 4117, "GWA_E_CLIENT_CERTIFICATE", Tls, Caller, false, "The client certificate or its key cannot be used.", "Check tls.client_cert_file and tls.client_key_file, or their _pem twins: both in PEM, the key not encrypted and the certificate's own.";
     ChannelLimit = 4118, "GWA_E_CHANNEL_LIMIT", Config, Caller, false, "The source of tokens has 19 clients with a channel already; with the spare one they are the 20 that Genesys Cloud allows.", "Use a second OAuth client for further clients, or put more topics on one channel.";
-    Store = 4119, "GWA_E_STORE", Config, Caller, true, "A file that the library keeps, the token store or the state of the audit chain, cannot be read or written.", "Check the file that the message names, its directory, who may write there, and whether another client has it.";
+    Store = 4119, "GWA_E_STORE", Config, Caller, true, "A file that the library keeps, the token store or the state of the audit chain, cannot be read or written.", "Check the file that the message names (token.store, audit.chain_state), its directory, who may write there, and whether another client has it.";
 
     Dns = 4200, "GWA_E_DNS", Dns, Network, true, "The host name could not be resolved.", "Check the region or URL, and the resolver of this machine.";
     Connect = 4201, "GWA_E_CONNECT", Tcp, Network, true, "No TCP connection could be made to any address.", "Check firewall, proxy and routing to the host the error names.";

@@ -40,7 +40,7 @@ pub struct gwa_metrics_t {
     pub gaps: u64,
     /// Token requests made.
     pub token_requests: u64,
-    /// Token requests that failed.
+    /// Attempts to get a token that failed, sent or not.
     pub token_failures: u64,
     /// Times a server throttled us.
     pub throttles: u64,
@@ -202,7 +202,7 @@ pub struct gwa_metrics_t {
     pub source_clients: u64,
     /// Token requests of that source, for all its clients.
     pub source_token_requests: u64,
-    /// Of these, those that failed.
+    /// Its attempts to get a token that failed, sent or not.
     pub source_token_failures: u64,
     /// Times that the token endpoint throttled it.
     pub source_throttles: u64,
