@@ -2711,8 +2711,8 @@ gwa_status_t gwa_config_on_message(gwa_config_t *config,
 
 /**
  * Audit records: one text for each authentication attempt, scope check and other security-relevant step, in the format
- * `audit.format` (a JSON object unless it is cef or rfc5424). Replaces the callback set before, whose release is called. NULL for `function` unregisters; `release` is then
- * called at once. Clients made before keep what they have.
+ * `audit.format` (a JSON object unless it is cef or rfc5424). Replaces the callback set before, whose release is called.
+ * NULL for `function` unregisters; `release` is then called at once. Clients made before keep what they have.
  *
  * Returns GWA_OK or GWA_E_BAD_HANDLE; `release` is called exactly once in every case.
  *
@@ -2726,8 +2726,8 @@ gwa_status_t gwa_config_on_audit(gwa_config_t *config,
 
 /**
  * SIEM events: the same steps but scope_validation, each after its audit record, in the format `audit.siem_format`;
- * as native with severity, source and the number before it. Replaces the callback set before, whose release is called. NULL for `function` unregisters; `release` is then called at
- * once. Clients made before keep what they have.
+ * as native with severity, source and the number before it. Replaces the callback set before, whose release is called.
+ * NULL for `function` unregisters; `release` is then called at once. Clients made before keep what they have.
  *
  * Returns GWA_OK or GWA_E_BAD_HANDLE; `release` is called exactly once in every case.
  *

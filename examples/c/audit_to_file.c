@@ -1,8 +1,9 @@
 /*
  * Audit records into a file of JSON lines that is rotated: AUDIT_FILE, then AUDIT_FILE.1 and so on up to .9, each of at most
- * AUDIT_MAX_BYTES (10000000). The oldest goes: then verify_audit.c needs --after, a checkpoint of what went. AUDIT_SYNC says when what is written is made to survive a loss of power: "record" (the default):
- * before the record counts as delivered; "rotate": when a file is full, at the end, and at each checkpoint, as the state of a
- * chain does not wait for a log that is behind it. Lives until SIGTERM or SIGINT.
+ * AUDIT_MAX_BYTES (10000000). The oldest goes: then verify_audit.c needs --after, a checkpoint of what went. AUDIT_SYNC says
+ * when what is written is made to survive a loss of power: "record" (the default): before the record counts as delivered;
+ * "rotate": when a file is full, at the end, and at each checkpoint, as the state of a chain does not wait for a log that is
+ * behind it. Lives until SIGTERM or SIGINT.
  *
  *   cc audit_to_file.c $(pkg-config --cflags --libs genesys-ws-auth) -o audit_to_file
  *   AUDIT_FILE=/var/log/recorder/audit.jsonl ./audit_to_file
